@@ -9,7 +9,7 @@ cd "$1" || exit 1
 {
   find backplane rooms gateway tests -name node_modules -prune -o -type f -name '*.[ch]' -print
   find web/src tests -name node_modules -prune -o -type f \( -name '*.ts' -o -name '*.tsx' -o -name '*.mjs' \) -print
-} 2>/dev/null | sort | xargs -r awk '
+} 2>/dev/null | sort | LC_ALL=C xargs -r awk '
   function done() {
     if (lines > 600) { print "  " file ": " lines " lines"; bad = 1 }
   }

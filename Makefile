@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+# The commands that people use. The build itself is CMake's: see CMakeLists.txt, CMakePresets.json.
+
+JOBS ?= $(shell nproc)
+ARGS ?=
+FUZZ_SECONDS ?= 600
+export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
+
+configure = cmake --preset $(1) --log-level=NOTICE $(2)
+compile = @[ -e build/$(1)/CMakeCache.txt ] || $(call configure,$(1)); \
+  cmake --build build/$(1) --parallel $(JOBS)
+
+help: ## list these commands
+	@echo "madang, a WebSocket chat gateway. Commands:"; echo
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+	@echo; echo "The program takes options: make run ARGS='--listen 127.0.0.1:9000'"
+
+run: build ## build it and start it, with ARGS
+	@exec build/release/madang serve $(ARGS)
+
+build: ## build/release/madang, after installing the Debian packages that are missing
+	@.ci/install build
+	$(call compile,release)
+
+test: ## everything that must pass before a change is done
+	@.ci/install build test
+	$(call compile,dev)
+	$(call compile,release)
+	@$(MAKE) -s tests/node_modules/.package-lock.json
+	@tests/run.sh c:dev protocol:dev page browser:release load:release
+
+check: ## format, static analysis, house rules, sanitizers
+	@.ci/install build test check
+	@$(call configure,dev,-DMADANG_WERROR=ON)
+	@$(call configure,tsan,-DMADANG_WERROR=ON)
+	$(call compile,dev)
+	$(call compile,tsan)
+	@$(MAKE) -s tests/node_modules/.package-lock.json
+	@tests/check/static.sh build/dev
+	@tests/run.sh c:dev protocol:dev c:tsan protocol:tsan
+
+bench: ## the performance budgets, as ratios to a bare socket loop
+	@.ci/install build test
+	$(call compile,release)
+	@$(MAKE) -s tests/node_modules/.package-lock.json
+	@MADANG_BIN=build/release/madang MADANG_LOAD=build/release/madang-load node tests/load/bench.mjs
+
+torture: ## the long versions of the tests, and FUZZ_SECONDS of each fuzzer
+	@.ci/install build test check
+	$(call compile,dev)
+	$(call compile,release)
+	$(call compile,fuzz)
+	@$(MAKE) -s tests/node_modules/.package-lock.json
+	@tests/fuzz/search.sh build/fuzz $(FUZZ_SECONDS)
+	@MADANG_TORTURE=1 tests/run.sh c:dev protocol:dev page browser:release load:release
+
+clean: ## remove what was built, and the packages that npm fetched
+	rm -rf build web/node_modules tests/node_modules
+
+tests/node_modules/.package-lock.json: tests/package-lock.json
+	cd tests && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: help run build test check bench torture clean

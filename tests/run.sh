@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Usage: tests/run.sh SUITE[:PRESET]...
+# Runs test suites on what was built in build/PRESET, prints a table, and ends with the line
+# "N passed, N failed". Suites: c (ctest), page (the page's own tests), and each folder of tests/
+# with *.test.mjs files. MADANG_TORTURE=1 gives them more time; each suite decides what to do with it.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+top=$PWD
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 130' INT TERM
+
+limit=400 # seconds a suite may take
+[ "${MADANG_TORTURE:-}" = 1 ] && limit=7200
+
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}"
+
+# Each runner leaves its log in $tmp/log and returns the exit status; a counter reads the log.
+
+run_c() { # PRESET
+  timeout -k 10 $limit ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j 2 -O "$tmp/log"
+}
+
+count_c() { # prints: passed failed
+  sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\2 \1/p' "$tmp/log" |
+    awk '{ print $1 - $2, $2 }'
+}
+
+# Output for people, and a log to count.
+reporters="--test-reporter=spec --test-reporter-destination=stdout
+  --test-reporter=tap --test-reporter-destination=$tmp/log"
+
+run_node() { # FILES...
+  [ -e "$1" ] || { echo "there are no tests"; return 1; }
+  # shellcheck disable=SC2086 # a list of words
+  timeout -k 10 $limit node --test --test-concurrency=1 $reporters "$@"
+}
+
+run_page() {
+  # shellcheck disable=SC2086
+  (cd web && timeout -k 10 $limit npm --silent test -- $reporters)
+}
+
+count_node() {
+  awk '/^# pass /{ pass = $3 } /^# (fail|cancelled) /{ fail += $3 } END { print pass + 0, fail + 0 }' "$tmp/log"
+}
+
+run() { # SUITE PRESET
+  case $1 in
+    c) run_c "$2" ;;
+    page) run_page ;;
+    *) MADANG_BIN=$top/build/$2/madang MADANG_LOAD=$top/build/release/madang-load \
+      run_node tests/"$1"/*.test.mjs ;;
+  esac
+}
+
+total_passed=0
+total_failed=0
+for suite; do
+  name=${suite%%:*}
+  preset=${suite#*:}
+  printf '\n== %s\n' "$suite"
+  : >"$tmp/log"
+  start=$(date +%s)
+  run "$name" "$preset"
+  status=$?
+  if [ "$name" = c ]; then counts=$(count_c); else counts=$(count_node); fi
+  passed=${counts% *}
+  failed=${counts#* }
+  # A suite that broke off, or was stopped, has failed whatever it had counted.
+  [ $status -ne 0 ] && [ "${failed:-0}" -eq 0 ] && failed=1
+  [ $status -eq 124 ] && echo "$suite took longer than $limit s"
+  printf '%-20s %6d %6d %6d s\n' "$suite" "${passed:-0}" "$failed" $(($(date +%s) - start)) >>"$tmp/table"
+  total_passed=$((total_passed + ${passed:-0}))
+  total_failed=$((total_failed + failed))
+done
+
+printf '\n%-20s %6s %6s %8s\n' suite passed failed time
+cat "$tmp/table"
+printf '\n%d passed, %d failed\n' $total_passed $total_failed
+[ $total_failed -eq 0 ] && [ $total_passed -gt 0 ]
