@@ -27,6 +27,9 @@ struct asset {
 extern const struct asset asset_table[];
 extern const size_t asset_count;
 
+/* Value for Content-Security-Policy, on every answer. It belongs to the page: web/csp.txt. */
+extern const char asset_policy[];
+
 /* The file at the URL path (no query part), "/" being the page itself. NULL: there is none. */
 const struct asset *asset_find(const char *path, size_t len);
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Usage: node embed.mjs FOLDER OUT.c
-// Writes the files of FOLDER as the C table that gateway/assets.h describes.
+// Writes the files of FOLDER, and the policy in csp.txt, as the C data that gateway/assets.h describes.
 
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { extname, join, posix } from 'node:path';
+import { dirname, extname, join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 const TYPES = {
@@ -47,17 +48,19 @@ function load(root, path) {
   return { path, type, etag, immutable: HASHED.test(path), plain, gzip: gzipSync(plain, { level: 9 }) };
 }
 
-function generate(files) {
+function generate(files, policy) {
   const data = files.map((f, i) => bytes(`gzip${i}`, f.gzip) + bytes(`plain${i}`, f.plain));
   const rows = files.map((f, i) =>
     `    {"${f.path}", "${f.type}", "W/\\"${f.etag}\\"", ${f.immutable}, ` +
     `gzip${i}, sizeof gzip${i}, plain${i}, sizeof plain${i}},\n`);
   return '#include "gateway/assets.h"\n\n' + data.join('') +
     `\nconst struct asset asset_table[] = {\n${rows.join('')}};\n` +
-    `const size_t asset_count = ${files.length};\n`;
+    `const size_t asset_count = ${files.length};\n` +
+    `const char asset_policy[] = ${JSON.stringify(policy)};\n`;
 }
 
 const [root, out] = process.argv.slice(2);
 const paths = [...walk(root)].sort((a, b) => (a < b ? -1 : 1)); // by code unit: bsearch with memcmp
 if (!paths.includes('/index.html')) throw new Error(`${root} has no index.html`);
-writeFileSync(out, generate(paths.map((path) => load(root, path))));
+const policy = readFileSync(join(dirname(fileURLToPath(import.meta.url)), 'csp.txt'), 'utf8').trim();
+writeFileSync(out, generate(paths.map((path) => load(root, path)), policy));
