@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* span.h: a borrowed run of bytes, not terminated. Whoever made the bytes owns them. */
+#ifndef MADANG_BASE_SPAN_H
+#define MADANG_BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct span {
+    const char *p; /* NULL only if n is 0: "absent" */
+    size_t n;
+};
+
+/* A span over a string literal. */
+#define SPAN(literal) ((struct span){"" literal, sizeof(literal) - 1})
+
+static inline bool span_eq(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline struct span span_str(const char *s)
+{
+    return (struct span){s, s ? strlen(s) : 0};
+}
+
+#endif
