@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* One iteration of uv_run (libuv 1.x, all modes) is: timers, idle, prepare, poll, check, closing.
+/* One round of uv_run (libuv 1.x) is: timers, idle, prepare, poll, check, closing.
  *
  * The turn is our check callback, so it comes after the sockets. The wait must not sleep if
  * anything is pending, wherever it became so: in the turn itself, in a close callback after it, or
  * in a timer before the next poll. All these lie before the prepare callbacks, and the length of
  * the wait is computed after them, so that is the one place where the idle handle, whose being
- * active means "do not sleep", is switched. libuv runs prepare and check handles newest first; ours
- * are the first of the loop and so run last. /
+ * active means "do not sleep", is switched. libuv runs prepare and check handles newest first;
+ * ours are the first of the loop and so run last.
  */
 #include "backplane/base/loop.h"
 

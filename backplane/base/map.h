@@ -20,7 +20,8 @@ void map_seed(void);
 uint64_t map_hash(const void *p, size_t n, uint64_t lane);
 
 #define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)map_hash((keyptr), (keylen), 0))
-#define HASH_NONFATAL_OOM                    1 /* an element whose insertion failed has tbl == NULL */
+/* Out of memory does not end the process: an element whose insertion failed has hh.tbl == NULL. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* driver.h: the contract between the sequencer and whatever keeps the streams.
+ *
+ * A driver belongs to the sequencer's loop and is called from there only.
+ * Every operation completes exactly once, by one of the events, never inside the
+ * call that began it, and in order per room; a driver never blocks. What a
+ * driver cannot do completes with an error (see fail.h), so callers never test
+ * for missing slots.
+ *
+ * Order of events for one commit: `published` first, `committed` after it.
+ * A read that completes after k `published` events of its room shows exactly
+ * those k publications: what it returns and what is published later neither
+ * overlap nor leave a hole.
+ */
+#ifndef MADANG_BACKPLANE_DRIVER_H
+#define MADANG_BACKPLANE_DRIVER_H
+
+#include "backplane/base/err.h"
+#include "backplane/base/list.h"
+#include "backplane/base/msg.h"
+#include "backplane/position.h"
+
+struct driver;
+struct loop;
+
+/* A room as the driver sees it: embedded in the sequencer's room, whose name it borrows.
+ * `state` is the driver's own; NULL until it first needs one. */
+struct stream_ref {
+    struct span name;
+    void *state;
+};
+
+/* How much of a stream is kept. count 0: the room has no stream. */
+struct stream_limits {
+    uint32_t count;
+    uint32_t bytes;
+    uint64_t ttl_ms; /* since the last publication; 0: for good */
+};
+
+/* What makes a repeated publish a repeat: who sent it and under which key, hashed, and the hash
+ * of the data, by which a key that was used twice for different messages is told apart. */
+struct idempotency {
+    bool used;
+    uint64_t key[2];
+    uint64_t data;
+};
+
+enum operation_kind { OPERATION_COMMIT, OPERATION_READ };
+
+/* What every operation begins with. The driver's, while the operation is under way. */
+struct operation {
+    struct list link;
+    enum operation_kind kind;
+};
+
+/* Puts one publication into a room. Owned by the driver until `committed`. */
+struct commit {
+    struct operation operation;
+    struct stream_ref *room;
+    struct msg *msg; /* unsealed, `"pub":{…` open (see push.h); the driver finishes and seals it */
+    struct stream_limits limits;
+    struct idempotency idempotency;
+    bool stamp_time;
+    /* answer */
+    enum err error;
+    bool repeated;       /* this key was committed before; `at` is where, nothing was published */
+    struct position at;
+};
+
+/* Reads a room's stream. Owned by the driver until `read_done`. */
+struct stream_read {
+    struct operation operation;
+    struct stream_ref *room;
+    struct stream_limits limits;
+    uint64_t since;      /* exclusive; UINT64_MAX with reverse: from the newest */
+    bool reverse;
+    uint32_t max_count;  /* 0: only the position */
+    size_t max_bytes;    /* at least one publication is returned whatever its size */
+    uint8_t purpose;     /* the caller's */
+    /* answer */
+    enum err error;
+    struct position top;
+    struct msg **pubs;   /* references, in reading order; owned by whoever owns the read */
+    size_t count;
+};
+
+void stream_read_deinit(struct stream_read *r); /* drops what was read */
+
+struct driver_events {
+    void (*published)(void *owner, struct stream_ref *room, struct msg *m, const struct position *at);
+    void (*committed)(void *owner, struct commit *c);
+    void (*read_done)(void *owner, struct stream_read *r);
+};
+
+struct driver_config {
+    const struct driver_events *events;
+    void *owner;               /* handed to the events */
+    size_t max_stream_bytes;   /* of all streams; the longest idle are emptied first */
+};
+
+struct driver_ops {
+    const char *name;
+    enum err (*open)(struct driver **out, const struct driver_config *config);
+    void (*close)(struct driver *d); /* every operation has completed */
+    void (*commit)(struct driver *d, struct commit *c);
+    void (*read)(struct driver *d, struct stream_read *r);
+    void (*forget)(struct driver *d, struct stream_ref *room); /* nothing in flight; frees `state` */
+    bool (*has_stream)(const struct driver *d, const struct stream_ref *room); /* ever published to? */
+    /* Completes what is due. True: more is due, call again without waiting. */
+    bool (*turn)(struct driver *d, uint64_t now_ms);
+    size_t (*bytes)(const struct driver *d); /* of all streams */
+};
+
+/* Every driver begins with this. */
+struct driver {
+    const struct driver_ops *ops;
+    struct driver_config config;
+};
+
+#endif

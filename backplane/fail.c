@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/fail.h"
+
+#include <stdlib.h>
+
+struct fail {
+    struct driver base;
+    struct list told_next;
+};
+
+static void fail_commit(struct driver *d, struct commit *c)
+{
+    c->operation.kind = OPERATION_COMMIT;
+    c->error = ERR_NOT_AVAILABLE;
+    c->repeated = false;
+    list_push(&((struct fail *)d)->told_next, &c->operation.link);
+}
+
+static void fail_read(struct driver *d, struct stream_read *r)
+{
+    r->operation.kind = OPERATION_READ;
+    r->error = ERR_NOT_AVAILABLE;
+    r->pubs = NULL;
+    r->count = 0;
+    list_push(&((struct fail *)d)->told_next, &r->operation.link);
+}
+
+static void fail_forget(struct driver *d, struct stream_ref *room)
+{
+    (void)d;
+    room->state = NULL;
+}
+
+static bool fail_has_stream(const struct driver *d, const struct stream_ref *room)
+{
+    (void)d;
+    (void)room;
+    return false;
+}
+
+static bool fail_turn(struct driver *d, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct fail *f = (struct fail *)d;
+    struct list due;
+    list_init(&due);
+    list_splice(&due, &f->told_next);
+    for (struct list *n; (n = list_shift(&due));) {
+        struct operation *o = container_of(n, struct operation, link);
+        if (o->kind == OPERATION_READ)
+            d->config.events->read_done(d->config.owner, container_of(o, struct stream_read, operation));
+        else
+            d->config.events->committed(d->config.owner, container_of(o, struct commit, operation));
+    }
+    return !list_empty(&f->told_next);
+}
+
+static size_t fail_bytes(const struct driver *d)
+{
+    (void)d;
+    return 0;
+}
+
+static enum err fail_open(struct driver **out, const struct driver_config *config)
+{
+    struct fail *f = calloc(1, sizeof(*f));
+    if (!f)
+        return ERR_INTERNAL;
+    f->base = (struct driver){&fail_driver, *config};
+    list_init(&f->told_next);
+    *out = &f->base;
+    return OK;
+}
+
+static void fail_close(struct driver *d)
+{
+    free(d);
+}
+
+const struct driver_ops fail_driver = {
+    .name = "fail",
+    .open = fail_open,
+    .close = fail_close,
+    .commit = fail_commit,
+    .read = fail_read,
+    .forget = fail_forget,
+    .has_stream = fail_has_stream,
+    .turn = fail_turn,
+    .bytes = fail_bytes,
+};

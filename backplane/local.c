@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/local.h"
+
+#include "backplane/base/loop.h"
+#include "backplane/push.h"
+#include "backplane/stream.h"
+
+#include <stdlib.h>
+
+/* The driver's side of a room. Exists from the first operation that needs a stream. */
+struct local_room {
+    struct list idle; /* in local.filled while it holds publications */
+    struct stream *stream;
+    struct stream_limits limits; /* as of the last operation */
+};
+
+/* An operation takes effect when it is called and is told in `turn`, in call order: that is what
+ * makes reads and publications of a room fit together. */
+struct local {
+    struct driver base;
+    struct list told_next; /* operations, oldest first */
+    struct list filled;    /* rooms with publications, longest idle first */
+    size_t bytes;
+    uint64_t now_ms;
+};
+
+static struct local *local_of(struct driver *d)
+{
+    return (struct local *)d;
+}
+
+static void empty_room(struct local *l, struct local_room *room)
+{
+    l->bytes -= stream_bytes(room->stream);
+    stream_clear(room->stream);
+    list_del(&room->idle);
+}
+
+/* The room's state, made if need be and rid of what is too old; NULL: no memory. */
+static struct local_room *room_of(struct local *l, struct stream_ref *ref,
+                                  const struct stream_limits *limits)
+{
+    struct local_room *room = ref->state;
+    if (!room) {
+        room = calloc(1, sizeof(*room));
+        if (!room)
+            return NULL;
+        room->stream = stream_new();
+        if (!room->stream) {
+            free(room);
+            return NULL;
+        }
+        list_init(&room->idle);
+        ref->state = room;
+    }
+    room->limits = *limits;
+    size_t before = stream_bytes(room->stream);
+    if (stream_expire(room->stream, limits, l->now_ms)) {
+        l->bytes -= before;
+        list_del(&room->idle);
+    }
+    return room;
+}
+
+/* Over the bound for all streams, the rooms that were silent longest lose their publications; epoch
+ * and offset stay, so that nobody takes the loss for a recovery. The room just written is spared. */
+static void make_space(struct local *l, const struct local_room *spared)
+{
+    while (l->bytes > l->base.config.max_stream_bytes && !list_empty(&l->filled)) {
+        struct local_room *room = container_of(l->filled.next, struct local_room, idle);
+        if (room == spared)
+            return;
+        empty_room(l, room);
+    }
+}
+
+static enum err append(struct local *l, struct commit *c, struct local_room *room)
+{
+    struct stream *s = room->stream;
+    uint64_t offset;
+    bool same;
+    if (c->idempotency.used && stream_find_key(s, &c->idempotency, &offset, &same)) {
+        if (!same)
+            return ERR_BAD_REQUEST;
+        c->repeated = true;
+        c->at = stream_top(s);
+        c->at.offset = offset;
+        return OK;
+    }
+    push_close(c->msg, stream_top(s).offset + 1, c->stamp_time ? wall_ms() : 0);
+    size_t before = stream_bytes(s);
+    enum err e = stream_append(s, c->msg, &c->idempotency, &c->limits, l->now_ms);
+    if (e)
+        return e;
+    c->at = stream_top(s);
+    l->bytes += stream_bytes(s) - before;
+    list_del(&room->idle);
+    list_push(&l->filled, &room->idle);
+    make_space(l, room);
+    return OK;
+}
+
+static void local_commit(struct driver *d, struct commit *c)
+{
+    struct local *l = local_of(d);
+    c->operation.kind = OPERATION_COMMIT;
+    c->error = OK;
+    c->repeated = false;
+    c->at = (struct position){0};
+    if (c->limits.count) {
+        struct local_room *room = room_of(l, c->room, &c->limits);
+        c->error = room ? append(l, c, room) : ERR_INTERNAL;
+    } else {
+        push_close(c->msg, 0, c->stamp_time ? wall_ms() : 0);
+    }
+    list_push(&l->told_next, &c->operation.link);
+}
+
+static void local_read(struct driver *d, struct stream_read *r)
+{
+    struct local *l = local_of(d);
+    r->operation.kind = OPERATION_READ;
+    r->pubs = NULL;
+    r->count = 0;
+    if (r->limits.count) {
+        struct local_room *room = room_of(l, r->room, &r->limits);
+        if (room)
+            stream_answer(room->stream, r);
+        else
+            r->error = ERR_INTERNAL;
+    } else {
+        r->error = ERR_NOT_AVAILABLE;
+    }
+    list_push(&l->told_next, &r->operation.link);
+}
+
+static void local_forget(struct driver *d, struct stream_ref *ref)
+{
+    struct local *l = local_of(d);
+    struct local_room *room = ref->state;
+    if (!room)
+        return;
+    l->bytes -= stream_bytes(room->stream);
+    list_del(&room->idle);
+    stream_free(room->stream);
+    free(room);
+    ref->state = NULL;
+}
+
+static bool local_has_stream(const struct driver *d, const struct stream_ref *ref)
+{
+    (void)d;
+    const struct local_room *room = ref->state;
+    return room && stream_top(room->stream).offset > 0;
+}
+
+static void tell(struct local *l, struct operation *o)
+{
+    const struct driver_events *events = l->base.config.events;
+    void *owner = l->base.config.owner;
+    if (o->kind == OPERATION_READ) {
+        events->read_done(owner, container_of(o, struct stream_read, operation));
+        return;
+    }
+    struct commit *c = container_of(o, struct commit, operation);
+    if (!c->error && !c->repeated)
+        events->published(owner, c->room, c->msg, &c->at);
+    events->committed(owner, c);
+}
+
+/* Streams that nobody touches any more still end. Rooms are looked at in the order in which they fell
+ * silent, and only until the first that is young enough: with several ages in use a short-lived one
+ * may wait behind a long-lived one, which costs memory within the bound and nothing else. */
+static void expire(struct local *l)
+{
+    while (!list_empty(&l->filled)) {
+        struct local_room *room = container_of(l->filled.next, struct local_room, idle);
+        size_t before = stream_bytes(room->stream);
+        if (!stream_expire(room->stream, &room->limits, l->now_ms))
+            return;
+        l->bytes -= before;
+        list_del(&room->idle);
+    }
+}
+
+static bool local_turn(struct driver *d, uint64_t now_ms)
+{
+    struct local *l = local_of(d);
+    l->now_ms = now_ms;
+    struct list due; /* what the events start goes into the next turn */
+    list_init(&due);
+    list_splice(&due, &l->told_next);
+    for (struct list *n; (n = list_shift(&due));)
+        tell(l, container_of(n, struct operation, link));
+    expire(l);
+    return !list_empty(&l->told_next);
+}
+
+static size_t local_bytes(const struct driver *d)
+{
+    return ((const struct local *)d)->bytes;
+}
+
+static enum err local_open(struct driver **out, const struct driver_config *config)
+{
+    struct local *l = calloc(1, sizeof(*l));
+    if (!l)
+        return ERR_INTERNAL;
+    l->base = (struct driver){&local_driver, *config};
+    list_init(&l->told_next);
+    list_init(&l->filled);
+    *out = &l->base;
+    return OK;
+}
+
+static void local_close(struct driver *d)
+{
+    free(d);
+}
+
+const struct driver_ops local_driver = {
+    .name = "local",
+    .open = local_open,
+    .close = local_close,
+    .commit = local_commit,
+    .read = local_read,
+    .forget = local_forget,
+    .has_stream = local_has_stream,
+    .turn = local_turn,
+    .bytes = local_bytes,
+};

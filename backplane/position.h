@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* position.h: a place in a room's stream.
+ *
+ * Offsets count publications from 1; they mean something only within one epoch. Positions of
+ * different epochs are never comparable, so whoever holds an offset holds its epoch too.
+ */
+#ifndef MADANG_BACKPLANE_POSITION_H
+#define MADANG_BACKPLANE_POSITION_H
+
+#include "backplane/base/span.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define EPOCH_MAX 16
+
+struct position {
+    uint64_t offset;
+    char epoch[EPOCH_MAX]; /* padded with NUL; empty: none */
+};
+
+static inline struct span position_epoch(const struct position *p)
+{
+    return (struct span){p->epoch, strnlen(p->epoch, EPOCH_MAX)};
+}
+
+static inline bool epoch_is(const struct position *p, struct span epoch)
+{
+    return span_eq(position_epoch(p), epoch);
+}
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/push.h"
+
+#include "backplane/base/buf.h"
+
+/* Longest tail of push_close: two 20-digit numbers, names and closing braces. */
+#define TAIL_MAX 96
+
+static struct msg *msg_of(const struct buf *b, size_t tail)
+{
+    if (b->failed)
+        return NULL;
+    struct msg *m = msg_new(b->n + tail);
+    if (m)
+        msg_add(m, b->p, b->n);
+    return m;
+}
+
+static void add_channel(struct buf *b, struct span room)
+{
+    buf_lit(b, "{\"push\":{\"channel\":");
+    buf_json(b, room);
+}
+
+struct msg *push_open(struct span room, struct span data, struct span info, struct span tags)
+{
+    struct buf b = {0};
+    buf_reserve(&b, room.n + data.n + info.n + tags.n + 80);
+    add_channel(&b, room);
+    buf_lit(&b, ",\"pub\":");
+    size_t pub_at = b.n;
+    buf_lit(&b, "{\"data\":");
+    buf_json_oneline(&b, data);
+    if (info.n) {
+        buf_lit(&b, ",\"info\":");
+        buf_span(&b, info);
+    }
+    /* The tags come last and stay open: push_close may add the time to them. */
+    size_t tags_at = b.n;
+    if (tags.n) {
+        buf_lit(&b, ",\"tags\":{");
+        buf_span(&b, tags);
+    }
+    struct msg *m = msg_of(&b, TAIL_MAX);
+    buf_deinit(&b);
+    if (!m)
+        return NULL;
+    m->kind = MSG_PUBLICATION;
+    m->pub_at = (uint32_t)pub_at;
+    m->pub_len = (uint32_t)(tags.n ? tags_at : 0); /* until closed: where the tags began */
+    return m;
+}
+
+void push_close(struct msg *m, uint64_t offset, uint64_t time_ms)
+{
+    bool tags = m->pub_len != 0;
+    if (time_ms) {
+        if (tags)
+            msg_lit(m, ",\"t\":\"");
+        else
+            msg_lit(m, ",\"tags\":{\"t\":\"");
+        msg_add_u64(m, time_ms);
+        msg_lit(m, "\"}");
+    } else if (tags) {
+        msg_lit(m, "}");
+    }
+    if (offset) {
+        msg_lit(m, ",\"offset\":");
+        msg_add_u64(m, offset);
+    }
+    msg_lit(m, "}");
+    m->pub_len = m->len - m->pub_at;
+    msg_lit(m, "}}");
+    m->offset = offset;
+    m->time_ms = time_ms;
+    msg_seal(m);
+}
+
+struct msg *push_presence(enum msg_kind kind, struct span room, struct span info)
+{
+    struct buf b = {0};
+    add_channel(&b, room);
+    if (kind == MSG_JOIN)
+        buf_lit(&b, ",\"join\":{\"info\":");
+    else
+        buf_lit(&b, ",\"leave\":{\"info\":");
+    buf_span(&b, info);
+    buf_lit(&b, "}}}");
+    struct msg *m = msg_of(&b, 0);
+    buf_deinit(&b);
+    if (!m)
+        return NULL;
+    m->kind = (uint8_t)kind;
+    msg_seal(m);
+    return m;
+}
+
+struct msg *push_unsubscribe(struct span room, unsigned code, const char *reason)
+{
+    struct buf b = {0};
+    add_channel(&b, room);
+    buf_lit(&b, ",\"unsubscribe\":{\"code\":");
+    buf_u64(&b, code);
+    buf_lit(&b, ",\"reason\":");
+    buf_json(&b, span_str(reason));
+    buf_lit(&b, "}}}");
+    struct msg *m = msg_of(&b, 0);
+    buf_deinit(&b);
+    if (!m)
+        return NULL;
+    m->kind = MSG_OTHER;
+    msg_seal(m);
+    return m;
+}

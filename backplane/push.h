@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* push.h: the JSON text of a push.
+ *
+ * A publication is encoded in two steps, so that its bytes are copied once:
+ * the hub that received it writes everything known then (push_open), and the
+ * driver adds offset and time when they are decided (push_close).
+ *
+ *   {"push":{"channel":"c","pub":{"data":…,"info":{…}      push_open
+ *   ,"offset":7,"tags":{"t":"1700000000000"}}}}            push_close
+ */
+#ifndef MADANG_BACKPLANE_PUSH_H
+#define MADANG_BACKPLANE_PUSH_H
+
+#include "backplane/base/msg.h"
+
+/* Opens a publication with one reference for the caller. `data` is valid JSON; `info` is a ClientInfo
+ * object or absent; `tags` is the inside of a JSON object of strings (`"a":"b"`) or absent. Raw CR and
+ * LF between tokens are left out. NULL: no memory. */
+struct msg *push_open(struct span room, struct span data, struct span info, struct span tags);
+
+/* Finishes and seals it. offset 0: no stream. time_ms 0: no time is stamped. */
+void push_close(struct msg *m, uint64_t offset, uint64_t time_ms);
+
+/* A join or leave of the client that `info` describes. Sealed. */
+struct msg *push_presence(enum msg_kind kind, struct span room, struct span info);
+
+/* An unsubscribe push: code and reason are always both sent, clients rely on it. Sealed. */
+struct msg *push_unsubscribe(struct span room, unsigned code, const char *reason);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* request.h: what hubs ask of the sequencer, and what it sends to them.
+ *
+ * A request is allocated by the hub, handed to the sequencer, and comes back
+ * with its answer filled in, exactly once, in order per room; the hub frees it.
+ * Nothing in it is touched by the hub meanwhile.
+ */
+#ifndef MADANG_BACKPLANE_REQUEST_H
+#define MADANG_BACKPLANE_REQUEST_H
+
+#include "backplane/base/inbox.h"
+#include "backplane/driver.h"
+#include "backplane/presence.h"
+
+enum request_kind {
+    REQUEST_PUBLISH,
+    REQUEST_SUBSCRIBE,
+    REQUEST_UNSUBSCRIBE,
+    REQUEST_PRESENCE,
+    REQUEST_HISTORY,
+    REQUEST_SIGNAL,
+    REQUEST_END,     /* a session is over */
+    REQUEST_DRAINED, /* a hub that was behind has handled what it had */
+    REQUEST_KINDS
+};
+
+/* What a hub finds in its inbox: answered requests under their own kind, and these. */
+enum hub_entry_kind {
+    HUB_PUSH = REQUEST_KINDS, /* struct push_entry */
+    HUB_BEHIND,               /* a request of kind REQUEST_DRAINED, to be sent back when reached */
+    HUB_INSUFFICIENT,         /* struct push_entry without msg: publications were lost here */
+    HUB_OTHER                 /* first kind for the gateway's own use */
+};
+
+struct request {
+    struct entry entry;
+    uint32_t id;    /* the hub's: command id, 0 if nobody waits for a reply */
+    void *session;  /* the hub's */
+    uint8_t hub;    /* index of the port to answer through */
+    enum err error;
+};
+
+/* What the sequencer keeps of one subscription. Embedded in the hub's subscription, which lives until
+ * an unsubscribe or the end of the session came back; between, these fields are the sequencer's. */
+struct member {
+    struct seq_room *room;
+    struct present present;
+    struct request *leaving;    /* an unsubscribe or end that waits for the subscribe to finish */
+    struct member *next;        /* the hub's chain in a request_end */
+    bool subscribing, joined;
+    bool join_leave;            /* wants to hear who comes and goes */
+    bool announce;              /* others hear of it */
+};
+
+struct request_publish {
+    struct request request;
+    struct commit commit;  /* msg, limits, idempotency, stamp_time filled in; the msg is handed over */
+    struct span room;      /* borrowed from `name` */
+    char name[];
+};
+
+struct request_subscribe {
+    struct request request;
+    struct member *member;
+    void *handle;                 /* the hub's room, given back with every push */
+    struct span room;             /* owned by the hub's room, which lives as long as the member */
+    const struct client_info *client;
+    struct stream_read read;      /* limits and max_bytes filled in */
+    bool presence, announce, join_leave;
+    bool positioned;              /* the client is to be told the position */
+    bool recover;                 /* … and what it missed since this position: */
+    struct position since;        /* empty epoch: whatever the epoch */
+    bool refuse_unrecovered;      /* then 112, and no subscription */
+    /* answer; publications, if recovered, in `read` */
+    bool recovered;
+};
+
+struct request_unsubscribe {
+    struct request request;
+    struct member *member;
+};
+
+struct request_presence {
+    struct request request;
+    size_t max_bytes;
+    bool stats_only;
+    /* answer */
+    struct buf json;              /* `{"id":ClientInfo,…}` */
+    uint32_t num_clients, num_users;
+    struct span room;
+    char name[];
+};
+
+struct request_history {
+    struct request request;
+    struct stream_read read;      /* limits, since, reverse, max_count, max_bytes filled in */
+    struct position since;        /* only its epoch counts here; empty: whatever the epoch */
+    struct span room;
+    char name[];
+};
+
+/* A push that is never stored. */
+struct request_signal {
+    struct request request;
+    struct msg *msg;              /* sealed, handed over */
+    struct span room;
+    char name[];
+};
+
+/* Embedded in the session, so that the end can always be sent. */
+struct request_end {
+    struct request request;
+    struct member *members;       /* all of the session's, chained by `next` */
+    uint32_t waiting;             /* the sequencer's */
+};
+
+struct push_entry {
+    struct entry entry;
+    void *handle;                 /* the hub's room */
+    struct msg *msg;              /* a reference, handed over */
+};
+
+#endif

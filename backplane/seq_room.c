@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/seq_room.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void seq_rooms_init(struct seq_rooms *rs, struct driver *driver, uint32_t max)
+{
+    *rs = (struct seq_rooms){.driver = driver, .max = max};
+    list_init(&rs->idle);
+    list_init(&rs->empty);
+}
+
+static void forget(struct seq_rooms *rs, struct seq_room *room)
+{
+    rs->driver->ops->forget(rs->driver, &room->ref);
+    list_del(&room->idle);
+    HASH_DEL(rs->map, room);
+    rs->count--;
+    free(room);
+}
+
+void seq_rooms_deinit(struct seq_rooms *rs)
+{
+    struct seq_room *room, *tmp;
+    HASH_ITER(hh, rs->map, room, tmp)
+    {
+        assert(!room->busy && !room->members);
+        forget(rs, room);
+    }
+}
+
+struct seq_room *seq_rooms_find(const struct seq_rooms *rs, struct span name)
+{
+    struct seq_room *room = NULL;
+    HASH_FIND(hh, rs->map, name.p, name.n, room);
+    return room;
+}
+
+static bool in_use(const struct seq_room *room)
+{
+    return room->busy || room->members;
+}
+
+/* Forgets the room that is missed least; false: all are in use. */
+static bool make_space(struct seq_rooms *rs)
+{
+    struct list *from = list_empty(&rs->empty) ? &rs->idle : &rs->empty;
+    if (list_empty(from))
+        return false;
+    if (from == &rs->empty)
+        rs->empty_count--;
+    forget(rs, container_of(from->next, struct seq_room, idle));
+    return true;
+}
+
+static struct seq_room *make(struct seq_rooms *rs, struct span name)
+{
+    if (rs->count >= rs->max && !make_space(rs))
+        return NULL;
+    size_t interests = rs->hubs * sizeof(struct interest);
+    struct seq_room *room = calloc(1, sizeof(*room) + interests + name.n);
+    if (!room)
+        return NULL;
+    char *copy = (char *)room->hubs + interests;
+    memcpy(copy, name.p, name.n);
+    room->ref.name = (struct span){copy, name.n};
+    presence_init(&room->presence);
+    list_init(&room->idle);
+    for (uint32_t i = 0; i < rs->hubs; i++) {
+        room->hubs[i].room = room;
+        list_init(&room->hubs[i].missed);
+        list_init(&room->hubs[i].waiting);
+    }
+    HASH_ADD_KEYPTR(hh, rs->map, room->ref.name.p, name.n, room);
+    if (!room->hh.tbl) {
+        free(room);
+        return NULL;
+    }
+    rs->count++;
+    return room;
+}
+
+struct seq_room *seq_rooms_hold(struct seq_rooms *rs, struct span name)
+{
+    struct seq_room *room = seq_rooms_find(rs, name);
+    if (!room && !(room = make(rs, name)))
+        return NULL;
+    if (list_linked(&room->idle)) {
+        if (!room->top.offset)
+            rs->empty_count--;
+        list_del(&room->idle);
+    }
+    room->busy++;
+    return room;
+}
+
+void seq_room_release(struct seq_rooms *rs, struct seq_room *room)
+{
+    room->busy--;
+    if (in_use(room))
+        return;
+    if (!room->ref.state) {
+        forget(rs, room);
+    } else if (room->top.offset) {
+        list_push(&rs->idle, &room->idle);
+    } else {
+        list_push(&rs->empty, &room->idle);
+        if (++rs->empty_count > rs->max / 10)
+            make_space(rs);
+    }
+}

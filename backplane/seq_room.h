@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* seq_room.h: a room as the sequencer knows it, and the table of all of them.
+ *
+ * A room is made when it is first spoken of. It stays while it has members or
+ * operations in flight; after that it is idle: remembered for its position, and
+ * forgotten when space is needed, longest idle first. Rooms that nobody ever
+ * published to may take up only a tenth of the table.
+ */
+#ifndef MADANG_BACKPLANE_SEQ_ROOM_H
+#define MADANG_BACKPLANE_SEQ_ROOM_H
+
+#include "backplane/base/map.h"
+#include "backplane/port.h"
+#include "backplane/presence.h"
+
+struct seq_room {
+    UT_hash_handle hh;
+    struct stream_ref ref;       /* its name is stored behind the interests */
+    struct stream_limits limits; /* as the hubs last stated them */
+    struct position top;         /* of the last publication; offset 0 before the first */
+    struct presence presence;
+    struct list idle;
+    uint32_t members;            /* of all hubs */
+    uint32_t busy;               /* operations in flight */
+    struct interest hubs[];      /* one per hub */
+};
+
+struct seq_rooms {
+    struct seq_room *map;
+    struct list idle, empty;     /* longest idle first; `empty`: never published to */
+    uint32_t count, empty_count;
+    uint32_t max, hubs;
+    struct driver *driver;
+};
+
+void seq_rooms_init(struct seq_rooms *rs, struct driver *driver, uint32_t max);
+void seq_rooms_deinit(struct seq_rooms *rs); /* frees every room; none is in use */
+
+struct seq_room *seq_rooms_find(const struct seq_rooms *rs, struct span name);
+
+/* Finds or makes; the room is held (busy) until seq_room_release. NULL: no memory, or as many rooms as
+ * allowed are in use. */
+struct seq_room *seq_rooms_hold(struct seq_rooms *rs, struct span name);
+void seq_room_release(struct seq_rooms *rs, struct seq_room *room);
+
+#endif

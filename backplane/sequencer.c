@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/sequencer.h"
+
+#include "backplane/base/loop.h"
+#include "backplane/push.h"
+#include "backplane/seq_room.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* A fill reads this much at a time, and a hub gets this many reads per turn, so that a hub that fell
+ * behind in many rooms does not hold up the others. */
+#define FILL_BYTES (256 * 1024)
+#define FILL_COUNT 1024
+#define FILLS_PER_TURN 16
+
+enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL };
+
+struct sequencer {
+    struct actor actor;
+    struct loop *loop;
+    struct inbox inbox;
+    struct sequencer_config config;
+    struct driver *driver;
+    struct seq_rooms rooms;
+    struct port ports[HUBS_MAX];
+    struct sequencer_counters counters;
+};
+
+struct fill {
+    struct stream_read read;
+    struct interest *interest;
+    uint8_t hub;
+};
+
+static void answer(struct sequencer *s, struct request *r, enum err e)
+{
+    r->error = e;
+    port_answer(&s->ports[r->hub], r);
+}
+
+static struct seq_room *room_of(struct stream_ref *ref)
+{
+    return container_of(ref, struct seq_room, ref);
+}
+
+static uint8_t hub_of(const struct interest *in)
+{
+    return (uint8_t)(in - in->room->hubs);
+}
+
+/* ---- towards the hubs ---------------------------------------------------------------------- */
+
+static bool left_out(const struct interest *in)
+{
+    return in->filling || list_linked(&in->missed);
+}
+
+static void miss(struct sequencer *s, struct interest *in)
+{
+    if (!list_linked(&in->missed))
+        list_push(&s->ports[hub_of(in)].missed, &in->missed);
+}
+
+static bool push(struct sequencer *s, struct interest *in, struct msg *m)
+{
+    struct port *p = &s->ports[hub_of(in)];
+    bool was_behind = p->behind;
+    bool sent = port_push(p, in->handle, m, s->config.hub_inbox_bytes);
+    if (p->behind && !was_behind)
+        counter_add(&s->counters.behind, 1);
+    return sent;
+}
+
+/* Publications: what cannot be posted now is filled from the stream later, or told as lost. */
+static void push_publication(struct sequencer *s, struct interest *in, struct msg *m,
+                             const struct position *at)
+{
+    if (!left_out(in) && push(s, in, m)) {
+        in->sent = *at;
+        return;
+    }
+    if (!at->offset)
+        in->lost = true;
+    if (!in->filling)
+        miss(s, in);
+}
+
+/* Joins and leaves are in no stream: a member list that missed one is wrong until it is read anew. */
+static void push_presence_to_hubs(struct sequencer *s, struct seq_room *room, enum msg_kind kind,
+                                  const struct client_info *client)
+{
+    if (room->presence.num_clients > JOIN_LEAVE_MEMBERS_MAX)
+        return;
+    struct msg *m = NULL;
+    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
+        struct interest *in = &room->hubs[i];
+        if (!in->listeners)
+            continue;
+        if (!m)
+            m = push_presence(kind, room->ref.name, client_info_json(client));
+        if (m && !left_out(in) && push(s, in, m))
+            continue;
+        in->lost = true;
+        miss(s, in);
+    }
+    msg_unref(m);
+}
+
+/* ---- subscriptions ------------------------------------------------------------------------- */
+
+static void begin_read(struct sequencer *s, struct stream_read *r, struct seq_room *room)
+{
+    room->limits = r->limits;
+    r->room = &room->ref;
+    s->driver->ops->read(s->driver, r);
+}
+
+/* Subscribes that waited until the hub had caught up begin anew. */
+static void resume_waiting(struct sequencer *s, struct interest *in)
+{
+    for (struct list *n; (n = list_shift(&in->waiting));) {
+        struct operation *o = container_of(n, struct operation, link);
+        s->driver->ops->read(s->driver, container_of(o, struct stream_read, operation));
+    }
+}
+
+static void on_subscribe(struct sequencer *s, struct request *r)
+{
+    struct request_subscribe *sub = (struct request_subscribe *)r;
+    struct seq_room *room = seq_rooms_hold(&s->rooms, sub->room);
+    if (!room) {
+        answer(s, r, ERR_LIMIT);
+        return;
+    }
+    sub->member->subscribing = true;
+    sub->read.purpose = FOR_SUBSCRIBE;
+    sub->read.reverse = false;
+    sub->read.since = sub->since.offset;
+    sub->read.max_count = sub->recover ? UINT32_MAX : 0;
+    begin_read(s, &sub->read, room);
+}
+
+/* protocol: recovered if nothing between the client's position and the top is missing. */
+static bool recovered(const struct request_subscribe *sub)
+{
+    const struct stream_read *r = &sub->read;
+    if (sub->since.epoch[0] && memcmp(sub->since.epoch, r->top.epoch, EPOCH_MAX) != 0)
+        return false;
+    if (!r->count)
+        return sub->since.offset == r->top.offset;
+    return r->pubs[0]->offset == sub->since.offset + 1 &&
+           r->pubs[r->count - 1]->offset == r->top.offset;
+}
+
+static void join(struct seq_room *room, struct request_subscribe *sub)
+{
+    struct member *m = sub->member;
+    struct interest *in = &room->hubs[sub->request.hub];
+    if (!in->members++) {
+        in->handle = sub->handle;
+        in->sent = sub->read.top;
+        in->lost = false;
+    }
+    room->members++;
+    m->room = room;
+    m->joined = true;
+    m->announce = sub->announce;
+    m->join_leave = sub->join_leave;
+    in->listeners += m->join_leave;
+}
+
+static void leave(struct sequencer *s, struct member *m, uint8_t hub)
+{
+    struct seq_room *room = m->room;
+    if (!m->joined)
+        return;
+    m->joined = false;
+    struct interest *in = &room->hubs[hub];
+    room->busy++; /* stays until everything below is done */
+    in->listeners -= m->join_leave;
+    room->members--;
+    if (!--in->members) {
+        in->handle = NULL;
+        list_del(&in->missed);
+        if (!in->filling)
+            resume_waiting(s, in);
+    }
+    const struct client_info *client = m->present.client;
+    presence_remove(&room->presence, &m->present);
+    if (client && m->announce)
+        push_presence_to_hubs(s, room, MSG_LEAVE, client);
+    m->room = NULL;
+    seq_room_release(&s->rooms, room);
+}
+
+static void end_one(struct sequencer *s, struct request_end *end, struct member *m)
+{
+    if (m->subscribing) {
+        m->leaving = &end->request;
+        end->waiting++;
+    } else {
+        leave(s, m, end->request.hub);
+    }
+}
+
+/* Carries out what had to wait for the subscribe. */
+static void after_subscribe(struct sequencer *s, struct member *m)
+{
+    struct request *r = m->leaving;
+    m->leaving = NULL;
+    m->subscribing = false;
+    if (!r)
+        return;
+    leave(s, m, r->hub);
+    if (r->entry.kind == REQUEST_END && --((struct request_end *)r)->waiting)
+        return;
+    answer(s, r, OK);
+}
+
+static enum err settle(struct request_subscribe *sub, struct seq_room *room)
+{
+    enum err e = sub->read.error;
+    if (e == ERR_NOT_AVAILABLE && !sub->read.limits.count)
+        e = OK; /* no stream was asked for */
+    if (e)
+        return e;
+    sub->recovered = sub->recover && recovered(sub);
+    if (!sub->recovered)
+        stream_read_deinit(&sub->read);
+    if (sub->recover && !sub->recovered && sub->refuse_unrecovered)
+        return ERR_UNRECOVERABLE;
+    if (sub->presence)
+        e = presence_add(&room->presence, &sub->member->present, sub->client);
+    if (!e)
+        join(room, sub);
+    return e;
+}
+
+static void subscribe_read(struct sequencer *s, struct stream_read *r)
+{
+    struct request_subscribe *sub = container_of(r, struct request_subscribe, read);
+    struct seq_room *room = room_of(r->room);
+    struct interest *in = &room->hubs[sub->request.hub];
+    if (left_out(in)) { /* its position would lie ahead of what the hub has seen */
+        stream_read_deinit(r);
+        list_push(&in->waiting, &r->operation.link);
+        return;
+    }
+    struct member *m = sub->member;
+    const struct client_info *client = sub->client;
+    enum err e = settle(sub, room);
+    bool announce = !e && sub->presence && sub->announce;
+    if (e)
+        stream_read_deinit(r);
+    answer(s, &sub->request, e);
+    if (announce) /* the joiner hears of itself too, after the reply */
+        push_presence_to_hubs(s, room, MSG_JOIN, client);
+    after_subscribe(s, m);
+    seq_room_release(&s->rooms, room);
+}
+
+static void on_unsubscribe(struct sequencer *s, struct request *r)
+{
+    struct member *m = ((struct request_unsubscribe *)r)->member;
+    if (m->subscribing) {
+        m->leaving = r;
+        return;
+    }
+    leave(s, m, r->hub);
+    answer(s, r, OK);
+}
+
+static void on_end(struct sequencer *s, struct request *r)
+{
+    struct request_end *end = (struct request_end *)r;
+    end->waiting = 0;
+    for (struct member *m = end->members; m; m = m->next)
+        end_one(s, end, m);
+    if (!end->waiting)
+        answer(s, r, OK);
+}
+
+/* ---- publications -------------------------------------------------------------------------- */
+
+static void on_publish(struct sequencer *s, struct request *r)
+{
+    struct request_publish *p = (struct request_publish *)r;
+    struct seq_room *room = seq_rooms_hold(&s->rooms, p->room);
+    if (!room) {
+        answer(s, r, ERR_LIMIT);
+        return;
+    }
+    room->limits = p->commit.limits;
+    p->commit.room = &room->ref;
+    s->driver->ops->commit(s->driver, &p->commit);
+}
+
+static void published(void *owner, struct stream_ref *ref, struct msg *m, const struct position *at)
+{
+    struct sequencer *s = owner;
+    struct seq_room *room = room_of(ref);
+    counter_add(&s->counters.publications, 1);
+    if (at->offset)
+        room->top = *at;
+    for (uint32_t i = 0; i < s->rooms.hubs; i++)
+        if (room->hubs[i].members)
+            push_publication(s, &room->hubs[i], m, at);
+}
+
+static void committed(void *owner, struct commit *c)
+{
+    struct sequencer *s = owner;
+    struct request_publish *p = container_of(c, struct request_publish, commit);
+    struct seq_room *room = room_of(c->room);
+    if (c->repeated)
+        counter_add(&s->counters.repeats, 1);
+    answer(s, &p->request, c->error);
+    seq_room_release(&s->rooms, room);
+}
+
+static void on_signal(struct sequencer *s, struct request *r)
+{
+    struct request_signal *sig = (struct request_signal *)r;
+    struct seq_room *room = seq_rooms_find(&s->rooms, sig->room);
+    for (uint32_t i = 0; room && i < s->rooms.hubs; i++) {
+        struct interest *in = &room->hubs[i];
+        if (in->members && !left_out(in))
+            (void)push(s, in, sig->msg); /* a signal that finds no room is let go: it is worth nothing later */
+    }
+    answer(s, r, OK);
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static void on_history(struct sequencer *s, struct request *r)
+{
+    struct request_history *h = (struct request_history *)r;
+    struct seq_room *room = seq_rooms_hold(&s->rooms, h->room);
+    if (!room) {
+        answer(s, r, ERR_LIMIT);
+        return;
+    }
+    h->read.purpose = FOR_HISTORY;
+    begin_read(s, &h->read, room);
+}
+
+static void history_read(struct sequencer *s, struct stream_read *r)
+{
+    struct request_history *h = container_of(r, struct request_history, read);
+    struct seq_room *room = room_of(r->room);
+    enum err e = r->error;
+    if (!e && h->since.epoch[0] && memcmp(h->since.epoch, r->top.epoch, EPOCH_MAX) != 0) {
+        stream_read_deinit(r);
+        e = ERR_UNRECOVERABLE;
+    }
+    answer(s, &h->request, e);
+    seq_room_release(&s->rooms, room);
+}
+
+static void on_presence(struct sequencer *s, struct request *r)
+{
+    struct request_presence *p = (struct request_presence *)r;
+    const struct seq_room *room = seq_rooms_find(&s->rooms, p->room);
+    enum err e = OK;
+    if (room) {
+        p->num_clients = room->presence.num_clients;
+        p->num_users = room->presence.num_users;
+        if (!p->stats_only)
+            e = presence_json(&room->presence, p->max_bytes, &p->json);
+    } else if (!p->stats_only) {
+        buf_lit(&p->json, "{}");
+    }
+    if (e)
+        buf_deinit(&p->json);
+    answer(s, r, e);
+}
+
+/* ---- filling hubs that were behind --------------------------------------------------------- */
+
+static void on_drained(struct sequencer *s, struct request *r)
+{
+    s->ports[r->hub].behind = false; /* fill_some, at the end of the turn, does the rest */
+}
+
+static void tell_lost(struct sequencer *s, struct interest *in)
+{
+    if (!port_insufficient(&s->ports[hub_of(in)], in->handle)) {
+        in->lost = true; /* no memory now: once more in a later turn */
+        miss(s, in);
+        return;
+    }
+    counter_add(&s->counters.insufficient, 1);
+    in->lost = false;
+    in->sent = in->room->top;
+    resume_waiting(s, in);
+}
+
+static void start_fill(struct sequencer *s, struct interest *in)
+{
+    if (in->lost) {
+        tell_lost(s, in);
+        return;
+    }
+    struct fill *f = calloc(1, sizeof(*f));
+    if (!f) {
+        miss(s, in);
+        return;
+    }
+    f->interest = in;
+    f->hub = hub_of(in);
+    f->read.purpose = FOR_FILL;
+    f->read.limits = in->room->limits;
+    f->read.since = in->sent.offset;
+    f->read.max_count = FILL_COUNT;
+    f->read.max_bytes = FILL_BYTES;
+    in->filling = true;
+    in->room->busy++;
+    counter_add(&s->counters.fills, 1);
+    f->read.room = &in->room->ref;
+    s->driver->ops->read(s->driver, &f->read);
+}
+
+/* Whether the read goes on exactly where the hub's knowledge ends. */
+static bool joins_up(const struct interest *in, const struct stream_read *r)
+{
+    if (r->error || memcmp(in->sent.epoch, r->top.epoch, EPOCH_MAX) != 0)
+        return false;
+    return r->count ? r->pubs[0]->offset == in->sent.offset + 1 : in->sent.offset == r->top.offset;
+}
+
+static void post_fill(struct sequencer *s, struct interest *in, const struct stream_read *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (!push(s, in, r->pubs[i]))
+            break;
+        in->sent.offset = r->pubs[i]->offset;
+    }
+    if (in->sent.offset < in->room->top.offset || in->lost)
+        miss(s, in);
+    else
+        resume_waiting(s, in);
+}
+
+static void fill_read(struct sequencer *s, struct stream_read *r)
+{
+    struct fill *f = container_of(r, struct fill, read);
+    struct interest *in = f->interest;
+    struct seq_room *room = in->room;
+    in->filling = false;
+    if (!in->members)
+        resume_waiting(s, in);
+    else if (joins_up(in, r))
+        post_fill(s, in, r);
+    else
+        tell_lost(s, in);
+    stream_read_deinit(r);
+    free(f);
+    seq_room_release(&s->rooms, room);
+}
+
+/* True if a hub that has caught up still lacks something. */
+static bool fill_some(struct sequencer *s)
+{
+    bool more = false;
+    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
+        struct port *p = &s->ports[i];
+        for (int n = 0; n < FILLS_PER_TURN && !p->behind && !list_empty(&p->missed); n++)
+            start_fill(s, container_of(list_shift(&p->missed), struct interest, missed));
+        more |= !p->behind && !list_empty(&p->missed);
+    }
+    return more;
+}
+
+/* ---- the actor ----------------------------------------------------------------------------- */
+
+static void read_done(void *owner, struct stream_read *r)
+{
+    static void (*const done[])(struct sequencer *, struct stream_read *) = {
+        [FOR_SUBSCRIBE] = subscribe_read,
+        [FOR_HISTORY] = history_read,
+        [FOR_FILL] = fill_read,
+    };
+    done[r->purpose](owner, r);
+}
+
+static const struct driver_events events = {published, committed, read_done};
+
+static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request *) = {
+    [REQUEST_PUBLISH] = on_publish,       [REQUEST_SUBSCRIBE] = on_subscribe,
+    [REQUEST_UNSUBSCRIBE] = on_unsubscribe, [REQUEST_PRESENCE] = on_presence,
+    [REQUEST_HISTORY] = on_history,       [REQUEST_SIGNAL] = on_signal,
+    [REQUEST_END] = on_end,               [REQUEST_DRAINED] = on_drained,
+};
+
+static bool turn(struct actor *a)
+{
+    struct sequencer *s = container_of(a, struct sequencer, actor);
+    struct entry *e = inbox_take(&s->inbox);
+    while (e) {
+        struct entry *next = e->next;
+        uint32_t kind = e->kind == HUB_BEHIND ? (uint32_t)REQUEST_DRAINED : e->kind;
+        handlers[kind](s, container_of(e, struct request, entry));
+        e = next;
+    }
+    bool more = s->driver->ops->turn(s->driver, loop_now_ms(s->loop));
+    more |= fill_some(s);
+    counter_set(&s->counters.rooms, s->rooms.count);
+    counter_set(&s->counters.stream_bytes, s->driver->ops->bytes(s->driver));
+    return more;
+}
+
+static void flush(struct actor *a)
+{
+    struct sequencer *s = container_of(a, struct sequencer, actor);
+    for (uint32_t i = 0; i < s->rooms.hubs; i++)
+        outbox_flush(&s->ports[i].out);
+}
+
+enum err sequencer_new(struct sequencer **out, struct loop *loop, const struct sequencer_config *config)
+{
+    struct sequencer *s = calloc(1, sizeof(*s));
+    if (!s)
+        return ERR_INTERNAL;
+    s->loop = loop;
+    s->config = *config;
+    struct driver_config dc = {&events, s, config->max_stream_bytes};
+    enum err e = config->driver->open(&s->driver, &dc);
+    if (e) {
+        free(s);
+        return e;
+    }
+    inbox_init(&s->inbox, loop);
+    seq_rooms_init(&s->rooms, s->driver, config->max_rooms);
+    s->actor.turn = turn;
+    s->actor.flush = flush;
+    loop_add(loop, &s->actor);
+    *out = s;
+    return OK;
+}
+
+void sequencer_free(struct sequencer *s)
+{
+    if (!s)
+        return;
+    loop_remove(s->loop, &s->actor);
+    seq_rooms_deinit(&s->rooms);
+    s->driver->ops->close(s->driver);
+    inbox_deinit(&s->inbox);
+    free(s);
+}
+
+uint8_t sequencer_add_hub(struct sequencer *s, struct inbox *hub)
+{
+    assert(s->rooms.hubs < HUBS_MAX && !s->rooms.count);
+    uint8_t index = (uint8_t)s->rooms.hubs++;
+    port_init(&s->ports[index], s->loop, hub, index);
+    return index;
+}
+
+struct inbox *sequencer_inbox(struct sequencer *s)
+{
+    return &s->inbox;
+}
+
+const struct sequencer_counters *sequencer_counters(const struct sequencer *s)
+{
+    return &s->counters;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* rules.h: what may be done in a room.
+ *
+ * A room belongs to the namespace before the first ':' of its name (one leading '$' stripped);
+ * a name without ':' belongs to the default namespace "". A room of an unknown namespace does not
+ * exist. Rules are read-only once the gateway serves, so every thread may read them.
+ */
+#ifndef MADANG_ROOMS_RULES_H
+#define MADANG_ROOMS_RULES_H
+
+#include "backplane/base/err.h"
+#include "backplane/base/span.h"
+
+#include <stdint.h>
+
+#define NAMESPACE_NAME_MAX 64
+#define IDEMPOTENCY_FIELD_MAX 64
+
+struct room_rules {
+    char name[NAMESPACE_NAME_MAX]; /* "" for rooms without a namespace */
+
+    bool presence;              /* keep who is here */
+    bool join_leave;            /* announce who comes and goes, to those who ask for it */
+    bool force_push_join_leave; /* … to everybody */
+
+    uint32_t history_size;      /* publications kept; 0: no stream */
+    uint32_t history_bytes;     /* bytes kept */
+    uint64_t history_ttl_ms;    /* how long after the last publication; 0: for good */
+
+    bool force_positioning, allow_positioning;
+    bool force_recovery, allow_recovery;
+
+    bool allow_subscribe_for_client;
+    bool allow_publish_for_client, allow_publish_for_subscriber;
+    bool allow_presence_for_client, allow_presence_for_subscriber;
+    bool allow_history_for_client, allow_history_for_subscriber;
+
+    bool stamp_time;            /* put the server's time into tags.t */
+    char idempotency_field[IDEMPOTENCY_FIELD_MAX]; /* "" turns it off */
+};
+
+/* All namespaces; entry 0 is the default one. */
+struct rules {
+    struct room_rules *list;
+    size_t count;
+};
+
+/* The rules of a room, or NULL: unknown namespace. */
+const struct room_rules *rules_of(const struct rules *r, struct span room);
+
+/* Checks a room name: OK; ERR_BAD_REQUEST for one too long, with control characters or not UTF-8. */
+enum err room_name_check(struct span room, size_t max_bytes);
+
+#endif
