@@ -24,9 +24,9 @@ run_c() { # PRESET
   timeout -k 10 $limit ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j 2 -O "$tmp/log"
 }
 
-count_c() { # prints: passed failed
+count_c() { # prints: passed failed skipped
   sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\2 \1/p' "$tmp/log" |
-    awk '{ print $1 - $2, $2 }'
+    awk '{ print $1 - $2, $2, 0 }'
 }
 
 # Output for people, and a log to count.
@@ -45,7 +45,8 @@ run_page() {
 }
 
 count_node() {
-  awk '/^# pass /{ pass = $3 } /^# (fail|cancelled) /{ fail += $3 } END { print pass + 0, fail + 0 }' "$tmp/log"
+  awk '/^# (pass|fail|cancelled|skipped) [0-9]+$/ { n[$2] = $3 }
+    END { print n["pass"] + 0, n["fail"] + n["cancelled"], n["skipped"] + 0 }' "$tmp/log"
 }
 
 run() { # SUITE PRESET
@@ -57,6 +58,7 @@ run() { # SUITE PRESET
   esac
 }
 
+row='%-20s %7s %7s %7s %8s\n'
 total_passed=0
 total_failed=0
 for suite; do
@@ -67,18 +69,20 @@ for suite; do
   start=$(date +%s)
   run "$name" "$preset"
   status=$?
-  if [ "$name" = c ]; then counts=$(count_c); else counts=$(count_node); fi
-  passed=${counts% *}
-  failed=${counts#* }
+  case $name in c) counts=$(count_c) ;; *) counts=$(count_node) ;; esac
+  [ -n "$counts" ] || counts='0 0 0'
+  passed=${counts%% *} rest=${counts#* }
+  failed=${rest% *} skipped=${rest#* }
   # A suite that broke off, or was stopped, has failed whatever it had counted.
-  [ $status -ne 0 ] && [ "${failed:-0}" -eq 0 ] && failed=1
+  [ $status -ne 0 ] && [ "$failed" -eq 0 ] && failed=1
   [ $status -eq 124 ] && echo "$suite took longer than $limit s"
-  printf '%-20s %6d %6d %6d s\n' "$suite" "${passed:-0}" "$failed" $(($(date +%s) - start)) >>"$tmp/table"
-  total_passed=$((total_passed + ${passed:-0}))
+  printf "$row" "$suite" "$passed" "$failed" "$skipped" "$(($(date +%s) - start)) s" >>"$tmp/table"
+  total_passed=$((total_passed + passed))
   total_failed=$((total_failed + failed))
 done
 
-printf '\n%-20s %6s %6s %8s\n' suite passed failed time
+printf '\n'
+printf "$row" suite passed failed skipped time
 cat "$tmp/table"
 printf '\n%d passed, %d failed\n' $total_passed $total_failed
 [ $total_failed -eq 0 ] && [ $total_passed -gt 0 ]
