@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "rooms/room.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* One room's share of a flush: after this many writes the next dirty room has its turn. */
+#define ROOM_SHARE 256
+
+void rooms_init(struct rooms *rs, const struct rooms_events *events, void *owner)
+{
+    *rs = (struct rooms){.events = events, .owner = owner};
+    list_init(&rs->dirty);
+}
+
+void rooms_deinit(struct rooms *rs)
+{
+    assert(!rs->count);
+    (void)rs;
+}
+
+struct room *rooms_find(const struct rooms *rs, struct span name)
+{
+    struct room *r = NULL;
+    HASH_FIND(hh, rs->map, name.p, name.n, r);
+    return r;
+}
+
+static struct room *make(struct rooms *rs, struct span name)
+{
+    struct room *r = calloc(1, sizeof(*r) + name.n);
+    if (!r)
+        return NULL;
+    memcpy(r->name, name.p, name.n);
+    r->name_len = (uint32_t)name.n;
+    list_init(&r->dirty);
+    list_init(&r->batches);
+    HASH_ADD_KEYPTR(hh, rs->map, r->name, name.n, r);
+    if (!r->hh.tbl) {
+        free(r);
+        return NULL;
+    }
+    rs->count++;
+    return r;
+}
+
+struct room *rooms_hold(struct rooms *rs, struct span name)
+{
+    struct room *r = rooms_find(rs, name);
+    if (!r && !(r = make(rs, name)))
+        return NULL;
+    r->holds++;
+    return r;
+}
+
+static void drop_batch(struct room *r, struct batch *b)
+{
+    if (r->open == b)
+        r->open = NULL;
+    batch_free(b);
+    r->cursor = r->cursor_class = 0;
+}
+
+static struct batch *first_batch(const struct room *r)
+{
+    return list_empty(&r->batches) ? NULL : container_of(r->batches.next, struct batch, link);
+}
+
+void rooms_release(struct rooms *rs, struct room *r)
+{
+    if (--r->holds)
+        return;
+    for (struct batch *b; (b = first_batch(r));)
+        drop_batch(r, b);
+    for (int c = 0; c < CLASS_COUNT; c++) {
+        assert(!r->subs[c].n);
+        free(r->subs[c].v);
+    }
+    list_del(&r->dirty);
+    HASH_DEL(rs->map, r);
+    rs->count--;
+    free(r);
+}
+
+uint32_t room_active(const struct room *r)
+{
+    uint32_t n = 0;
+    for (int c = 0; c < CLASS_COUNT; c++)
+        n += r->subs[c].n;
+    return n;
+}
+
+static bool subs_add(struct subs *subs, struct sub *s)
+{
+    if (subs->n == subs->cap) {
+        uint32_t cap = subs->cap ? subs->cap * 2 : 1;
+        struct sub **v = realloc(subs->v, cap * sizeof(struct sub *));
+        if (!v)
+            return false;
+        subs->v = v;
+        subs->cap = cap;
+    }
+    s->index = subs->n;
+    subs->v[subs->n++] = s;
+    return true;
+}
+
+bool sub_activate(struct sub *s, enum sub_class class)
+{
+    struct room *r = s->room;
+    if (!subs_add(&r->subs[class], s))
+        return false;
+    r->open = NULL; /* what is in it came before this subscriber */
+    s->since = r->next_number;
+    s->class = (uint8_t)class;
+    s->active = true;
+    return true;
+}
+
+static void put(struct subs *subs, struct sub *s, uint32_t index)
+{
+    subs->v[index] = s;
+    s->index = index;
+}
+
+/* Keeps the array dense, and everything below the cursor sent, above it unsent. */
+void sub_deactivate(struct sub *s)
+{
+    if (!s->active)
+        return;
+    s->active = false;
+    struct room *r = s->room;
+    struct subs *subs = &r->subs[s->class];
+    uint32_t hole = s->index;
+    if (r->cursor_class == s->class && hole < r->cursor) {
+        r->cursor--;
+        put(subs, subs->v[r->cursor], hole);
+        hole = r->cursor;
+    }
+    subs->n--;
+    if (hole < subs->n)
+        put(subs, subs->v[subs->n], hole);
+    if (subs->n < subs->cap / 4) {
+        struct sub **v = realloc(subs->v, subs->cap / 2 * sizeof(struct sub *));
+        if (v) {
+            subs->v = v;
+            subs->cap /= 2;
+        }
+    }
+}
+
+void room_deactivate_all(struct room *r, void (*each)(void *owner, struct sub *s), void *owner)
+{
+    for (int c = 0; c < CLASS_COUNT; c++) {
+        while (r->subs[c].n) {
+            struct sub *s = r->subs[c].v[r->subs[c].n - 1];
+            sub_deactivate(s);
+            each(owner, s);
+        }
+    }
+}
+
+void rooms_push(struct rooms *rs, struct room *r, struct msg *m)
+{
+    if (!room_active(r))
+        return;
+    if (!r->open || batch_full(r->open, m)) {
+        struct batch *b = batch_new(r->next_number);
+        if (!b) {
+            rs->events->lost(rs->owner, r);
+            return;
+        }
+        r->next_number++;
+        list_push(&r->batches, &b->link);
+        r->open = b;
+    }
+    batch_add(r->open, m);
+    if (!list_linked(&r->dirty))
+        list_push(&rs->dirty, &r->dirty);
+}
+
+/* Sends the frame to one class from the cursor on; false: the share is used up. */
+static bool send_class(struct rooms *rs, struct room *r, const struct batch *b, struct msg *frame,
+                       uint32_t *share)
+{
+    struct subs *subs = &r->subs[r->cursor_class];
+    for (; r->cursor < subs->n; r->cursor++) {
+        if (!*share)
+            return false;
+        struct sub *s = subs->v[r->cursor];
+        if (r->cursor + 4 < subs->n)
+            __builtin_prefetch(subs->v[r->cursor + 4]);
+        if ((int32_t)(b->number - s->since) < 0)
+            continue;
+        --*share;
+        rs->events->deliver(rs->owner, s, frame);
+    }
+    return true;
+}
+
+/* True if the batch has gone to everybody it could go to. */
+static bool send_batch(struct rooms *rs, struct room *r, struct batch *b, uint32_t *share, bool *lost)
+{
+    for (; r->cursor_class < CLASS_COUNT; r->cursor_class++, r->cursor = 0) {
+        if (!r->subs[r->cursor_class].n)
+            continue;
+        struct msg *frame = batch_frame(b, (enum sub_class)r->cursor_class, lost);
+        if (frame && !send_class(rs, r, b, frame, share))
+            return false;
+    }
+    return true;
+}
+
+/* True if the room has nothing left to send. */
+static bool flush_room(struct rooms *rs, struct room *r, uint32_t *share)
+{
+    for (struct batch *b; (b = first_batch(r));) {
+        if (r->open == b)
+            r->open = NULL; /* its frame is about to be built */
+        bool lost = false;
+        if (!send_batch(rs, r, b, share, &lost))
+            return false;
+        drop_batch(r, b);
+        if (lost)
+            rs->events->lost(rs->owner, r);
+    }
+    return true;
+}
+
+bool rooms_flush(struct rooms *rs, uint32_t writes)
+{
+    while (writes && !list_empty(&rs->dirty)) {
+        struct room *r = container_of(list_shift(&rs->dirty), struct room, dirty);
+        uint32_t share = writes < ROOM_SHARE ? writes : ROOM_SHARE;
+        uint32_t before = share;
+        bool done = flush_room(rs, r, &share);
+        writes -= before - share;
+        if (!done)
+            list_push(&rs->dirty, &r->dirty);
+    }
+    return !list_empty(&rs->dirty);
+}
