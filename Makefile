@@ -7,8 +7,8 @@ FUZZ_SECONDS ?= 600
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 
 configure = cmake --preset $(1) --log-level=NOTICE $(2)
-compile = @[ -e build/$(1)/CMakeCache.txt ] || $(call configure,$(1)); \
-  cmake --build build/$(1) --parallel $(JOBS)
+compile = @set -e; ls build/$(1)/build.ninja build/$(1)/Makefile >/dev/null 2>&1 || \
+  $(call configure,$(1)); cmake --build build/$(1) --parallel $(JOBS) --target $(or $(2),all)
 
 help: ## list these commands
 	@echo "madang, a WebSocket chat gateway. Commands:"; echo
@@ -20,7 +20,7 @@ run: build ## build it and start it, with ARGS
 
 build: ## build/release/madang, after installing the Debian packages that are missing
 	@.ci/install build
-	$(call compile,release)
+	$(call compile,release,madang)
 
 test: ## everything that must pass before a change is done
 	@.ci/install build test

@@ -59,8 +59,16 @@ function generate(files, policy) {
     `const char asset_policy[] = ${JSON.stringify(policy)};\n`;
 }
 
-const [root, out] = process.argv.slice(2);
-const paths = [...walk(root)].sort((a, b) => (a < b ? -1 : 1)); // by code unit: bsearch with memcmp
-if (!paths.includes('/index.html')) throw new Error(`${root} has no index.html`);
-const policy = readFileSync(join(dirname(fileURLToPath(import.meta.url)), 'csp.txt'), 'utf8').trim();
-writeFileSync(out, generate(paths.map((path) => load(root, path)), policy));
+function embed(root, out) {
+  const paths = [...walk(root)].sort((a, b) => (a < b ? -1 : 1)); // by code unit, as memcmp does
+  if (!paths.includes('/index.html')) throw new Error(`${root} has no index.html`);
+  const policy = readFileSync(join(dirname(fileURLToPath(import.meta.url)), 'csp.txt'), 'utf8').trim();
+  writeFileSync(out, generate(paths.map((path) => load(root, path)), policy));
+}
+
+try {
+  embed(process.argv[2], process.argv[3]);
+} catch (error) {
+  console.error(`embed.mjs: ${error.message}`);
+  process.exitCode = 1;
+}
