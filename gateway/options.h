@@ -11,6 +11,7 @@
 #ifndef MADANG_GATEWAY_OPTIONS_H
 #define MADANG_GATEWAY_OPTIONS_H
 
+#include "backplane/base/buf.h"
 #include "rooms/rules.h"
 
 #include <stdbool.h>
@@ -20,7 +21,7 @@ enum auth_mode { AUTH_GUEST, AUTH_INSECURE };
 
 struct options {
     /* [gateway] */
-    char **listen;             /* HOST:PORT …; default 127.0.0.1:8000 and [::1]:8000 */
+    char **listen;             /* for address_parse(); default 127.0.0.1:8000 and [::1]:8000 */
     size_t listen_count;
     enum auth_mode auth;
     char *backplane;           /* "local" */
@@ -63,6 +64,30 @@ struct options {
 
     /* [rooms] and [rooms NAME] */
     struct rules rules;
+
+    struct options_origins *origins; /* private: where each value came from */
 };
+
+/* All defaults, as if nothing had been said. NULL: out of memory. */
+struct options *options_new(void);
+void options_free(struct options *o);
+
+/* Defaults, then the file named by --config or MADANG_CONFIG, then the environment (a NULL-ended
+ * list of NAME=value, or NULL), then the command line (argc words, without program and verb).
+ * True: *out is the caller's to free. False: `report` has a line for each thing that is wrong,
+ * where it is, and what is allowed; *out is untouched. */
+bool options_load(struct options **out, int argc, char **argv, char **env, struct buf *report)
+    __attribute__((warn_unused_result));
+
+/* The same from the defaults and the text of a file alone; `name` stands in the report. */
+bool options_load_text(struct options **out, const char *name, struct span text,
+                       struct buf *report) __attribute__((warn_unused_result));
+
+/* Appends the configuration in effect as the text of a file, each value with its source behind it
+ * as a comment. Loading that text gives the same configuration. */
+void options_print(const struct options *o, struct buf *text);
+
+/* True if any address to listen on can be reached from outside of this machine. */
+bool options_listens_beyond_loopback(const struct options *o);
 
 #endif

@@ -10,9 +10,9 @@ struct reader {
     struct inifile *file;
     struct span rest;
     size_t line;
-    size_t cap;       /* of file->list */
-    char *section;    /* of the last header */
-    bool awaiting;    /* the line given out last should come back as key and value */
+    size_t cap;    /* of file->list */
+    char *section; /* of the last header */
+    bool awaiting; /* the line given out last should come back as key and value */
     bool no_memory;
 };
 
@@ -61,6 +61,7 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Without the white space around it. */
 static struct span trim(struct span s)
 {
     while (s.n && is_space(s.p[0])) {
@@ -72,7 +73,7 @@ static struct span trim(struct span s)
     return s;
 }
 
-/* Takes the next line off the text, without its end of line and the white space around it. */
+/* Takes the next line off the text, without its end of line and a byte order mark. */
 static struct span next_line(struct reader *r)
 {
     const char *end = memchr(r->rest.p, '\n', r->rest.n);
@@ -106,6 +107,15 @@ static void take_section(struct reader *r, struct span line)
         add(r, INIFILE_SECTION, name, (struct span){0}, (struct span){0});
 }
 
+/* Cuts off " ; a comment". inih does so too, but has a short buffer, and a comment may be long. */
+static struct span without_comment(struct span line)
+{
+    for (size_t i = 1; i < line.n; i++)
+        if (line.p[i] == ';' && is_space(line.p[i - 1]))
+            return trim((struct span){line.p, i});
+    return line;
+}
+
 /* True if the line is one for inih to split; others are dealt with here. */
 static bool is_for_ini(struct reader *r, struct span line, size_t cap)
 {
@@ -136,7 +146,7 @@ static char *give_line(char *out, int cap, void *stream)
     r->awaiting = false;
     if (r->rest.n == 0 || r->no_memory || cap < 2)
         return NULL;
-    struct span line = trim(next_line(r));
+    struct span line = without_comment(trim(next_line(r)));
     size_t n = 0;
     if (is_for_ini(r, line, (size_t)cap)) {
         memcpy(out, line.p, line.n);

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/base/option.h"
 
-#include "backplane/base/json.h"
+#include "backplane/base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define QUOTE_MAX 80
+#define QUOTE_MAX       80
 #define WORD_SEPARATORS ", \t\v\f\r\n"
 
 /* What a type does. `parse` leaves the target alone on failure. */
 struct kind {
     const char *argument; /* in help, if the option has no words of its own */
-    const char *examples;
     bool (*parse)(const struct option *o, void *field, const char *text, struct buf *why);
     void (*format)(const struct option *o, const void *field, uint64_t v, struct buf *text);
+};
+
+static const char *const EXAMPLES[OPTION_STRING + 1] = {
+    [OPTION_DURATION] = "500ms, 25s, 2m, 24h",
+    [OPTION_SIZE] = "512, 64KiB, 1MiB",
 };
 
 struct unit {
@@ -78,6 +82,8 @@ static bool refuse(const struct option *o, const char *text, const char *what, s
     buf_str(why, what);
     buf_lit(why, "; allowed: ");
     option_allowed(o, why);
+    if (EXAMPLES[o->type])
+        buf_fmt(why, ", as in %s", EXAMPLES[o->type]);
     return false;
 }
 
@@ -221,7 +227,7 @@ static bool parse_choice(const struct option *o, void *field, const char *text, 
 {
     int i = choice_of(o, text);
     if (i < 0)
-        return refuse(o, text, " is not known", why);
+        return refuse(o, text, " is not supported", why);
     store(o, field, (uint64_t)i);
     return true;
 }
@@ -247,7 +253,7 @@ static bool check_text(const struct option *o, const char *text, struct buf *why
     if (!is_plain(text))
         return refuse(o, text, " is not plain UTF-8 text", why);
     if (o->choices && choice_of(o, text) < 0)
-        return refuse(o, text, " is not known", why);
+        return refuse(o, text, " is not supported", why);
     if (o->check && !o->check(text))
         return refuse(o, text, " cannot be used", why);
     return true;
@@ -368,14 +374,14 @@ static bool extend(const struct option *o, void *target, const char *text, struc
 /* ---- the door ---- */
 
 static const struct kind KINDS[] = {
-    [OPTION_BOOL] = {"on|off", NULL, parse_bool, format_bool},
-    [OPTION_CHOICE] = {"WORD", NULL, parse_choice, format_choice},
-    [OPTION_DURATION] = {"DURATION", "500ms, 25s, 2m, 24h", parse_duration, format_duration},
-    [OPTION_LIST] = {"LIST", NULL, NULL, NULL},
-    [OPTION_NAME] = {"NAME", NULL, parse_name, format_name},
-    [OPTION_NUMBER] = {"NUMBER", NULL, parse_number, format_number},
-    [OPTION_SIZE] = {"SIZE", "512, 64KiB, 1MiB", parse_size, format_size},
-    [OPTION_STRING] = {"TEXT", NULL, parse_string, format_string},
+    [OPTION_BOOL] = {"on|off", parse_bool, format_bool},
+    [OPTION_CHOICE] = {"WORD", parse_choice, format_choice},
+    [OPTION_DURATION] = {"DURATION", parse_duration, format_duration},
+    [OPTION_LIST] = {"LIST", NULL, NULL},
+    [OPTION_NAME] = {"NAME", parse_name, format_name},
+    [OPTION_NUMBER] = {"NUMBER", parse_number, format_number},
+    [OPTION_SIZE] = {"SIZE", parse_size, format_size},
+    [OPTION_STRING] = {"TEXT", parse_string, format_string},
 };
 
 bool option_set(const struct option *o, void *target, const char *text, struct buf *why)
@@ -408,6 +414,11 @@ void option_clear(const struct option *o, void *target)
     if (o->type == OPTION_STRING)
         free(*(char **)field);
     memset(field, 0, o->width);
+}
+
+uint64_t option_number(const struct option *o, const void *target)
+{
+    return fetch(o, field_of(o, target));
 }
 
 char *const *option_words(const struct option *o, const void *target, size_t *count)
@@ -458,8 +469,6 @@ void option_allowed(const struct option *o, struct buf *text)
         k->format(o, NULL, o->min, text);
         buf_lit(text, " to ");
         k->format(o, NULL, o->max, text);
-        if (k->examples)
-            buf_fmt(text, ", as in %s", k->examples);
     }
 }
 

@@ -34,15 +34,15 @@ enum option_type {
 struct option {
     const char *key; /* words joined by '_'; the flag and the variable derive from it */
     enum option_type type;
-    size_t offset, width;      /* OPTION_FIELD fills these */
-    size_t count_offset;       /* OPTION_LIST: where the size_t is */
-    uint64_t min, max;         /* numbers; sizes in bytes; durations in ms; lists: how many words */
-    const char *const *choices; /* NULL-terminated words */
+    size_t offset, width; /* OPTION_FIELD fills these */
+    size_t count_offset;  /* OPTION_LIST: where the size_t is */
+    uint64_t min, max;    /* numbers; sizes in bytes; durations in ms; lists: how many words */
+    const char *const *choices;      /* NULL-terminated words */
     bool (*check)(const char *text); /* lists (per word), names, strings: further syntax, or NULL */
-    const char *allowed;       /* says in words what `check` wants */
-    const char *initial;       /* the default, as text */
-    const char *argument;      /* stands for the value in help; NULL: made from the type */
-    const char *help;          /* sentences, with the unit */
+    const char *allowed;             /* says in words what `check` wants */
+    const char *initial;             /* the default, as text */
+    const char *argument;            /* stands for the value in help; NULL: made from the type */
+    const char *help;                /* sentences, with the unit */
 };
 
 #define OPTION_FIELD(type_, field_)                                                                \
@@ -76,10 +76,13 @@ void option_clear(const struct option *o, void *target);
 /* Appends the value as text that option_set() reads back to the same value. */
 void option_get(const struct option *o, const void *target, struct buf *text);
 
+/* The value of a number, size, duration (ms) or choice. */
+uint64_t option_number(const struct option *o, const void *target);
+
 /* The words of a list; *count is how many. Borrowed from the target. */
 char *const *option_words(const struct option *o, const void *target, size_t *count);
 
-/* Appends what is allowed: "1s to 1h, as in 500ms, 25s, 2m, 24h"; "guest, insecure". */
+/* Appends what is allowed: "1s to 1h"; "guest, insecure". */
 void option_allowed(const struct option *o, struct buf *text);
 
 /* Appends what stands for the value in help: "DURATION", "guest|insecure". */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/options.h"
+
+#include "gateway/address.h"
+#include "gateway/options_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMENT_COLUMN 48
+
+static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
+
+/* ---- the table and the struct ---- */
+
+void *options_target(struct options *o, const struct option_section *s, size_t room)
+{
+    return s == ROOMS ? (void *)&o->rules.list[room] : (void *)o;
+}
+
+const void *options_view(const struct options *o, const struct option_section *s, size_t room)
+{
+    return s == ROOMS ? (const void *)&o->rules.list[room] : (const void *)o;
+}
+
+struct origin *options_origin(const struct options *o, const struct option_section *s,
+                              const struct option *option, size_t room)
+{
+    size_t i = (size_t)(option - s->list);
+    if (s == ROOMS)
+        return &o->origins->rooms[room * ROOMS->count + i];
+    for (const struct option_section *before = option_sections; before != s; before++)
+        i += before->count;
+    return &o->origins->plain[i];
+}
+
+const struct option *options_find(const struct option_section *s, const char *key)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->list[i].key, key) == 0)
+            return &s->list[i];
+    return NULL;
+}
+
+/* Sets every option of a section to its default. The table's own texts are in order (a test says
+ * so), hence false means that memory ran out. */
+static bool set_defaults(struct options *o, const struct option_section *s, size_t room)
+{
+    struct buf why = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < s->count; i++)
+        ok = option_set(&s->list[i], options_target(o, s, room), s->list[i].initial, &why);
+    buf_deinit(&why);
+    return ok;
+}
+
+bool options_add_room(struct options *o, const char *name)
+{
+    size_t n = o->rules.count;
+    struct room_rules *list = realloc(o->rules.list, (n + 1) * sizeof(*list));
+    if (!list)
+        return false;
+    o->rules.list = list;
+    size_t origins_bytes = ROOMS->count * sizeof(struct origin);
+    struct origin *origins = realloc(o->origins->rooms, (n + 1) * origins_bytes);
+    if (!origins)
+        return false;
+    o->origins->rooms = origins;
+    memset(&origins[n * ROOMS->count], 0, origins_bytes);
+    list[n] = (struct room_rules){0};
+    memcpy(list[n].name, name, strlen(name) + 1);
+    o->rules.count = n + 1;
+    return set_defaults(o, ROOMS, n);
+}
+
+struct options *options_new(void)
+{
+    struct options *o = calloc(1, sizeof(*o));
+    size_t plain = 0;
+    for (size_t i = 0; i < SECTION_ROOMS; i++)
+        plain += option_sections[i].count;
+    if (!o)
+        return NULL;
+    o->origins = calloc(1, sizeof(*o->origins));
+    if (o->origins)
+        o->origins->plain = calloc(plain, sizeof(*o->origins->plain));
+    bool ok = o->origins && o->origins->plain && options_add_room(o, "");
+    for (size_t i = 0; ok && i < SECTION_ROOMS; i++)
+        ok = set_defaults(o, &option_sections[i], 0);
+    if (ok)
+        return o;
+    options_free(o);
+    return NULL;
+}
+
+static void free_section(struct options *o, const struct option_section *s, size_t room)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        option_clear(&s->list[i], options_target(o, s, room));
+        free(options_origin(o, s, &s->list[i], room)->where);
+    }
+}
+
+void options_free(struct options *o)
+{
+    if (!o)
+        return;
+    for (size_t i = 0; i < o->rules.count; i++)
+        free_section(o, ROOMS, i);
+    for (size_t i = 0; o->origins && o->origins->plain && i < SECTION_ROOMS; i++)
+        free_section(o, &option_sections[i], 0);
+    if (o->origins) {
+        free(o->origins->plain);
+        free(o->origins->rooms);
+    }
+    free(o->origins);
+    free(o->rules.list);
+    free(o);
+}
+
+void options_title(const struct options *o, const struct option_section *s,
+                   const struct option *option, size_t room, struct buf *text)
+{
+    const char *name = s == ROOMS ? o->rules.list[room].name : "";
+    buf_fmt(text, "[%s%s%s] %s", s->name, *name ? " " : "", name, option->key);
+}
+
+/* Appends one line: key, value, and behind it the source. */
+static void print_line(const char *key, const char *value, const char *where, struct buf *text)
+{
+    size_t begin = text->n;
+    buf_fmt(text, "%s = %s", key, value);
+    while (!text->failed && text->n - begin < COMMENT_COLUMN)
+        buf_char(text, ' ');
+    buf_lit(text, " ; ");
+    for (const char *p = where ? where : "default"; *p; p++) /* a file's name may hold anything */
+        buf_char(text, (unsigned char)*p < 0x20 || *p == 0x7F ? '?' : *p);
+    buf_char(text, '\n');
+}
+
+static void print_section(const struct options *o, const struct option_section *s, size_t room,
+                          struct buf *text)
+{
+    struct buf value = {0};
+    for (size_t i = 0; i < s->count; i++) {
+        const struct option *option = &s->list[i];
+        const void *target = options_view(o, s, room);
+        const char *where = options_origin(o, s, option, room)->where;
+        size_t words = 0;
+        char *const *list =
+            option->type == OPTION_LIST ? option_words(option, target, &words) : NULL;
+        for (size_t j = 0; j < words; j++) /* a line each: a line of a file has a limit */
+            print_line(option->key, list[j], where, text);
+        if (words)
+            continue;
+        buf_clear(&value);
+        option_get(option, target, &value);
+        buf_char(&value, '\0');
+        if (value.failed)
+            text->failed = true;
+        else
+            print_line(option->key, value.p, where, text);
+    }
+    buf_deinit(&value);
+}
+
+void options_print(const struct options *o, struct buf *text)
+{
+    for (size_t i = 0; i < SECTION_ROOMS; i++) {
+        buf_fmt(text, "%s[%s]\n", i ? "\n" : "", option_sections[i].name);
+        print_section(o, &option_sections[i], 0, text);
+    }
+    for (size_t i = 0; i < o->rules.count; i++) {
+        const char *name = o->rules.list[i].name;
+        buf_fmt(text, "\n[%s%s%s]\n", ROOMS->name, *name ? " " : "", name);
+        print_section(o, ROOMS, i, text);
+    }
+}
+
+bool options_listens_beyond_loopback(const struct options *o)
+{
+    for (size_t i = 0; i < o->listen_count; i++) {
+        struct sockaddr_storage a;
+        socklen_t len;
+        if (address_parse(o->listen[i], &a, &len) &&
+            !address_is_loopback((const struct sockaddr *)&a))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/options_private.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct field {
+    enum section_id section;
+    const char *key;
+};
+
+/* `less` must be less than `more`, or may equal it. */
+struct order {
+    struct field less, more;
+    bool may_equal;
+};
+
+static const struct order ORDERS[] = {
+    {{SECTION_CLIENT, "command_size"}, {SECTION_CLIENT, "frame_size"}, true},
+    {{SECTION_CLIENT, "credits"}, {SECTION_HUB, "credits"}, true},
+    {{SECTION_CLIENT, "pong_timeout"}, {SECTION_CLIENT, "ping_interval"}, false},
+    {{SECTION_CLIENT, "queue_bytes"}, {SECTION_HUB, "queue_bytes"}, true},
+    {{SECTION_GATEWAY, "drain_delay"}, {SECTION_GATEWAY, "shutdown_timeout"}, false},
+};
+
+/* Room switches that make no sense without a stream. */
+static const char *const NEED_HISTORY[] = {
+    "allow_positioning",
+    "allow_recovery",
+    "force_positioning",
+    "force_recovery",
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
+
+/* "[client] pong_timeout (8s, default)" */
+static void describe(const struct options *o, const struct option_section *s, const char *key,
+                     size_t room, struct buf *text)
+{
+    const struct option *option = options_find(s, key);
+    const char *where = options_origin(o, s, option, room)->where;
+    options_title(o, s, option, room, text);
+    buf_lit(text, " (");
+    option_get(option, options_view(o, s, room), text);
+    buf_fmt(text, ", %s)", where ? where : "default");
+}
+
+static size_t check_orders(const struct options *o, struct buf *report)
+{
+    size_t errors = 0;
+    for (size_t i = 0; i < COUNT(ORDERS); i++) {
+        const struct order *r = &ORDERS[i];
+        const struct option_section *ls = &option_sections[r->less.section];
+        const struct option_section *ms = &option_sections[r->more.section];
+        uint64_t less = option_number(options_find(ls, r->less.key), o);
+        uint64_t more = option_number(options_find(ms, r->more.key), o);
+        if (less < more || (r->may_equal && less == more))
+            continue;
+        errors++;
+        describe(o, ls, r->less.key, 0, report);
+        buf_str(report, r->may_equal ? " must not be more than " : " must be less than ");
+        describe(o, ms, r->more.key, 0, report);
+        buf_char(report, '\n');
+    }
+    return errors;
+}
+
+/* Lists have a least length, which shows only when all sources have spoken. */
+static size_t check_complete(const struct options *o, struct buf *report)
+{
+    size_t errors = 0;
+    for (size_t i = 0; i < SECTION_ROOMS; i++) {
+        const struct option_section *s = &option_sections[i];
+        for (size_t j = 0; j < s->count; j++) {
+            struct buf why = {0};
+            if (!option_complete(&s->list[j], o, &why)) {
+                const char *where = options_origin(o, s, &s->list[j], 0)->where;
+                errors++;
+                buf_fmt(report, "%s: ", where ? where : "default");
+                options_title(o, s, &s->list[j], 0, report);
+                buf_lit(report, ": ");
+                buf_add(report, why.p, why.n);
+                buf_char(report, '\n');
+            }
+            buf_deinit(&why);
+        }
+    }
+    return errors;
+}
+
+static bool is_said(const struct options *o, const char *key, size_t room)
+{
+    return options_origin(o, ROOMS, options_find(ROOMS, key), room)->source != FROM_DEFAULT;
+}
+
+static bool is_on(const struct options *o, const char *key, size_t room)
+{
+    const char *rules = options_view(o, ROOMS, room);
+    return *(const bool *)(const void *)(rules + options_find(ROOMS, key)->offset);
+}
+
+/* Who says `history_size = 0` need not also say what follows from it. */
+static void settle_room(struct options *o, size_t room)
+{
+    struct room_rules *r = &o->rules.list[room];
+    if (r->history_size == 0 && !is_said(o, "history_bytes", room))
+        r->history_bytes = 0;
+    if (r->history_bytes == 0 && !is_said(o, "history_size", room))
+        r->history_size = 0;
+    for (size_t i = 0; r->history_size == 0 && i < COUNT(NEED_HISTORY); i++)
+        if (!is_said(o, NEED_HISTORY[i], room))
+            option_clear(options_find(ROOMS, NEED_HISTORY[i]), r);
+}
+
+static size_t room_error(const struct options *o, size_t room, const char *key, const char *what,
+                         struct buf *report)
+{
+    describe(o, ROOMS, key, room, report);
+    buf_fmt(report, " %s\n", what);
+    return 1;
+}
+
+static size_t check_room(const struct options *o, size_t room, struct buf *report)
+{
+    const struct room_rules *r = &o->rules.list[room];
+    size_t errors = 0;
+    if ((r->history_size == 0) != (r->history_bytes == 0))
+        return room_error(o, room, r->history_size ? "history_size" : "history_bytes",
+                          "needs the other of history_size and history_bytes: set both, or none",
+                          report);
+    for (size_t i = 0; r->history_size == 0 && i < COUNT(NEED_HISTORY); i++)
+        if (is_on(o, NEED_HISTORY[i], room))
+            errors += room_error(o, room, NEED_HISTORY[i],
+                                 "needs a stream: set history_size and history_bytes", report);
+    if (r->history_bytes > o->max_stream_bytes)
+        errors += room_error(o, room, "history_bytes",
+                             "must not be more than [backplane] max_stream_bytes", report);
+    if (r->force_push_join_leave && !r->join_leave)
+        errors += room_error(o, room, "force_push_join_leave", "needs join_leave", report);
+    return errors;
+}
+
+/* localhost stands for both loopback addresses. */
+static bool spread_localhost(struct options *o)
+{
+    static const char *const loopbacks[] = {"127.0.0.1", "[::1]"};
+    static const char localhost[] = "localhost:";
+    char **list = calloc(o->listen_count * COUNT(loopbacks), sizeof(*list));
+    size_t n = 0;
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < o->listen_count; i++) {
+        bool is_both = strncmp(o->listen[i], localhost, sizeof(localhost) - 1) == 0;
+        for (size_t j = 0; ok && j < (is_both ? COUNT(loopbacks) : 1); j++) {
+            struct buf text = {0};
+            buf_str(&text, is_both ? loopbacks[j] : "");
+            buf_str(&text, o->listen[i] + (is_both ? sizeof(localhost) - 2 : 0));
+            buf_char(&text, '\0');
+            ok = !text.failed;
+            list[n++] = text.p;
+        }
+    }
+    char **old = ok ? o->listen : list;
+    size_t old_count = ok ? o->listen_count : n;
+    if (ok) {
+        o->listen = list;
+        o->listen_count = n;
+    }
+    for (size_t i = 0; i < old_count; i++)
+        free(old[i]);
+    free(old);
+    return ok;
+}
+
+/* Hosts and origins are compared without regard to case: browsers send them in lower case. */
+static void lower(char **list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (char *p = list[i]; *p; p++)
+            *p = (char)tolower((unsigned char)*p);
+}
+
+size_t options_settle(struct options *o, struct buf *report)
+{
+    size_t errors = check_complete(o, report) + check_orders(o, report);
+    for (size_t i = 0; i < o->rules.count; i++) {
+        settle_room(o, i);
+        errors += check_room(o, i, report);
+    }
+    lower(o->public_names, o->public_names_count);
+    lower(o->allowed_origins, o->allowed_origins_count);
+    if (errors == 0 && !spread_localhost(o)) {
+        buf_lit(report, "out of memory\n");
+        return 1;
+    }
+    return errors;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* options_private.h: what the files of the options share: options.c (life and printing),
+ * options_load.c (sources), options_check.c (what must fit together).
+ */
+#ifndef MADANG_GATEWAY_OPTIONS_PRIVATE_H
+#define MADANG_GATEWAY_OPTIONS_PRIVATE_H
+
+#include "gateway/options.h"
+#include "gateway/options_table.h"
+
+#define NAMESPACES_MAX 1000
+
+enum source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_COMMAND_LINE };
+
+struct origin {
+    enum source source;
+    char *where; /* owned: "madang.ini:12", "MADANG_HUBS", "--hubs"; NULL: default */
+};
+
+struct options_origins {
+    struct origin *plain; /* one per option of the sections before rooms */
+    struct origin *rooms; /* per namespace, one per option of rooms */
+};
+
+/* In the functions below `room` is an index into rules.list, and 0 for other sections. */
+
+/* The struct that the section's options are fields of, to be written or only read. */
+void *options_target(struct options *o, const struct option_section *s, size_t room);
+const void *options_view(const struct options *o, const struct option_section *s, size_t room);
+
+struct origin *options_origin(const struct options *o, const struct option_section *s,
+                              const struct option *option, size_t room);
+
+/* The option of that key, or NULL. */
+const struct option *options_find(const struct option_section *s, const char *key);
+
+/* Adds a namespace with the default rules; its index is the former count. False: out of memory,
+ * and the options are good for nothing but to be freed. */
+bool options_add_room(struct options *o, const char *name);
+
+/* Appends "[client] ping_interval" or "[rooms chat] presence". */
+void options_title(const struct options *o, const struct option_section *s,
+                   const struct option *option, size_t room, struct buf *text);
+
+/* Completes values that follow from others (a room that is told to have no stream needs no
+ * recovery) and checks what must fit together. Appends a line per error; returns how many. */
+size_t options_settle(struct options *o, struct buf *report);
+
+#endif

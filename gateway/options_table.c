@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/options_table.h"
+
+#include "gateway/address.h"
+#include "gateway/options.h"
+
+#include <string.h>
+
+#define MS(n)               (n)
+#define SECONDS(n)          ((n)*1000ULL)
+#define MINUTES(n)          SECONDS((n)*60ULL)
+#define HOURS(n)            MINUTES((n)*60ULL)
+#define KIB(n)              ((n)*1024ULL)
+#define MIB(n)              KIB((n)*1024ULL)
+#define GIB(n)              MIB((n)*1024ULL)
+#define COUNT(a)            (sizeof(a) / sizeof((a)[0]))
+#define GATEWAY(field)      OPTION_FIELD(struct options, field)
+#define GATEWAY_LIST(field) OPTION_LIST_FIELD(struct options, field)
+#define ROOM(field)         OPTION_FIELD(struct room_rules, field)
+
+#define LOWER   "abcdefghijklmnopqrstuvwxyz"
+#define LETTERS LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS  "0123456789"
+
+/* In the order of enum auth_mode and enum log_level. */
+static const char *const AUTH_WORDS[] = {"guest", "insecure", NULL};
+static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
+static const char *const BACKPLANE_WORDS[] = {"local", NULL};
+static const char *const STORE_WORDS[] = {"none", NULL};
+
+/* ---- syntax of single words ---- */
+
+static bool is_listen(const char *text)
+{
+    struct sockaddr_storage a;
+    socklen_t len;
+    char numeric[32] = "127.0.0.1";
+    size_t host = strlen("localhost"), n = strlen(text);
+    if (strncmp(text, "localhost:", host + 1) != 0)
+        return address_parse(text, &a, &len);
+    if (n - host >= sizeof(numeric) - strlen(numeric))
+        return false;
+    memcpy(numeric + strlen(numeric), text + host, n - host + 1);
+    return address_parse(numeric, &a, &len);
+}
+
+/* A name as DNS has it, an IPv4 address, or an IPv6 address in brackets; *rest is what follows. */
+static bool skip_host(const char *text, const char **rest)
+{
+    size_t n = text[0] == '[' ? 1 + strspn(text + 1, DIGITS "abcdefABCDEF:.")
+                              : strspn(text, LETTERS DIGITS "-.");
+    if (text[0] == '[' && text[n++] != ']')
+        return false;
+    *rest = text + n;
+    return n > 0 && n <= 253;
+}
+
+static bool is_host(const char *text)
+{
+    const char *rest;
+    return skip_host(text, &rest) && *rest == '\0';
+}
+
+static bool is_origin(const char *text)
+{
+    const char *host = strstr(text, "://"), *rest;
+    if (!host || (strncmp(text, "http:", 5) != 0 && strncmp(text, "https:", 6) != 0))
+        return false;
+    if (host != strchr(text, ':') || !skip_host(host + 3, &rest))
+        return false;
+    if (*rest == ':') {
+        size_t digits = strspn(rest + 1, DIGITS);
+        rest += digits && digits <= 5 ? 1 + digits : 0;
+    }
+    return *rest == '\0';
+}
+
+static bool is_member_name(const char *text)
+{
+    return text[strspn(text, LETTERS DIGITS "_-.")] == '\0';
+}
+
+/* ---- the table; every list is alphabetical ---- */
+
+static const struct option GATEWAY_OPTIONS[] = {
+    {
+        .key = "allowed_origins",
+        .type = OPTION_LIST,
+        GATEWAY_LIST(allowed_origins),
+        .max = 64,
+        .check = is_origin,
+        .allowed =
+            "origins such as https://chat.example.org or http://localhost:3000, without path",
+        .argument = "ORIGIN …",
+        .initial = "",
+        .help = "Web pages of these origins may connect, beside pages that come from this gateway.",
+    },
+    {
+        .key = "auth",
+        .type = OPTION_CHOICE,
+        GATEWAY(auth),
+        .choices = AUTH_WORDS,
+        .initial = "guest",
+        .help = "How a client says who it is. guest: it picks a name and keeps a random key. "
+                "insecure: everything is permitted without a token, for tests and load runs only.",
+    },
+    {
+        .key = "backplane",
+        .type = OPTION_STRING,
+        GATEWAY(backplane),
+        .choices = BACKPLANE_WORDS,
+        .initial = "local",
+        .help = "What connects hubs. local: the memory of this process.",
+    },
+    {
+        .key = "drain_delay",
+        .type = OPTION_DURATION,
+        GATEWAY(drain_delay_ms),
+        .max = MINUTES(10),
+        .initial = "0s",
+        .help = "How long a stopping gateway is not ready but still accepts, so that a load "
+                "balancer can notice. Part of shutdown_timeout.",
+    },
+    {
+        .key = "hubs",
+        .type = OPTION_NUMBER,
+        GATEWAY(hubs),
+        .max = 64,
+        .initial = "0",
+        .help = "Event loop threads for connections. 0: one per core, at most 8.",
+    },
+    {
+        .key = "listen",
+        .type = OPTION_LIST,
+        GATEWAY_LIST(listen),
+        .min = 1,
+        .max = 16,
+        .check = is_listen,
+        .allowed = "HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets or "
+                   "localhost, and PORT is 0 to 65535",
+        .argument = "HOST:PORT …",
+        .initial = "127.0.0.1:8000 [::1]:8000",
+        .help = "Addresses to listen on. localhost stands for 127.0.0.1 and [::1]; port 0 lets the "
+                "system choose.",
+    },
+    {
+        .key = "log_level",
+        .type = OPTION_CHOICE,
+        GATEWAY(log_level),
+        .choices = LOG_WORDS,
+        .initial = "info",
+        .help = "The least important messages that are still written to standard error.",
+    },
+    {
+        .key = "max_connections",
+        .type = OPTION_NUMBER,
+        GATEWAY(max_connections),
+        .min = 1,
+        .max = 1000000,
+        .initial = "20000",
+        .help = "Connections at a time. The limit of open files is raised to fit.",
+    },
+    {
+        .key = "public_names",
+        .type = OPTION_LIST,
+        GATEWAY_LIST(public_names),
+        .max = 64,
+        .check = is_host,
+        .allowed = "host names such as chat.example.org, without scheme, port or path",
+        .argument = "NAME …",
+        .initial = "",
+        .help = "Host names under which browsers reach this gateway, beside loopback and the "
+                "addresses it listens on. Requests for other hosts are refused.",
+    },
+    {
+        .key = "shutdown_timeout",
+        .type = OPTION_DURATION,
+        GATEWAY(shutdown_timeout_ms),
+        .min = SECONDS(1),
+        .max = MINUTES(10),
+        .initial = "9s",
+        .help = "How long stopping may take from the first signal to the end of the process.",
+    },
+    {
+        .key = "store",
+        .type = OPTION_STRING,
+        GATEWAY(store),
+        .choices = STORE_WORDS,
+        .initial = "none",
+        .help = "Where streams are kept. none: in memory only, gone when the process ends.",
+    },
+};
+
+static const struct option CLIENT_OPTIONS[] = {
+    {
+        .key = "channel_limit",
+        .type = OPTION_NUMBER,
+        GATEWAY(channel_limit),
+        .min = 1,
+        .max = 10000,
+        .initial = "128",
+        .help = "Subscriptions of one session.",
+    },
+    {
+        .key = "channel_max_length",
+        .type = OPTION_NUMBER,
+        GATEWAY(channel_max_length),
+        .min = 1,
+        .max = 1024,
+        .initial = "255",
+        .help = "Bytes of a room name.",
+    },
+    {
+        .key = "command_size",
+        .type = OPTION_SIZE,
+        GATEWAY(command_size),
+        .min = KIB(1),
+        .max = MIB(16),
+        .initial = "64KiB",
+        .help = "Bytes of one command. A longer one closes the session with code 1009.",
+    },
+    {
+        .key = "connections_per_address",
+        .type = OPTION_NUMBER,
+        GATEWAY(connections_per_address),
+        .max = 1000000,
+        .initial = "0",
+        .help = "Connections from one IPv4 address or one IPv6 /64 network. 0: no limit.",
+    },
+    {
+        .key = "credits",
+        .type = OPTION_NUMBER,
+        GATEWAY(credits),
+        .min = 1,
+        .max = 65536,
+        .initial = "256",
+        .help = "Requests of one session that may wait for an answer before it is no longer read.",
+    },
+    {
+        .key = "frame_size",
+        .type = OPTION_SIZE,
+        GATEWAY(frame_size),
+        .min = KIB(1),
+        .max = MIB(64),
+        .initial = "1MiB",
+        .help = "Bytes of one frame, which may hold several commands.",
+    },
+    {
+        .key = "handshakes",
+        .type = OPTION_NUMBER,
+        GATEWAY(handshakes),
+        .min = 1,
+        .max = 100000,
+        .initial = "1000",
+        .help = "Connections at a time that have not finished their handshake.",
+    },
+    {
+        .key = "history_bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(history_bytes),
+        .min = KIB(1),
+        .max = MIB(64),
+        .initial = "512KiB",
+        .help = "Bytes of one history or recovery reply.",
+    },
+    {
+        .key = "history_limit",
+        .type = OPTION_NUMBER,
+        GATEWAY(history_limit),
+        .min = 1,
+        .max = 10000,
+        .initial = "300",
+        .help = "Publications of one history reply.",
+    },
+    {
+        .key = "ping_interval",
+        .type = OPTION_DURATION,
+        GATEWAY(ping_interval_ms),
+        .min = SECONDS(1),
+        .max = HOURS(1),
+        .initial = "25s",
+        .help = "How often a session is pinged.",
+    },
+    {
+        .key = "pong_timeout",
+        .type = OPTION_DURATION,
+        GATEWAY(pong_timeout_ms),
+        .min = MS(100),
+        .max = MINUTES(10),
+        .initial = "8s",
+        .help = "How long after a ping its answer may take; then the session is closed with code "
+                "3012.",
+    },
+    {
+        .key = "presence_bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(presence_bytes),
+        .min = KIB(1),
+        .max = MIB(64),
+        .initial = "512KiB",
+        .help = "Bytes of one presence reply.",
+    },
+    {
+        .key = "queue_bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(queue_bytes),
+        .min = KIB(4),
+        .max = GIB(1),
+        .initial = "1MiB",
+        .help = "Bytes that may wait for a session that reads slowly; past that it is closed with "
+                "code 3008.",
+    },
+    {
+        .key = "queue_time",
+        .type = OPTION_DURATION,
+        GATEWAY(queue_ms),
+        .min = MS(100),
+        .max = MINUTES(10),
+        .initial = "10s",
+        .help = "How long they may wait; past that it is closed with code 3008.",
+    },
+    {
+        .key = "stale_close_delay",
+        .type = OPTION_DURATION,
+        GATEWAY(stale_close_delay_ms),
+        .min = MS(100),
+        .max = MINUTES(10),
+        .initial = "10s",
+        .help = "How long a connection may stay open without a connect command.",
+    },
+};
+
+static const struct option HUB_OPTIONS[] = {
+    {
+        .key = "credits",
+        .type = OPTION_NUMBER,
+        GATEWAY(hub_credits),
+        .min = 1,
+        .max = 1000000,
+        .initial = "16384",
+        .help = "Requests of all sessions of a hub that may wait for an answer.",
+    },
+    {
+        .key = "inbox_bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(hub_inbox_bytes),
+        .min = KIB(4),
+        .max = GIB(16),
+        .initial = "16MiB",
+        .help = "Bytes of pushes that may wait for a hub; past that it is left behind, and filled "
+                "from the streams once it has caught up.",
+    },
+    {
+        .key = "queue_bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(hub_queue_bytes),
+        .min = KIB(4),
+        .max = GIB(64),
+        .initial = "256MiB",
+        .help = "Bytes that may wait for all sessions of a hub; past that those with the most are "
+                "closed first.",
+    },
+};
+
+static const struct option BACKPLANE_OPTIONS[] = {
+    {
+        .key = "max_rooms",
+        .type = OPTION_NUMBER,
+        GATEWAY(max_rooms),
+        .min = 1,
+        .max = 10000000,
+        .initial = "100000",
+        .help = "Rooms remembered. Past that the ones longest idle are forgotten first.",
+    },
+    {
+        .key = "max_stream_bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(max_stream_bytes),
+        .min = KIB(64),
+        .max = GIB(1024),
+        .initial = "256MiB",
+        .help = "Bytes of all streams together.",
+    },
+};
+
+#define ROOM_SWITCH(name_, initial_, help_)                                                        \
+    {                                                                                              \
+        .key = #name_, .type = OPTION_BOOL, ROOM(name_), .initial = initial_, .help = help_,       \
+    }
+
+static const struct option ROOM_OPTIONS[] = {
+    ROOM_SWITCH(allow_history_for_client, "on", "Any client may read the history of a room."),
+    ROOM_SWITCH(allow_history_for_subscriber, "on", "Subscribers may read the history of a room."),
+    ROOM_SWITCH(allow_positioning, "on", "A client may ask to be told about its position."),
+    ROOM_SWITCH(allow_presence_for_client, "on", "Any client may ask who is in a room."),
+    ROOM_SWITCH(allow_presence_for_subscriber, "on", "Subscribers may ask who is in a room."),
+    ROOM_SWITCH(allow_publish_for_client, "on", "Any client may publish into a room."),
+    ROOM_SWITCH(allow_publish_for_subscriber, "on", "Subscribers may publish into a room."),
+    ROOM_SWITCH(allow_recovery, "on", "A client may ask for what it missed."),
+    ROOM_SWITCH(allow_subscribe_for_client, "on", "Any client may subscribe to a room."),
+    ROOM_SWITCH(force_positioning, "off", "Every subscription is positioned, asked for or not."),
+    ROOM_SWITCH(force_push_join_leave, "off",
+                "Who comes and goes is announced to every subscriber, asked for or not."),
+    ROOM_SWITCH(force_recovery, "on",
+                "Every subscription recovers what it missed, asked for or "
+                "not."),
+    {
+        .key = "history_bytes",
+        .type = OPTION_SIZE,
+        ROOM(history_bytes),
+        .max = GIB(1),
+        .initial = "1MiB",
+        .help = "Bytes kept in the stream of a room; the oldest publications go first. 0: no "
+                "stream.",
+    },
+    {
+        .key = "history_size",
+        .type = OPTION_NUMBER,
+        ROOM(history_size),
+        .max = 1000000,
+        .initial = "1000",
+        .help = "Publications kept in the stream of a room. 0: no stream.",
+    },
+    {
+        .key = "history_ttl",
+        .type = OPTION_DURATION,
+        ROOM(history_ttl_ms),
+        .max = HOURS(8760),
+        .initial = "24h",
+        .help = "How long after its last publication a stream is kept. 0: for good.",
+    },
+    {
+        .key = "idempotency_field",
+        .type = OPTION_NAME,
+        ROOM(idempotency_field),
+        .check = is_member_name,
+        .allowed = "letters, digits and _ - . up to 63 bytes, or nothing",
+        .initial = "cid",
+        .help = "The member of a publication's data, a string, that makes a repeated publish "
+                "harmless. Empty: none.",
+    },
+    ROOM_SWITCH(join_leave, "on", "Who comes and goes is announced to subscribers who ask for it."),
+    ROOM_SWITCH(presence, "on", "The gateway keeps who is in a room."),
+    ROOM_SWITCH(stamp_time, "on",
+                "Publications carry the server's time in tags.t, in milliseconds "
+                "since 1970."),
+};
+
+const struct option_section option_sections[SECTION_COUNT] = {
+    [SECTION_GATEWAY] =
+        {
+            .name = "gateway",
+            .help = "The process: where it listens and what it is made of.",
+            .list = GATEWAY_OPTIONS,
+            .count = COUNT(GATEWAY_OPTIONS),
+        },
+    [SECTION_CLIENT] =
+        {
+            .name = "client",
+            .help = "Limits and times of each session.",
+            .list = CLIENT_OPTIONS,
+            .count = COUNT(CLIENT_OPTIONS),
+        },
+    [SECTION_HUB] =
+        {
+            .name = "hub",
+            .prefixed = true,
+            .help = "Limits of each hub, one event loop thread with its sessions.",
+            .list = HUB_OPTIONS,
+            .count = COUNT(HUB_OPTIONS),
+        },
+    [SECTION_BACKPLANE] =
+        {
+            .name = "backplane",
+            .help = "Limits of what is kept for all rooms together.",
+            .list = BACKPLANE_OPTIONS,
+            .count = COUNT(BACKPLANE_OPTIONS),
+        },
+    [SECTION_ROOMS] =
+        {
+            .name = "rooms",
+            .prefixed = true,
+            .help = "What may be done in a room. [rooms] is for rooms whose name has no ':'; "
+                    "[rooms NAME] creates the namespace NAME, whose rooms are called NAME:…. A "
+                    "namespace begins with the defaults and inherits nothing from [rooms].",
+            .list = ROOM_OPTIONS,
+            .count = COUNT(ROOM_OPTIONS),
+        },
+};

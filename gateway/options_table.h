@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* options_table.h: the table of all options, for options.c and the text made from it.
+ *
+ * Sections up to SECTION_ROOMS describe fields of struct options; SECTION_ROOMS describes fields of
+ * struct room_rules.
+ *
+ * Names: an option is [section] key in the file, --key on the command line and MADANG_KEY in the
+ * environment. Options of a `prefixed` section carry its name: --section-key, MADANG_SECTION_KEY.
+ */
+#ifndef MADANG_GATEWAY_OPTIONS_TABLE_H
+#define MADANG_GATEWAY_OPTIONS_TABLE_H
+
+#include "backplane/base/option.h"
+
+#define OPTIONS_CONFIG_FLAG     "--config"
+#define OPTIONS_CONFIG_VARIABLE "MADANG_CONFIG"
+#define OPTIONS_VARIABLE_PREFIX "MADANG_"
+
+enum section_id {
+    SECTION_GATEWAY,
+    SECTION_CLIENT,
+    SECTION_HUB,
+    SECTION_BACKPLANE,
+    SECTION_ROOMS,
+    SECTION_COUNT
+};
+
+extern const struct option_section option_sections[SECTION_COUNT];
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* serve.h: the life of a serving gateway, from the first socket to the last close. */
+#ifndef MADANG_GATEWAY_SERVE_H
+#define MADANG_GATEWAY_SERVE_H
+
+struct options;
+
+/* Serves until told to stop. Runs on the main thread. Returns the exit code of the process. */
+int serve_run(const struct options *o);
+
+#endif
