@@ -13,11 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES                                                                             \
-    4096 /* PIPE_BUF: up to here lines of several processes do not mix in a pipe */
-#define TEXT_MAX_BYTES 2048
-#define BURST          10
-#define REFILL_MS      1000
+/* The size is PIPE_BUF: up to there, lines of several processes do not mix in a pipe. The tail is
+ * kept free for what follows the message. */
+#define LINE_MAX_BYTES  4096
+#define LINE_TAIL_BYTES 64
+#define TEXT_MAX_BYTES  2048
+#define BURST           10
+#define REFILL_MS       1000
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
@@ -129,24 +131,41 @@ static bool is_control(const char *p, size_t seq)
     return seq == 2 && c == 0xC2 && (unsigned char)p[1] < 0xA0;
 }
 
-/* The text with everything that could forge or garble a line as \xHH. Worst case 4 bytes for 1;
- * what does not fit is cut, and the cut is shown. */
-static void line_escaped(struct line *l, struct span text, size_t limit)
+/* The text with everything that could forge or garble a line as \xHH, up to `limit` bytes of line;
+ * false if it had to be cut. */
+static bool line_escaped(struct line *l, struct span text, size_t limit)
 {
     while (text.n) {
         size_t seq = utf8_seq(text);
         bool escape = seq == 0 || is_control(text.p, seq);
         size_t step = seq ? seq : 1;
-        if (l->n + 4 * step > limit) {
-            line_add(l, "...", 3);
-            return;
-        }
+        if (l->n + 4 * step > limit)
+            return false;
         for (size_t i = 0; escape && i < step; i++)
             line_fmt(l, "\\x%02x", (unsigned)(unsigned char)text.p[i]);
         if (!escape)
             line_add(l, text.p, step);
         text = (struct span){text.p + step, text.n - step};
     }
+    return true;
+}
+
+/* Formats into text; *cut is set if it did not fit, and then no half character is left at the end. */
+static struct span format_text(char text[TEXT_MAX_BYTES], bool *cut, const char *fmt, va_list args)
+{
+    int n = vsnprintf(text, TEXT_MAX_BYTES, fmt, args);
+
+    *cut = n >= TEXT_MAX_BYTES;
+    if (n < 0)
+        return SPAN("(a message that could not be formatted)");
+    if (!*cut)
+        return (struct span){text, (size_t)n};
+    size_t end = TEXT_MAX_BYTES - 1, last = end - 1;
+    while (end - last < 4 && utf8_is_tail((unsigned char)text[last]))
+        last--;
+    if (utf8_seq((struct span){text + last, end - last}) != end - last)
+        end = last;
+    return (struct span){text, end};
 }
 
 /* One write(2) per line. If it fails there is nobody left to tell. */
@@ -165,21 +184,17 @@ void log_line(struct log_site *site, enum log_level level, const char *fmt, ...)
     char text[TEXT_MAX_BYTES];
     struct line l;
     unsigned left_out;
+    bool cut;
     va_list args;
 
     l.n = 0;
     if (!site_admits(site, level, &left_out))
         goto done;
     va_start(args, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, args);
+    struct span message = format_text(text, &cut, fmt, args);
     va_end(args);
-    if (n < 0)
-        n = snprintf(text, sizeof(text), "(a message that could not be formatted)");
-
-    size_t shown = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
     line_head(&l, level);
-    line_escaped(&l, (struct span){text, shown}, sizeof(l.p) - 64);
-    if (shown < (size_t)n)
+    if (!line_escaped(&l, message, sizeof(l.p) - LINE_TAIL_BYTES) || cut)
         line_add(&l, "...", 3);
     if (left_out)
         line_fmt(&l, " (%u more like this were left out)", left_out);

@@ -12,8 +12,11 @@ struct span {
     size_t n;
 };
 
-/* A span over a string literal. */
+/* A span over a string literal; the second form initialises static tables. */
 #define SPAN(literal) ((struct span){"" literal, sizeof(literal) - 1})
+/* clang-format off */
+#define SPAN_INIT(literal) {"" literal, sizeof(literal) - 1}
+/* clang-format on */
 
 static inline bool span_eq(struct span a, struct span b)
 {
