@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Keeps one room in step with the gateway: its subscription, its history, who is there, and the
+ * sending of what waits in its outbox.
+ *
+ * Every subscription has a number. An answer that belongs to an earlier one is dropped: its
+ * epoch may be over, and the new subscription asks again by itself.
+ */
+import type { Subscription, SubscribedContext } from 'centrifuge';
+import type { Outgoing } from '../store/outbox';
+import type { Room } from '../store/room';
+import { NOTICE_MS } from '../store/typists';
+import type { Link } from './link';
+import { authorOf, readPublication } from './publication';
+
+const PAGE = 50;
+/** Pages fetched by themselves to close a hole; past that the gap row has a button. */
+const STITCH_PAGES = 6;
+/** Pages searched for a message of mine before it is sent again by hand. */
+const SEARCH_PAGES = 3;
+/** Presence is asked again this often for the open room: pushes may be off in large rooms. */
+const PRESENCE_MS = 60_000;
+
+/** Error codes of the gateway that mean "later" or "unknown", not "no". */
+const RETRY_CODES = new Set([100, 109, 111]);
+/** Codes below this are the client's own: no answer came, so the outcome is unknown. */
+const SERVER_CODES = 100;
+const NOT_AVAILABLE = new Set([103, 104, 108]);
+
+export class Feed {
+    private readonly subscription: Subscription;
+    private generation = 0;
+    private open = false;
+    private loaded = false;
+    private typingOff = false;
+    private typingSent = 0;
+    private presenceTimer: ReturnType<typeof setInterval> | undefined;
+    private pumpTimer: ReturnType<typeof setTimeout> | undefined;
+
+    constructor(private readonly link: Link, readonly room: Room) {
+        this.subscription = link.client.newSubscription(room.channel, {
+            joinLeave: true, positioned: true, recoverable: true,
+        });
+        const events = this.subscription;
+        events.on('subscribed', (ctx) => this.subscribed(ctx));
+        events.on('subscribing', () => this.interrupted());
+        events.on('unsubscribed', (ctx) => this.ended(ctx.code, ctx.reason));
+        events.on('publication', (ctx) => room.publication(readPublication(ctx), true));
+        events.on('join', (ctx) => this.moved(() => room.roster.joined(authorOf(ctx.info))));
+        events.on('leave', (ctx) => this.moved(() => room.roster.left(authorOf(ctx.info))));
+        this.subscription.subscribe();
+    }
+
+    /** The room is on screen: now its history and its people are wanted. */
+    show(): void {
+        this.open = true;
+        if (this.isLive && !this.loaded) void this.catchUp();
+        if (this.isLive) void this.askPresence();
+        this.presenceTimer ??= setInterval(() => void this.askPresence(), PRESENCE_MS);
+    }
+
+    hide(): void {
+        this.open = false;
+        clearInterval(this.presenceTimer);
+        this.presenceTimer = undefined;
+    }
+
+    close(): void {
+        this.hide();
+        clearTimeout(this.pumpTimer);
+        this.generation++;
+        this.link.client.removeSubscription(this.subscription);
+        this.room.close();
+    }
+
+    /** Asks for a refused room once more. */
+    reopen(): void {
+        this.room.state.value = 'opening';
+        this.subscription.subscribe();
+    }
+
+    send(text: string): void {
+        this.room.send(text);
+        this.typingSent = 0;
+        this.pump();
+    }
+
+    /** By hand: looks first whether the message arrived after all. */
+    async resend(cid: string): Promise<void> {
+        if (this.isLive && this.room.history.value !== 'unavailable') await this.search(cid);
+        this.room.outbox.retry(cid, Date.now());
+        this.room.changed();
+        this.pump();
+    }
+
+    /** Tells the others that I am typing; to be called on every change of the text. */
+    typing(): void {
+        const now = Date.now();
+        if (this.typingOff || !this.isLive || now - this.typingSent < NOTICE_MS) return;
+        this.typingSent = now;
+        this.link.client.rpc('rooms.typing', { room: this.room.channel }).catch((error: unknown) => {
+            // A notice lost is no loss; where there are none, asking again makes no sense.
+            if (NOT_AVAILABLE.has(codeOf(error))) this.typingOff = true;
+        });
+    }
+
+    loadOlder(): Promise<void> {
+        const before = this.isLoading ? null : this.room.stream.olderThan;
+        return before === null ? Promise.resolve() : this.load(() => this.page(before));
+    }
+
+    fillGap(before: number): Promise<void> {
+        return this.isLoading ? Promise.resolve() : this.load(() => this.page(before));
+    }
+
+    private get isLive(): boolean {
+        return this.subscription.state === 'subscribed';
+    }
+
+    private subscribed(ctx: SubscribedContext): void {
+        this.generation++;
+        this.typingOff = false;
+        this.typingSent = 0;
+        const recovered = ctx.wasRecovering && ctx.recovered;
+        const at = ctx.streamPosition;
+        this.room.subscribed(at ? { epoch: at.epoch, offset: at.offset } : null, recovered);
+        this.room.outbox.hurry();
+        // What was recovered follows in this very turn; the outbox must look at it first.
+        if (recovered) queueMicrotask(() => this.pump());
+        else if (this.open || this.loaded) void this.catchUp();
+        else this.pump();
+        if (this.open) void this.askPresence();
+    }
+
+    private interrupted(): void {
+        this.generation++;
+        clearTimeout(this.pumpTimer);
+        if (this.isLoading) this.room.history.value = 'idle';
+        this.room.disconnected();
+    }
+
+    private ended(code: number, reason: string): void {
+        this.interrupted();
+        this.room.roster.clear();
+        this.room.rosterChanged();
+        this.room.problem.value = { code, message: reason };
+        this.room.state.value = 'refused';
+    }
+
+    private moved(change: () => void): void {
+        change();
+        this.room.rosterChanged();
+    }
+
+    /** Loads the newest page and closes the hole between it and what was held, then sends. */
+    private async catchUp(): Promise<void> {
+        this.loaded = true;
+        const generation = this.generation;
+        await this.load(async () => {
+            if (!(await this.page(null))) return;
+            for (let i = 1; i < STITCH_PAGES; i++) {
+                const hole = this.room.stream.holes().at(-1);
+                const before = hole && !hole.lost ? hole.before : this.behindBreak();
+                if (before === null || !(await this.page(before))) return;
+            }
+        });
+        if (generation !== this.generation) return;
+        this.pump();
+    }
+
+    /** After a change of epoch the new one is loaded down to its beginning. */
+    private behindBreak(): number | null {
+        return this.room.stream.broken ? this.room.stream.olderThan : null;
+    }
+
+    /** Runs one load at a time and shows how it goes. */
+    private async load(work: () => Promise<void | boolean>): Promise<void> {
+        const { history } = this.room;
+        if (history.value === 'unavailable') return;
+        const generation = this.generation;
+        history.value = 'loading';
+        try {
+            await work();
+            if (generation === this.generation && this.isLoading) history.value = 'idle';
+        } catch (error) {
+            if (generation !== this.generation) return;
+            history.value = NOT_AVAILABLE.has(codeOf(error)) ? 'unavailable' : 'failed';
+        }
+    }
+
+    private get isLoading(): boolean {
+        return this.room.history.value === 'loading';
+    }
+
+    /** One page down from `before` (null: from the top). False if the answer came too late. */
+    private async page(before: number | null): Promise<boolean> {
+        const { stream } = this.room;
+        const generation = this.generation;
+        const since = before === null ? {} : { since: { offset: before, epoch: stream.epoch ?? '' } };
+        const result = await this.subscription.history({ limit: PAGE, reverse: true, ...since });
+        if (generation !== this.generation || result.epoch !== stream.epoch) return false;
+        for (const publication of result.publications) this.room.publication(readPublication(publication), false);
+        if (result.publications.length === 0) stream.reachedEnd(before ?? stream.top + 1);
+        this.room.changed();
+        return true;
+    }
+
+    private async search(cid: string): Promise<void> {
+        let before: number | null = null;
+        await this.load(async () => {
+            for (let i = 0; i < SEARCH_PAGES && this.room.outbox.find(cid); i++) {
+                if (!(await this.page(before))) return;
+                before = this.room.stream.olderThan;
+                if (before === null) return;
+            }
+        });
+    }
+
+    private async askPresence(): Promise<void> {
+        if (!this.isLive) return;
+        const { roster } = this.room;
+        const generation = this.generation;
+        roster.asking();
+        try {
+            const { clients } = await this.subscription.presence();
+            if (generation !== this.generation) return;
+            roster.answered(Object.values(clients).map(authorOf));
+            this.room.rosterChanged();
+        } catch {
+            // Joins and leaves still come, and the next subscription or minute asks again.
+            if (generation === this.generation) roster.unanswered();
+        }
+    }
+
+    /** Publishes the next waiting message, if it is its turn. */
+    private pump(): void {
+        clearTimeout(this.pumpTimer);
+        if (!this.isLive) return;
+        const { outbox } = this.room;
+        const now = Date.now();
+        const item = outbox.next(now);
+        const wakeAt = outbox.wakeAt();
+        if (item) void this.publish(item);
+        else if (wakeAt !== null) this.pumpTimer = setTimeout(() => this.pump(), Math.max(10, wakeAt - now));
+        this.room.changed();
+    }
+
+    private async publish(item: Outgoing): Promise<void> {
+        const { outbox } = this.room;
+        outbox.begin(item.cid);
+        try {
+            await this.subscription.publish({ cid: item.cid, text: item.text });
+            outbox.acknowledged(item.cid);
+        } catch (error) {
+            const code = codeOf(error);
+            if (code < SERVER_CODES || RETRY_CODES.has(code)) outbox.unknown(item.cid, Date.now());
+            else outbox.refused(item.cid, { code, message: messageOf(error) });
+        }
+        this.pump();
+        this.room.changed();
+    }
+}
+
+function codeOf(error: unknown): number {
+    const code = (error as { code?: unknown } | null)?.code;
+    return typeof code === 'number' ? code : 0;
+}
+
+function messageOf(error: unknown): string {
+    const message = (error as { message?: unknown } | null)?.message;
+    return typeof message === 'string' ? message : String(error);
+}

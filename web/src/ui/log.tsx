@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The messages of the open room. Two states: stuck to the end, or anchored to a row that does
+ * not move on the screen whatever is added, removed or resized above or below it. The browser's
+ * own anchoring is off (it fails at the very top), so there is one code path: note the anchor
+ * before a change, put it back after.
+ */
+import { Component } from 'preact';
+import type { Feed } from '../net/feed';
+import { rangeFrom, rowsOf, slide, tailRange, type Range, type Row } from '../store/layout';
+import type { Line } from '../store/stream';
+import { t } from '../strings';
+import { id } from '../testids';
+import { Icon } from './icon';
+import { LogTop } from './log-top';
+import { MessageRow } from './message-row';
+import { dayName } from './time';
+
+/** This close to the end counts as being there, px. */
+const STICKY_PX = 32;
+
+export class Log extends Component<{ feed: Feed }, { tick: number }> {
+    private tick = 0;
+    private scroller: HTMLElement | null = null;
+    private list: HTMLElement | null = null;
+    private lines: readonly Line[] = [];
+    private range: Range = { low: 0, high: 0 };
+    private resized: ResizeObserver | null = null;
+    private readonly watch = (): void => this.updateWatched();
+
+    override componentDidMount(): void {
+        this.resized = new ResizeObserver(() => this.settle());
+        if (this.scroller) this.resized.observe(this.scroller);
+        if (this.list) this.resized.observe(this.list);
+        for (const [target, event] of WATCHED_EVENTS) target.addEventListener(event, this.watch);
+        this.settle();
+        this.reachOut();
+        this.updateWatched();
+    }
+
+    override componentWillUnmount(): void {
+        this.resized?.disconnect();
+        for (const [target, event] of WATCHED_EVENTS) target.removeEventListener(event, this.watch);
+        this.room.watched = false;
+    }
+
+    override getSnapshotBeforeUpdate(): null {
+        this.noteAnchor();
+        return null;
+    }
+
+    override componentDidUpdate(): void {
+        this.settle();
+        this.reachOut();
+        this.updateWatched();
+    }
+
+    /** For what no signal tells: the view moved. */
+    private redraw(): void {
+        this.setState({ tick: ++this.tick });
+    }
+
+    private get room() {
+        return this.props.feed.room;
+    }
+
+    private noteAnchor(): void {
+        const { view } = this.room;
+        if (!this.scroller || view.stuck) return;
+        view.anchor = findAnchor(this.scroller) ?? view.anchor;
+    }
+
+    /** Puts the view where it belongs after anything changed. */
+    private settle(): void {
+        const { scroller, room: { view } } = this;
+        if (!scroller) return;
+        if (view.stuck) {
+            scroller.scrollTop = scroller.scrollHeight;
+            return;
+        }
+        const row = view.anchor && scroller.querySelector(`[data-key="${CSS.escape(view.anchor.key)}"]`);
+        if (!row || !view.anchor) return;
+        const moved = topOf(row, scroller) - view.anchor.top;
+        if (Math.abs(moved) >= 1) scroller.scrollBy({ top: moved, behavior: 'instant' });
+    }
+
+    private readonly scrolled = (): void => {
+        const { scroller, room: { view } } = this;
+        if (!scroller) return;
+        const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+        const stuck = left <= STICKY_PX && this.range.high >= this.lines.length;
+        if (stuck !== view.stuck) {
+            view.stuck = stuck;
+            view.first = this.lines[this.range.low]?.key ?? null;
+            this.redraw();
+            this.updateWatched();
+        }
+        this.noteAnchor();
+        this.reachOut();
+    };
+
+    /** Less than a screen is left above or below: brings in more rows, from here or from history. */
+    private reachOut(): void {
+        const { scroller, lines, range, room: { view } } = this;
+        if (!scroller || scroller.clientHeight === 0) return;
+        const below = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+        if (scroller.scrollTop < scroller.clientHeight) {
+            if (range.low > 0 && !view.stuck) this.moveTo(slide(range, lines.length, true));
+            else if (range.low === 0) this.loadOlder();
+        } else if (!view.stuck && below < scroller.clientHeight) {
+            this.moveTo(slide(range, lines.length, false));
+        }
+    }
+
+    private moveTo(range: Range | null): void {
+        if (range === null) return;
+        this.room.view.first = this.lines[range.low]?.key ?? null;
+        this.redraw();
+    }
+
+    private loadOlder(): void {
+        const { history, stream } = this.room;
+        if (history.value === 'idle' && !stream.broken) void this.props.feed.loadOlder();
+    }
+
+    private readonly toEnd = (): void => {
+        this.room.view.stuck = true;
+        this.redraw();
+    };
+
+    private updateWatched(): void {
+        const { room } = this;
+        room.watched = room.view.stuck && document.visibilityState === 'visible' && document.hasFocus();
+        if (room.watched && room.unread.value > 0) room.seen();
+    }
+
+    override render() {
+        const { feed } = this.props;
+        const { room } = feed;
+        this.lines = room.lines.value;
+        this.range = room.view.stuck ? tailRange(this.lines.length) : rangeFrom(this.lines, room.view.first);
+        const rows = rowsOf(this.lines, this.range.low, this.range.high);
+        return (
+            <div class="log-frame">
+                <div
+                    class="log" role="log" aria-live="off" aria-label={t.log(room.title)} tabIndex={0} data-testid={id.log}
+                    ref={(element) => { this.scroller = element; }} onScroll={this.scrolled}
+                >
+                    <ol ref={(element) => { this.list = element; }}>
+                        {this.range.low === 0 && <LogTop key="top" feed={feed} />}
+                        {rows.map((row) => <RowView key={row.key} row={row} feed={feed} />)}
+                    </ol>
+                </div>
+                {!room.view.stuck && (
+                    <button type="button" class="jump-latest" data-testid={id.jumpLatest} onClick={this.toEnd}>
+                        {room.unread.value > 0 ? t.newMessages(room.unread.value) : t.jumpLatest}
+                        <Icon name="down" />
+                    </button>
+                )}
+            </div>
+        );
+    }
+}
+
+const WATCHED_EVENTS: readonly [EventTarget, string][] = [
+    [globalThis, 'focus'], [globalThis, 'blur'], [document, 'visibilitychange'],
+];
+
+function RowView({ row, feed }: { row: Row; feed: Feed }) {
+    if (row.kind === 'message') return <MessageRow feed={feed} message={row.message} first={row.first} />;
+    if (row.kind === 'day') {
+        return <li class="day" data-testid={id.day}><span>{dayName(row.time, Date.now())}</span></li>;
+    }
+    const { gap, before } = row;
+    return (
+        <li class="gap" data-testid={id.gap} data-kind={gap}>
+            <span>{t.gap[gap]}</span>
+            {gap !== 'lost' && before > 0 && (
+                <button type="button" data-testid={id.gapLoad} onClick={() => void feed.fillGap(before)}>{t.gapLoad}</button>
+            )}
+        </li>
+    );
+}
+
+function topOf(element: Element, scroller: Element): number {
+    return element.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+}
+
+/** The first message that reaches into the view, and where its top is. */
+function findAnchor(scroller: HTMLElement): { key: string; top: number } | null {
+    const rows = scroller.querySelectorAll('[data-key]');
+    let low = 0;
+    let high = rows.length;
+    const edge = scroller.getBoundingClientRect().top;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (rows[middle]!.getBoundingClientRect().bottom <= edge) low = middle + 1;
+        else high = middle;
+    }
+    const row = rows[low];
+    return row ? { key: row.getAttribute('data-key')!, top: topOf(row, scroller) } : null;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/**
+ * On narrow screens the room list and the member list are sheets over the messages. One can be
+ * open; closing it gives the focus back to the button that opened it.
+ */
+import { signal } from '@preact/signals';
+
+export type Sheet = 'rooms' | 'members';
+export const sheet = signal<Sheet | null>(null);
+
+let opener: HTMLElement | null = null;
+
+export function openSheet(which: Sheet): void {
+    opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
+    sheet.value = which;
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`.sheet-${which} .sheet-close`)?.focus());
+}
+
+export function closeSheet(): void {
+    if (sheet.value === null) return;
+    sheet.value = null;
+    opener?.focus();
+    opener = null;
+}
