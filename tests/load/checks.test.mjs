@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+//
+// The load generator catches a gateway that lies, and believes one that does not.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { Liar } from './liar.mjs';
+import { load, requireBinaries, toolBinary } from './tool.mjs';
+
+requireBinaries(toolBinary('madang-load'));
+
+const usual = { sessions: 8, rooms: 2, in_flight: 4, messages: 200, patience: 2, settle: 0 };
+
+async function against(liarOptions, loadOptions = {}) {
+  const liar = new Liar(liarOptions);
+  const port = await liar.listen();
+  try {
+    return await load({ ...usual, ...loadOptions, port });
+  } finally {
+    await liar.close();
+  }
+}
+
+for (const [name, liar, options] of [
+  ['one frame per publication', {}, {}],
+  ['publications joined in one frame', { batch: true }, { in_flight: 32 }],
+  ['several rooms per session', { batch: true }, { rooms: 5, rooms_per_session: 3 }],
+  ['separate publishers', {}, { publishers: 3 }],
+  ['every second session only publishes', {}, { split: 2 }],
+  ['an open loop', {}, { rate: 500 }],
+  ['pings', { ping: true }, {}],
+  ['large publications', {}, { size: 60000, messages: 20 }],
+]) {
+  test(`an honest gateway passes: ${name}`, async () => {
+    const { code, report, err } = await against(liar, options);
+    assert.equal(code, 0, err);
+    assert.equal(report.all_publications, options.messages ?? usual.messages);
+    assert.equal(report.replies, report.all_publications);
+    assert.equal(report.failures, 0);
+    if (liar.ping) assert.ok(report.pings > 0);
+  });
+}
+
+for (const [lie, sentence, options] of [
+  ['drop', /missed 1 publication|never got the last/, {}],
+  ['drop', /missed 1 publication|never got the last/, { rooms_per_session: 2 }],
+  ['duplicate', /again, after number/, {}],
+  ['swap', /missed 1 publication[^]*late, after number/, {}],
+  ['corrupt', /what nobody sent/, { sessions: 2, rooms: 1 }],
+  ['corrupt', /what nobody sent/, { sessions: 8, rooms: 1 }],
+  ['foreign', /a room it is not in/, {}],
+  ['offset', /offset|missed/, {}],
+  ['epoch', /had epoch once, session \d+ was told other/, {}],
+  ['silence', /reached nobody|nothing moved/, {}],
+  ['refuse', /was refused: 103 permission denied/, {}],
+  ['slow', /closed by the gateway: code 3008/, {}],
+  ['cut', /closed by the gateway: code 0/, {}],
+  ['terminal', /closed by the gateway: code 3503/, { recover: true }],
+  ['empty', /no reply, push or ping|empty frame/, {}],
+]) {
+  test(`a gateway is caught: ${lie} ${JSON.stringify(options)}`, async () => {
+    const { code, err } = await against({ lie }, options);
+    assert.equal(code, 1, `exit ${code}: ${err}`);
+    assert.match(err, sentence);
+  });
+}
+
+test('a session that was cut off recovers, and nothing is lost or seen twice', async () => {
+  const { code, report, err } = await against({ lie: 'cut' }, { recover: true });
+  assert.equal(code, 0, err);
+  assert.equal(report.reconnects, 1);
+  assert.equal(report.recovered, 1);
+});
+
+test('the generator cuts connections itself, and nothing is lost or seen twice', async () => {
+  const options = { recover: true, cut: 50, rate: 400, messages: 600, sessions: 16 };
+  const { code, report, err } = await against({ batch: true }, options);
+  assert.equal(code, 0, err);
+  assert.ok(report.cuts > 10);
+  assert.ok(report.recovered > 10);
+});
+
+test('a slow reader still gets everything when the gateway keeps it', async () => {
+  const { code, err } = await against({}, { slow: 2, messages: 2000 });
+  assert.equal(code, 0, err);
+});
+
+test('a wrong command line is refused by name', async () => {
+  for (const [options, sentence] of [
+    [{ sesions: 3 }, /there is no option '--sesions'/],
+    [{ sessions: 'many' }, /--sessions wants a number/],
+    [{ cut: 1 }, /--cut wants --recover/],
+    [{ slow: 8 }, /--slow must be less/],
+  ]) {
+    const { code, err } = await against({}, options);
+    assert.equal(code, 2);
+    assert.match(err, sentence);
+  }
+});
