@@ -4,7 +4,7 @@
 JOBS ?= $(shell nproc)
 ARGS ?=
 FUZZ_SECONDS ?= 600
-export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
+export CMAKE_GENERATOR ?= $(if $(shell command -v ninja;),Ninja,Unix Makefiles)
 
 configure = cmake --preset $(1) --log-level=NOTICE $(2)
 compile = @set -e; ls build/$(1)/build.ninja build/$(1)/Makefile >/dev/null 2>&1 || \
