@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 build=build/coverage
 
-[ -d $build ] || cmake --preset coverage --log-level=NOTICE
+[ -d $build ] || cmake --preset coverage >/dev/null
 cmake --build $build --parallel "$(nproc)"
 find $build -name '*.gcda' -delete
 [ $# -gt 0 ] || set -- c protocol

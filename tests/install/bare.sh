@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 [ "$(id -u)" = 0 ] || { echo "debootstrap and chroot need root"; exit 1; }
 
 suite=bookworm
-root=$(mktemp -d "${TMPDIR:-/tmp}/madang-bare.XXXXXX")
+root=$(mktemp -d)
 server=
 wanted() { case " $options " in *" $1 "*) ;; *) return 1 ;; esac; }
 options=$*
