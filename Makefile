@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja;),Ninja,Unix Makefiles)
 
 configure = cmake --preset $(1) $(2) >/dev/null
-compile = @set -e; ls build/$(1)/build.ninja build/$(1)/Makefile >/dev/null 2>&1 || \
+compile = @set -e; [ -e build/$(1)/build.ninja ] || [ -e build/$(1)/Makefile ] || \
   $(call configure,$(1)); cmake --build build/$(1) --parallel $(JOBS) --target $(or $(2),all)
 
 help: ## list these commands
