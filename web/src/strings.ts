@@ -189,7 +189,7 @@ const tables: Record<string, Strings> = { en, ko };
 export function pickLanguage(wanted: readonly string[]): string {
     for (const tag of wanted) {
         const language = tag.toLowerCase().split('-')[0]!;
-        if (language in tables) return language;
+        if (Object.hasOwn(tables, language)) return language;
     }
     return 'en';
 }

@@ -32,5 +32,5 @@ export function bucket(text: string, buckets: number): number {
     for (let i = 0; i < text.length; i++) {
         hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
     }
-    return (hash ^ (hash >>> 15)) % buckets;
+    return ((hash ^ (hash >>> 15)) >>> 0) % buckets;
 }

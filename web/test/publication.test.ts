@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { PublicationContext } from 'centrifuge';
+import { authorOf, readPublication } from '../src/net/publication';
+
+const read = (data: unknown, rest: Partial<PublicationContext> = {}) =>
+    readPublication({ channel: 'c', data, offset: 3, ...rest } as PublicationContext);
+
+test('a message has text, cid, author and the time of the server', () => {
+    const info = { user: 'g_1', client: 'c1', connInfo: { name: 'Ari' } };
+    assert.deepEqual(read({ cid: 'x', text: 'hi', later: 1 }, { info, tags: { t: '1700000000000' } }), {
+        kind: 'message', offset: 3, author: { user: 'g_1', client: 'c1', name: 'Ari' }, text: 'hi', cid: 'x', time: 1700000000000,
+    });
+});
+
+test('typing is a notice only without an offset; other types hold their place', () => {
+    assert.equal(read({ type: 'typing' }, { offset: undefined as never }).kind, 'typing');
+    assert.deepEqual(read({ type: 'typing' }), { kind: 'other', offset: 3 });
+    assert.deepEqual(read({ type: 'reaction', to: 1 }), { kind: 'other', offset: 3 });
+    assert.equal(read({ type: 'message', text: 'a' }).kind, 'message');
+});
+
+test('data of any shape is taken without harm', () => {
+    for (const data of [1, true, [1, 2], { a: 1 }, { text: 5 }, { cid: 7, text: 'x' }]) {
+        const publication = read(data);
+        assert.equal(publication.kind, 'message');
+        if (publication.kind === 'message') assert.equal(typeof publication.text, 'string');
+    }
+    assert.equal(read(null).kind, 'other');
+    const odd = read({ text: 'x' }, { tags: { t: 'soon' } });
+    assert.equal(odd.kind === 'message' && odd.time, 0);
+});
+
+test('names are cleaned, and there is always one', () => {
+    assert.equal(authorOf({ user: 'u', client: 'c', connInfo: { name: ' a\u202e\nb ' } }).name, 'a b');
+    assert.equal(authorOf({ user: 'u', client: 'c', connInfo: { name: 5 } }).name, 'u');
+    assert.equal(authorOf({ user: '', client: '123456789' }).name, '12345678');
+    assert.deepEqual(authorOf(undefined), { user: '', client: '', name: '' });
+});
