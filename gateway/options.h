@@ -21,18 +21,18 @@ enum auth_mode { AUTH_GUEST, AUTH_INSECURE };
 
 struct options {
     /* [gateway] */
-    char **listen;             /* for address_parse(); default 127.0.0.1:8000 and [::1]:8000 */
+    char **listen; /* for address_parse(); default 127.0.0.1:8000 and [::1]:8000 */
     size_t listen_count;
     enum auth_mode auth;
-    char *backplane;           /* "local" */
-    char *store;               /* "none" */
-    uint32_t hubs;             /* 0: one per core, at most 8 */
+    char *backplane; /* "local" */
+    char *store;     /* "none" */
+    uint32_t hubs;   /* 0: one per core, at most 8 */
     uint32_t max_connections;
-    char **public_names;       /* host names under which browsers may reach us */
+    char **public_names; /* host names under which browsers may reach us */
     size_t public_names_count;
-    char **allowed_origins;    /* origins admitted beside our own host */
+    char **allowed_origins; /* origins admitted beside our own host */
     size_t allowed_origins_count;
-    int log_level;             /* enum log_level */
+    int log_level; /* enum log_level */
     uint64_t shutdown_timeout_ms;
     uint64_t drain_delay_ms;
 
@@ -40,23 +40,23 @@ struct options {
     uint64_t ping_interval_ms;
     uint64_t pong_timeout_ms;
     uint64_t stale_close_delay_ms; /* connection that never says connect */
-    uint32_t command_size;     /* bytes of one command */
-    uint32_t frame_size;       /* bytes of one frame */
-    uint32_t channel_limit;    /* subscriptions of a session */
+    uint32_t command_size;         /* bytes of one command */
+    uint32_t frame_size;           /* bytes of one frame */
+    uint32_t channel_limit;        /* subscriptions of a session */
     uint32_t channel_max_length;
-    uint32_t history_limit;    /* publications of one history reply */
-    uint32_t history_bytes;    /* bytes of one history or recovery reply */
-    uint32_t presence_bytes;   /* bytes of one presence reply */
-    uint32_t queue_bytes;      /* bytes a session may have waiting */
-    uint64_t queue_ms;         /* how long they may wait */
-    uint32_t credits;          /* requests in flight of a session */
+    uint32_t history_limit;           /* publications of one history reply */
+    uint32_t history_bytes;           /* bytes of one history or recovery reply */
+    uint32_t presence_bytes;          /* bytes of one presence reply */
+    uint32_t queue_bytes;             /* bytes a session may have waiting */
+    uint64_t queue_ms;                /* how long they may wait */
+    uint32_t credits;                 /* requests in flight of a session */
     uint32_t connections_per_address; /* 0: no limit */
-    uint32_t handshakes;       /* unfinished handshakes at a time */
+    uint32_t handshakes;              /* unfinished handshakes at a time */
 
     /* [hub] */
-    uint64_t hub_queue_bytes;  /* bytes all sessions of a hub may have waiting */
-    uint64_t hub_inbox_bytes;  /* pushes waiting for a hub before it is left behind */
-    uint32_t hub_credits;      /* requests in flight of a hub */
+    uint64_t hub_queue_bytes; /* bytes all sessions of a hub may have waiting */
+    uint64_t hub_inbox_bytes; /* pushes waiting for a hub before it is left behind */
+    uint32_t hub_credits;     /* requests in flight of a hub */
 
     /* [backplane] */
     uint32_t max_rooms;        /* rooms remembered; idle ones are forgotten first */
@@ -80,8 +80,8 @@ bool options_load(struct options **out, int argc, char **argv, char **env, struc
     __attribute__((warn_unused_result));
 
 /* The same from the defaults and the text of a file alone; `name` stands in the report. */
-bool options_load_text(struct options **out, const char *name, struct span text,
-                       struct buf *report) __attribute__((warn_unused_result));
+bool options_load_text(struct options **out, const char *name, struct span text, struct buf *report)
+    __attribute__((warn_unused_result));
 
 /* Appends the configuration in effect as the text of a file, each value with its source behind it
  * as a comment. Loading that text gives the same configuration. */

@@ -395,7 +395,7 @@ static void apply_flag(struct load *l, struct flag *flag)
     const char *rest = flag->name + (is_flag(flag->name) ? strlen(FLAG_PREFIX) : 0);
     suggest_init(&near, rest);
     bool is_config = strcmp(flag->name, OPTIONS_CONFIG_FLAG) == 0;
-    bool known = rest != flag->name && find_by_name(rest, write_flag_rest, &to, &near);
+    bool known = find_by_name(rest, write_flag_rest, &to, &near) && is_flag(flag->name);
     if (!known && !is_config) {
         unknown_flag(l, flag, &near);
         if (!is_flag(flag->name))
