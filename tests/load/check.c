@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "load/check.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,7 @@ static void place_publishers(struct check *check, uint32_t first, uint64_t count
 
 void check_init(struct check *check, const struct options *opt)
 {
+    assert(opt->rooms > 0 && opt->rooms_per_session > 0 && opt->split > 0);
     memset(check, 0, sizeof *check);
     check->opt = opt;
     check->sessions = (uint32_t)opt->sessions;
@@ -192,16 +194,17 @@ void check_data(const struct check *check, uint32_t flight, char *out)
     out[size - 1] = '}';
 }
 
-void check_replied(struct check *check, uint32_t id)
+void check_replied(struct check *check, uint32_t flight)
 {
-    if (id >= check->flight_count || !check->flights[id].open || check->flights[id].replied) {
+    if (flight >= check->flight_count || !check->flights[flight].open ||
+        check->flights[flight].replied) {
         verdict_add(&check->verdict, VERDICT_DUPLICATED,
                     "a publish command got a second reply, or one that was never sent");
         return;
     }
     check->counters.replies++;
-    check->flights[id].replied = true;
-    flight_step(check, id);
+    check->flights[flight].replied = true;
+    flight_step(check, flight);
 }
 
 void check_doubt(struct check *check, uint32_t client)

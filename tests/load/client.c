@@ -2,7 +2,6 @@
 #include "load/client.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,22 +10,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "load/dialogue.h"
 #include "load/memory.h"
 #include "load/swarm.h"
 
 enum {
-    ID_CONNECT = 1,
-    ID_SUBSCRIBE = 2,  /* and the seat's place */
-    ID_PUBLISH = 1000, /* and the flight */
     PER_ADDRESS = 8000,
     FIRST_TERMINAL = 3500, /* close codes from here to LAST_TERMINAL forbid to come back */
     LAST_TERMINAL = 3999,
     SLOW_CLOSE = 3008,
     PONG_CLOSE = 3012,
-    SHOWN = 120,
 };
 
-static void set_state(struct swarm *swarm, struct client *client, enum client_state state)
+void client_set_state(struct swarm *swarm, struct client *client, enum client_state state)
 {
     enum client_state old = client->state;
     bool was_opening = old > CLIENT_IDLE && old < CLIENT_LIVE;
@@ -41,7 +37,7 @@ static void watch(struct swarm *swarm, struct client *client, int op, uint32_t e
 {
     struct epoll_event event = {.events = events, .data.u32 = client->number};
     if (epoll_ctl(swarm->epoll, op, client->fd, &event) != 0)
-        verdict_add(&swarm->check->verdict, VERDICT_STUCK, "epoll_ctl: %s", strerror(errno));
+        verdict_add(&swarm->check->verdict, VERDICT_STUCK, "epoll_ctl: %s", strerrordesc_np(errno));
 }
 
 static uint32_t interest(const struct client *client)
@@ -82,11 +78,11 @@ static void end(struct swarm *swarm, struct client *client, uint32_t code, struc
         swarm_count_close(swarm, code);
     bool terminal = code >= FIRST_TERMINAL && code <= LAST_TERMINAL;
     if (cut || (swarm->opt->recover && !terminal && !swarm->leaving && !client->slow)) {
-        set_state(swarm, client, CLIENT_IDLE);
+        client_set_state(swarm, client, CLIENT_IDLE);
         swarm_open_again(swarm, client);
         return;
     }
-    set_state(swarm, client, CLIENT_GONE);
+    client_set_state(swarm, client, CLIENT_GONE);
     if (is_expected(swarm, client, code)) {
         check_leave(swarm->check, client->number);
         return;
@@ -97,7 +93,7 @@ static void end(struct swarm *swarm, struct client *client, uint32_t code, struc
                 opening ? "turned away" : "closed", code, (int)reason.n, reason.p);
 }
 
-static void end_broken(struct swarm *swarm, struct client *client, const char *what)
+void client_fail(struct swarm *swarm, struct client *client, const char *what)
 {
     verdict_add(&swarm->check->verdict, VERDICT_PROTOCOL, "session %u: %s", client->number, what);
     end(swarm, client, 0, (struct span){"", 0});
@@ -140,172 +136,11 @@ static void flush(struct swarm *swarm, struct client *client)
         watch(swarm, client, EPOLL_CTL_MOD, interest(client));
 }
 
-static void send_frame(struct swarm *swarm, struct client *client, enum wire_op op,
-                       const char *data, size_t len)
+void client_send(struct swarm *swarm, struct client *client, enum wire_op op, const char *data,
+                 size_t len)
 {
     char *frame = swarm->scratch + SWARM_SCRATCH;
     send_bytes(swarm, client, frame, wire_encode(frame, op, data, len, swarm_random(swarm)));
-}
-
-static size_t put_subscribe(const struct swarm *swarm, const struct seat *seat, uint32_t place,
-                            char *out, size_t size)
-{
-    const struct options *opt = swarm->opt;
-    const struct room *room = &swarm->check->rooms[seat->room];
-    int n =
-        snprintf(out, size, "\n{\"id\":%u,\"subscribe\":{\"channel\":\"%s\"%s%s",
-                 ID_SUBSCRIBE + place, room->name, opt->join_leave ? ",\"join_leave\":true" : "",
-                 opt->recover ? ",\"recoverable\":true,\"positioned\":true" : "");
-    if (opt->recover && seat->joined)
-        n += snprintf(out + n, size - (size_t)n,
-                      ",\"recover\":true,\"offset\":%" PRIu64 ",\"epoch\":\"%s\"",
-                      room->base + seat->index, room->epoch);
-    return (size_t)n + (size_t)snprintf(out + n, size - (size_t)n, "}}");
-}
-
-/* Connect and all subscribes in one frame, as the official clients do. */
-static void greet(struct swarm *swarm, struct client *client)
-{
-    char *out = swarm->scratch;
-    size_t n = (size_t)snprintf(out, SWARM_SCRATCH, "{\"id\":%u,\"connect\":%s}", ID_CONNECT,
-                                swarm->opt->connect);
-    client->replies = 0;
-    if (check_listens(swarm->opt, client->number)) {
-        const struct seat *seats = check_seats(swarm->check, client->number);
-        for (uint32_t i = 0; i < swarm->check->seats_per_session; i++, client->replies++)
-            n += put_subscribe(swarm, &seats[i], i, out + n, SWARM_SCRATCH - n);
-    }
-    set_state(swarm, client, CLIENT_GREETING);
-    send_frame(swarm, client, WIRE_TEXT, out, n);
-}
-
-/* ---- lines ---------------------------------------------------------------------------------- */
-
-static bool refused(struct swarm *swarm, struct client *client, struct span line, const char *what)
-{
-    struct span error, text = {"", 0};
-    uint64_t code = 0;
-    if (!json_member(line, "error", &error))
-        return false;
-    json_number(error, "code", &code);
-    json_text(error, "message", &text);
-    verdict_add(&swarm->check->verdict, VERDICT_REFUSED, "session %u: %s was refused: %u %.*s",
-                client->number, what, (unsigned)code, (int)(text.n < SHOWN ? text.n : SHOWN),
-                text.p);
-    swarm->failed |= client->state < CLIENT_LIVE;
-    return true;
-}
-
-static void on_subscribed(struct swarm *swarm, struct client *client, uint32_t place,
-                          struct span line)
-{
-    struct span result;
-    if (refused(swarm, client, line, "a subscription"))
-        return;
-    if (!json_member(line, "subscribe", &result) || place >= swarm->check->seats_per_session ||
-        !check_listens(swarm->opt, client->number)) {
-        end_broken(swarm, client, "a subscribe reply without its body, or to nothing");
-        return;
-    }
-    check_joined(swarm->check, &check_seats(swarm->check, client->number)[place], result,
-                 swarm->now);
-    if (client->replies && --client->replies == 0 && client->state == CLIENT_GREETING)
-        set_state(swarm, client, CLIENT_LIVE);
-}
-
-static void on_connected(struct swarm *swarm, struct client *client, struct span line)
-{
-    if (!refused(swarm, client, line, "the connect command") && client->replies == 0)
-        set_state(swarm, client, CLIENT_LIVE);
-}
-
-static void on_reply(struct swarm *swarm, struct client *client, struct span line)
-{
-    uint64_t id = 0;
-    json_number(line, "id", &id);
-    if (id == ID_CONNECT) {
-        on_connected(swarm, client, line);
-    } else if (id >= ID_PUBLISH) {
-        refused(swarm, client, line, "a publication");
-        check_replied(swarm->check, (uint32_t)(id - ID_PUBLISH));
-    } else {
-        on_subscribed(swarm, client, (uint32_t)(id - ID_SUBSCRIBE), line);
-    }
-}
-
-/* The gateway ended the subscription; from 2500 on it asks for a new one. */
-static void on_unsubscribed(struct swarm *swarm, struct client *client, struct seat *seat,
-                            struct span push)
-{
-    uint64_t code = 0;
-    json_number(push, "code", &code);
-    if (code >= 2500 && swarm->opt->recover) {
-        uint32_t place = (uint32_t)(seat - check_seats(swarm->check, client->number));
-        char *out = swarm->scratch;
-        size_t n = put_subscribe(swarm, seat, place, out, SWARM_SCRATCH);
-        send_frame(swarm, client, WIRE_TEXT, out + 1, n - 1);
-        return;
-    }
-    verdict_add(&swarm->check->verdict, VERDICT_GAP_TOLD,
-                "session %u was unsubscribed from room %s: code %u", client->number,
-                swarm->check->rooms[seat->room].name, (unsigned)code);
-}
-
-static void on_push(struct swarm *swarm, struct client *client, struct span push, struct span line)
-{
-    struct counters *counters = &swarm->check->counters;
-    struct span channel = {"", 0}, body;
-    json_text(push, "channel", &channel);
-    struct seat *seat = check_find_seat(swarm->check, client->number, channel);
-    if (!seat)
-        verdict_add(&swarm->check->verdict, VERDICT_UNEXPECTED,
-                    "session %u got a push for a room it is not in: %.*s", client->number,
-                    (int)(line.n < SHOWN ? line.n : SHOWN), line.p);
-    else if (json_member(push, "pub", &body))
-        check_publication(swarm->check, seat, body, line, swarm->now);
-    else if (json_member(push, "join", &body))
-        counters->joins++;
-    else if (json_member(push, "leave", &body))
-        counters->leaves++;
-    else if (json_member(push, "unsubscribe", &body))
-        on_unsubscribed(swarm, client, seat, body);
-}
-
-/* Most replies are these bytes around the number. */
-static bool is_plain_reply(struct swarm *swarm, struct span line)
-{
-    static const char head[] = "{\"id\":";
-    static const char tail[] = ",\"publish\":{}}";
-    size_t around = sizeof head - 1 + sizeof tail - 1;
-    if (line.n <= around || line.n > around + 10 || !span_starts(line, head) ||
-        memcmp(line.p + line.n - (sizeof tail - 1), tail, sizeof tail - 1) != 0)
-        return false;
-    uint64_t id = 0;
-    for (const char *p = line.p + sizeof head - 1; *p >= '0' && *p <= '9'; p++)
-        id = id * 10 + (uint64_t)(*p - '0');
-    if (id < ID_PUBLISH)
-        return false;
-    check_replied(swarm->check, (uint32_t)(id - ID_PUBLISH));
-    return true;
-}
-
-static void on_line(struct swarm *swarm, struct client *client, struct span line)
-{
-    struct span push;
-    if (check_line(swarm->check, client->number, line, swarm->now) || is_plain_reply(swarm, line))
-        return;
-    if (span_is(line, "{}")) {
-        swarm->check->counters.pings++;
-        send_frame(swarm, client, WIRE_TEXT, "{}", 2);
-    } else if (json_member(line, "push", &push)) {
-        on_push(swarm, client, push, line);
-    } else if (span_starts(line, "{\"id\":")) {
-        on_reply(swarm, client, line);
-    } else {
-        verdict_add(&swarm->check->verdict, VERDICT_PROTOCOL,
-                    "session %u got a line that is no reply, push or ping: %.*s", client->number,
-                    (int)(line.n < SHOWN ? line.n : SHOWN), line.p);
-    }
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -314,14 +149,14 @@ static void on_text(struct swarm *swarm, struct client *client, const char *p, s
 {
     const char *stop = p + len;
     if (len == 0 || stop[-1] == '\n') {
-        end_broken(swarm, client, "an empty frame, or one that ends in a newline");
+        client_fail(swarm, client, "an empty frame, or one that ends in a newline");
         return;
     }
     while (p < stop && client->fd >= 0) {
         const char *line_end = memchr(p, '\n', (size_t)(stop - p));
         if (!line_end)
             line_end = stop;
-        on_line(swarm, client, (struct span){p, (size_t)(line_end - p)});
+        dialogue_line(swarm, client, (struct span){p, (size_t)(line_end - p)});
         p = line_end + 1;
     }
 }
@@ -334,7 +169,7 @@ static void on_close(struct swarm *swarm, struct client *client, const struct wi
         code = (uint32_t)((unsigned char)frame->data[0] << 8 | (unsigned char)frame->data[1]);
         reason = (struct span){frame->data + 2, frame->len - 2};
     }
-    send_frame(swarm, client, WIRE_CLOSE, frame->data, frame->len < 2 ? 0 : 2);
+    client_send(swarm, client, WIRE_CLOSE, frame->data, frame->len < 2 ? 0 : 2);
     end(swarm, client, code, reason);
 }
 
@@ -342,15 +177,15 @@ static void on_frame(struct swarm *swarm, struct client *client, const struct wi
 {
     swarm->check->counters.frames++;
     if (!frame->final || frame->op == WIRE_CONTINUATION)
-        end_broken(swarm, client, "a fragmented message, which this client does not speak");
+        client_fail(swarm, client, "a fragmented message, which this client does not speak");
     else if (frame->op == WIRE_TEXT)
         on_text(swarm, client, frame->data, frame->len);
     else if (frame->op == WIRE_CLOSE)
         on_close(swarm, client, frame);
     else if (frame->op == WIRE_PING)
-        send_frame(swarm, client, WIRE_PONG, frame->data, frame->len);
+        client_send(swarm, client, WIRE_PONG, frame->data, frame->len);
     else if (frame->op != WIRE_PONG)
-        end_broken(swarm, client, "a frame of a kind that JSON clients do not get");
+        client_fail(swarm, client, "a frame of a kind that JSON clients do not get");
 }
 
 static size_t on_upgraded(struct swarm *swarm, struct client *client, const char *data, size_t len)
@@ -359,13 +194,13 @@ static size_t on_upgraded(struct swarm *swarm, struct client *client, const char
     ssize_t n = wire_response(data, len, &status);
     if (n < 0) {
         char text[48];
-        snprintf(text, sizeof text, "the upgrade was answered with %d", status);
+        (void)snprintf(text, sizeof text, "the upgrade was answered with %d", status);
         swarm->failed = true;
-        end_broken(swarm, client, text);
+        client_fail(swarm, client, text);
         return len;
     }
     if (n > 0)
-        greet(swarm, client);
+        dialogue_greet(swarm, client);
     return (size_t)n;
 }
 
@@ -381,7 +216,7 @@ static size_t consume(struct swarm *swarm, struct client *client, const char *da
         if (n == 0)
             break;
         if (n < 0) {
-            end_broken(swarm, client, "bytes that are no frame");
+            client_fail(swarm, client, "bytes that are no frame");
             break;
         }
         used += (size_t)n;
@@ -469,11 +304,11 @@ static void upgrade(struct swarm *swarm, struct client *client)
             client->cutting = true; /* the gateway may be away: try again */
             end(swarm, client, 0, (struct span){"", 0});
         } else {
-            end_broken(swarm, client, strerror(error));
+            client_fail(swarm, client, strerrordesc_np(error));
         }
         return;
     }
-    set_state(swarm, client, CLIENT_UPGRADING);
+    client_set_state(swarm, client, CLIENT_UPGRADING);
     watch(swarm, client, EPOLL_CTL_MOD, EPOLLIN);
     size_t n = wire_request(swarm->scratch, SWARM_SCRATCH, swarm->host, swarm->opt->path);
     send_bytes(swarm, client, swarm->scratch, n);
@@ -492,24 +327,24 @@ void client_open(struct swarm *swarm, struct client *client)
     if (client->fd < 0) {
         swarm->failed = true;
         verdict_add(&swarm->check->verdict, VERDICT_STUCK, "no socket for session %u: %s",
-                    client->number, strerror(errno));
-        set_state(swarm, client, CLIENT_GONE);
+                    client->number, strerrordesc_np(errno));
+        client_set_state(swarm, client, CLIENT_GONE);
         return;
     }
-    set_state(swarm, client, CLIENT_CONNECTING);
+    client_set_state(swarm, client, CLIENT_CONNECTING);
     int rc = connect(client->fd, (const struct sockaddr *)&swarm->server, sizeof swarm->server);
     int error = rc == 0 || errno == EINPROGRESS ? 0 : errno;
     watch(swarm, client, EPOLL_CTL_ADD, EPOLLOUT);
     if (error) {
         swarm->failed = true;
-        end_broken(swarm, client, strerror(error));
+        client_fail(swarm, client, strerrordesc_np(error));
     }
 }
 
 void client_adopt(struct swarm *swarm, struct client *client, int fd)
 {
     client->fd = fd;
-    set_state(swarm, client, CLIENT_LIVE);
+    client_set_state(swarm, client, CLIENT_LIVE);
     watch(swarm, client, EPOLL_CTL_ADD, EPOLLIN);
 }
 
@@ -529,19 +364,6 @@ void client_event(struct swarm *swarm, struct client *client, uint32_t events)
         while (read_once(swarm, client, SIZE_MAX))
             continue;
     }
-}
-
-void client_publish(struct swarm *swarm, struct client *client, uint32_t flight)
-{
-    struct check *check = swarm->check;
-    char *out = swarm->scratch;
-    int n = snprintf(out, SWARM_SCRATCH,
-                     "{\"id\":%u,\"publish\":{\"channel\":\"%s\",\"data\":", ID_PUBLISH + flight,
-                     check->rooms[check->flights[flight].room].name);
-    check_data(check, flight, out + n);
-    size_t len = (size_t)n + swarm->opt->size;
-    memcpy(out + len, "}}", 2);
-    send_frame(swarm, client, WIRE_TEXT, out, len + 2);
 }
 
 void client_pause(struct swarm *swarm, struct client *client)
@@ -581,8 +403,8 @@ void client_cut(struct swarm *swarm, struct client *client)
 void client_bye(struct swarm *swarm, struct client *client)
 {
     if (client->fd >= 0 && client->state == CLIENT_LIVE)
-        send_frame(swarm, client, WIRE_CLOSE, "\x03\xe8", 2);
+        client_send(swarm, client, WIRE_CLOSE, "\x03\xe8", 2);
     drop(client);
     if (client->state != CLIENT_GONE)
-        set_state(swarm, client, CLIENT_GONE);
+        client_set_state(swarm, client, CLIENT_GONE);
 }

@@ -12,6 +12,7 @@
 #define LOAD_CLIENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "load/wire.h"
@@ -53,9 +54,6 @@ void client_adopt(struct swarm *swarm, struct client *client, int fd);
 /* What epoll said. */
 void client_event(struct swarm *swarm, struct client *client, uint32_t events);
 
-/* Sends the publish command of a flight. */
-void client_publish(struct swarm *swarm, struct client *client, uint32_t flight);
-
 /* Stops reading, and goes on reading. */
 void client_pause(struct swarm *swarm, struct client *client);
 void client_resume(struct swarm *swarm, struct client *client);
@@ -68,5 +66,13 @@ void client_cut(struct swarm *swarm, struct client *client);
 
 /* Says good-bye (1000) and closes; the client is then GONE. */
 void client_bye(struct swarm *swarm, struct client *client);
+
+/* For dialogue.c. A frame to the gateway; errors show at the next read. */
+void client_send(struct swarm *swarm, struct client *client, enum wire_op op, const char *data,
+                 size_t len);
+void client_set_state(struct swarm *swarm, struct client *client, enum client_state state);
+
+/* The gateway broke the protocol: says so and ends the connection. */
+void client_fail(struct swarm *swarm, struct client *client, const char *what);
 
 #endif

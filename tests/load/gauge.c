@@ -2,39 +2,40 @@
 #include "load/gauge.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* smaps_rollup counts pages exactly; statm lags by up to 64 pages per thread on newer kernels. */
-static bool read_rollup(pid_t pid, uint64_t *bytes)
-{
-    char line[256];
-    unsigned long long kib;
-    bool found = false;
-    snprintf(line, sizeof line, "/proc/%d/smaps_rollup", (int)pid);
-    FILE *file = fopen(line, "re");
-    if (!file)
-        return false;
-    while (!found && fgets(line, sizeof line, file))
-        found = sscanf(line, "Rss: %llu kB", &kib) == 1;
-    fclose(file);
-    if (found)
-        *bytes = kib * 1024;
-    return found;
-}
-
-static bool read_statm(pid_t pid, uint64_t *bytes)
+/* The first line of a file in the process's /proc folder that begins with `prefix`, after it. */
+static bool read_line(pid_t pid, const char *name, const char *prefix, char out[256])
 {
     char path[64];
-    unsigned long long pages;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    bool found = false;
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
     FILE *file = fopen(path, "re");
     if (!file)
         return false;
-    bool found = fscanf(file, "%*u %llu", &pages) == 1;
-    fclose(file);
-    if (found)
-        *bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    return found;
+    while (!found && fgets(out, 256, file))
+        found = strncmp(out, prefix, strlen(prefix)) == 0;
+    if (fclose(file) != 0 || !found)
+        return false;
+    memmove(out, out + strlen(prefix), strlen(out) - strlen(prefix) + 1);
+    return true;
+}
+
+/* smaps_rollup counts pages exactly; the counters behind statm lag by some pages per thread. */
+static bool read_memory(pid_t pid, uint64_t *bytes)
+{
+    char line[256], *at = line;
+    if (read_line(pid, "smaps_rollup", "Rss:", line)) {
+        *bytes = strtoull(line, NULL, 10) * 1024;
+        return true;
+    }
+    if (!read_line(pid, "statm", "", line))
+        return false;
+    (void)strtoull(line, &at, 10); /* the first number is address space */
+    *bytes = strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return true;
 }
 
 bool gauge_open(struct gauge *gauge, pid_t pid)
@@ -56,7 +57,7 @@ uint64_t gauge_memory(struct gauge *gauge)
     uint64_t bytes = 0;
     if (gauge->pid == 0)
         return 0;
-    if (!read_rollup(gauge->pid, &bytes) && !read_statm(gauge->pid, &bytes))
+    if (!read_memory(gauge->pid, &bytes))
         return 0;
     if (bytes > gauge->peak)
         gauge->peak = bytes;

@@ -26,9 +26,9 @@ static struct chunk *chunk_at(struct room *room, size_t number)
 {
     if (number >= room->chunk_count) {
         size_t count = (number + 1) * 2;
-        room->chunks = memory_resize(room->chunks, count * sizeof room->chunks[0]);
+        room->chunks = memory_resize(room->chunks, count * sizeof(struct chunk *));
         memset(room->chunks + room->chunk_count, 0,
-               (count - room->chunk_count) * sizeof room->chunks[0]);
+               (count - room->chunk_count) * sizeof(struct chunk *));
         room->chunk_count = count;
     }
     if (!room->chunks[number])

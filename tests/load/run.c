@@ -26,7 +26,7 @@ static void show_progress(struct run *run)
     fprintf(stderr, "\r\033[K%s: %u/%u sessions, %" PRIu64 " published, %.0f deliveries/s",
             run->phase, run->swarm.live, run->swarm.count, counters->published,
             (double)(counters->deliveries - run->last_deliveries) * 1e9 / SAMPLE_NS);
-    fflush(stderr);
+    (void)fflush(stderr);
 }
 
 static void begin_phase(struct run *run, const char *phase)

@@ -56,7 +56,7 @@ bool swarm_init(struct swarm *swarm, const struct options *opt, struct check *ch
     }
     if (!enough_descriptors(swarm->count))
         return false;
-    snprintf(swarm->host, sizeof swarm->host, "%s:%u", opt->host, (unsigned)opt->port);
+    (void)snprintf(swarm->host, sizeof swarm->host, "%s:%u", opt->host, (unsigned)opt->port);
     swarm->buffer_size = READ_SIZE;
     swarm->buffer = memory_zeroed(swarm->buffer_size);
     swarm->scratch = memory_zeroed(2 * SWARM_SCRATCH);
@@ -144,7 +144,7 @@ void swarm_turn(struct swarm *swarm, uint64_t wait)
     struct timespec timeout = {(time_t)(wait / SECOND), (long)(wait % SECOND)};
     int n = epoll_pwait2(swarm->epoll, events, EVENTS, &timeout, NULL);
     if (n < 0 && errno != EINTR) {
-        verdict_add(&swarm->check->verdict, VERDICT_STUCK, "epoll: %s", strerror(errno));
+        verdict_add(&swarm->check->verdict, VERDICT_STUCK, "epoll: %s", strerrordesc_np(errno));
         swarm->failed = true;
     }
     for (int i = 0; i < n; i++)

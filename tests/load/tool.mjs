@@ -14,8 +14,9 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
 export const gatewayBinary = resolve(process.env.MADANG_BIN ?? join(root, 'build/release/madang'));
 
-// The tools lie beside the gateway that they were built with.
-export const toolBinary = (name) => resolve(process.env.MADANG_TOOLS ?? dirname(gatewayBinary), name);
+// MADANG_LOAD names the generator; the floor lies beside it.
+const loadBinary = resolve(process.env.MADANG_LOAD ?? join(root, 'build/release/madang-load'));
+export const toolBinary = (name) => join(dirname(loadBinary), name);
 
 export function requireBinaries(...names) {
   for (const path of names) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "load/traffic.h"
 
+#include "load/dialogue.h"
 #include "load/stats.h"
 
 enum { MOST_WAIT = 20000000 };
@@ -29,7 +30,7 @@ static bool publish_one(struct traffic *traffic, uint64_t at)
         if (!pick_source(swarm, room, &source))
             continue;
         uint32_t flight = check_send(check, room, source, at);
-        client_publish(swarm, &swarm->clients[room->sources[source].client], flight);
+        dialogue_publish(swarm, &swarm->clients[room->sources[source].client], flight);
         traffic->left--;
         return true;
     }

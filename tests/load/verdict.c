@@ -23,6 +23,6 @@ void verdict_add(struct verdict *verdict, enum verdict_kind kind, const char *fo
     if (verdict->kept == VERDICT_SENTENCES)
         return;
     va_start(args, format);
-    vsnprintf(verdict->sentences[verdict->kept++], VERDICT_LENGTH, format, args);
+    (void)vsnprintf(verdict->sentences[verdict->kept++], VERDICT_LENGTH, format, args);
     va_end(args);
 }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// The budget rows: the gateway's CPU per delivery beside the floor, the bare send() loop over as
+// many sockets on the same core. Load and floor take turns; what counts is the median of the ratios.
+
+import { floor, load, median, startGateway } from './tool.mjs';
+
+const GATEWAY_CPU = 0;
+const LOAD_CPU = 1;
+
+const one = { sessions: 1000, rooms: 1, in_flight: 1 };
+const hundred = { sessions: 1000, rooms: 100, in_flight: 200 };
+
+const rows = {
+  'row-1': { title: 'one room of 1000, one message at a time', budget: 1.2, options: one },
+  'row-2': { title: 'one room of 1000, 16 in flight', budget: 0.12, options: { ...one, in_flight: 16 } },
+  'row-3': { title: '100 rooms of 10, 200 in flight', budget: 0.9, options: hundred },
+  'row-4': { title: 'one room of 15 000', budget: 1.35, options: { ...one, sessions: 15000 } },
+};
+
+// Once: the load on the running gateway, then the floor at the same frame size.
+async function turn(gateway, options, seconds) {
+  const timing = { warmup: seconds / 4, duration: seconds, settle: 0, quiet: true };
+  const { code, report, err } = await load({ ...options, ...timing }, { gateway, cpu: LOAD_CPU });
+  if (code !== 0) throw new Error(err);
+  const bare = await floor({
+    sockets: options.sessions,
+    frame_bytes: Math.max(180, Math.round(report.bytes_per_delivery)),
+    seconds: seconds / 2,
+    send_cpu: GATEWAY_CPU,
+    read_cpu: LOAD_CPU,
+  });
+  return { report, floor: bare.ns_per_send, ratio: report.cpu_ns_per_delivery / bare.ns_per_send };
+}
+
+async function measure({ options, turns, seconds, hubs }, say) {
+  const gateway = await startGateway({ cpu: hubs === 1 ? GATEWAY_CPU : undefined, hubs });
+  const results = [];
+  try {
+    for (let i = 0; i < turns; i++) {
+      results.push(await turn(gateway, options, seconds));
+      const { report, floor: bare, ratio } = results.at(-1);
+      say(`${report.cpu_ns_per_delivery} ns, floor ${bare.toFixed(0)} ns, ratio ${ratio.toFixed(3)}`);
+    }
+  } finally {
+    await gateway.stop();
+  }
+  return results;
+}
+
+const figure = (results, pick) => median(results.map(pick));
+
+function summary(results) {
+  return {
+    ratio: figure(results, (r) => r.ratio),
+    cpu_ns_per_delivery: figure(results, (r) => r.report.cpu_ns_per_delivery),
+    floor_ns: figure(results, (r) => r.floor),
+    deliveries_per_s: figure(results, (r) => r.report.deliveries_per_s),
+    latency_p50_us: figure(results, (r) => r.report.latency_p50_us),
+    latency_p99_us: figure(results, (r) => r.report.latency_p99_us),
+    ratios: results.map((r) => r.ratio),
+  };
+}
+
+function cpuScenario({ title, budget, options }, hubs) {
+  return {
+    title: hubs === 1 ? title : `${title}, default number of hubs`,
+    async run({ turns, seconds, say }) {
+      const found = summary(await measure({ options, turns, seconds, hubs }, say));
+      const limit = hubs === 1 ? budget : undefined;
+      return [{ what: 'CPU per delivery / floor', value: found.ratio, digits: 3, limit, details: found }];
+    },
+  };
+}
+
+const memory = {
+  title: 'memory per idle connection with one subscription, at 10 000',
+  async run({ turns, say }) {
+    const found = [];
+    for (let i = 0; i < Math.min(turns, 3); i++) {
+      const gateway = await startGateway({ cpu: GATEWAY_CPU });
+      const options = { sessions: 10000, rooms: 1000, in_flight: 0, duration: 0, settle: 2, quiet: true };
+      const { code, report, err } = await load(options, { gateway, cpu: LOAD_CPU });
+      await gateway.stop();
+      if (code !== 0) throw new Error(err);
+      found.push(report.memory_per_connection_bytes);
+      say(`${found.at(-1)} bytes`);
+    }
+    const value = median(found) / 1024;
+    return [{ what: 'KiB per connection', value, digits: 2, limit: 2.75, details: { bytes: found } }];
+  },
+};
+
+export const budgets = Object.fromEntries([
+  ...Object.entries(rows).map(([name, row]) => [name, cpuScenario(row, 1)]),
+  ['row-5', memory],
+  ...['row-1', 'row-2', 'row-3'].map((name) => [`${name}-hubs`, cpuScenario(rows[name], 0)]),
+]);
