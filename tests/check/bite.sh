@@ -88,4 +88,12 @@ clean
 printf '/* uses a type that it does not declare */\nuv_missing_t *x;\n' | plant gateway/x.h
 expect fail 'a header that needs another' headers.sh cc "$tree" gateway
 
+clean
+for name in puts our_puts; do
+  echo "int $name(void); int $name(void) { return 0; }" | cc -fno-builtin -c -x c - -o "$tree/$name.o"
+  ar rc "$tree/$name.a" "$tree/$name.o"
+done
+sh "$check/names.sh" "$tree/our_puts.a" /bin/sh || { echo 'names.sh should pass: a name of our own'; bad=1; }
+sh "$check/names.sh" "$tree/puts.a" /bin/sh >/dev/null && { echo 'names.sh should fail: puts'; bad=1; }
+
 exit $bad
