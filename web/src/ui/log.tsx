@@ -112,6 +112,18 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
         }
     }
 
+    /** Where the top is on screen, older messages join the window at once: there is nowhere to scroll. */
+    private nextRange(lines: readonly Line[]): Range {
+        const { view } = this.room;
+        if (view.stuck) return tailRange(lines.length);
+        const range = rangeFrom(lines, view.first);
+        const prepended = range.low > 0 && this.range.low === 0 && this.lines[0]?.key === view.first;
+        if (!prepended) return range;
+        const wider = slide(range, lines.length, true) ?? range;
+        view.first = lines[wider.low]?.key ?? null;
+        return wider;
+    }
+
     private moveTo(range: Range | null): void {
         if (range === null) return;
         this.room.view.first = this.lines[range.low]?.key ?? null;
@@ -137,8 +149,8 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
     override render() {
         const { feed } = this.props;
         const { room } = feed;
+        this.range = this.nextRange(room.lines.value);
         this.lines = room.lines.value;
-        this.range = room.view.stuck ? tailRange(this.lines.length) : rangeFrom(this.lines, room.view.first);
         const rows = rowsOf(this.lines, this.range.low, this.range.high);
         return (
             <div class="log-frame">
