@@ -30,6 +30,8 @@ struct verb {
 /* Writes text and frees it. A result that could not be written is a failure. */
 static int finish(FILE *to, struct buf *text, int code)
 {
+    if (text->failed)
+        (void)fputs("madang: out of memory\n", stderr);
     bool ok = !text->failed && (text->n == 0 || fwrite(text->p, 1, text->n, to) == text->n);
     buf_deinit(text);
     return fflush(to) == 0 && ok ? code : EXIT_FAILURE;

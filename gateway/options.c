@@ -97,7 +97,9 @@ static void free_section(struct options *o, const struct option_section *s, size
 {
     for (size_t i = 0; i < s->count; i++) {
         option_clear(&s->list[i], options_target(o, s, room));
-        free(options_origin(o, s, &s->list[i], room)->where);
+        struct origin *origin = options_origin(o, s, &s->list[i], room);
+        free(origin->where);
+        origin->where = NULL;
     }
 }
 

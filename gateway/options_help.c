@@ -70,7 +70,8 @@ void options_help(struct buf *text)
             "Each option can be given on the command line, as a variable of the environment\n"
             "and in a file. The command line wins over the environment, that over the file,\n"
             "and that over the default. A duration is written 500ms, 25s, 2m or 24h; a size\n"
-            "512, 64KiB or 1MiB; a list with commas or spaces, or given several times.\n\n  %s FILE\n",
+            "512, 64KiB or 1MiB; a list with commas or spaces, or given several times.\n\n"
+            "  %s FILE\n",
             OPTIONS_CONFIG_FLAG);
     wrap(text, CONFIG_HELP, HELP_INDENT);
     buf_fmt(text, "%*s%s\n", HELP_INDENT, "", OPTIONS_CONFIG_VARIABLE);

@@ -36,12 +36,13 @@ static const char OUT_OF_MEMORY[] = "out of memory";
 
 /* ---- errors ---- */
 
-/* Counts an error and starts its line; false if enough have been shown. */
+/* Counts an error and starts its line, with where it is unless that is empty; false if enough have
+ * been shown. */
 static bool begin_error(struct load *l, const char *where)
 {
     if (++l->errors > ERRORS_SHOWN)
         return false;
-    if (where)
+    if (*where)
         buf_fmt(l->report, "%s: ", where);
     return true;
 }
@@ -188,6 +189,15 @@ static void unknown_key(struct load *l, const char *where, const struct option_s
     buf_char(l->report, '\n');
 }
 
+/* "madang.ini:12", kept in `b` until the next call. */
+static const char *line_of(struct buf *b, const char *name, size_t line)
+{
+    buf_clear(b);
+    buf_fmt(b, "%s:%zu", name, line);
+    buf_char(b, '\0');
+    return b->failed || !b->p ? name : b->p;
+}
+
 /* Keys below a header that was refused are passed over: one mistake, one message. */
 static void apply_entries(struct load *l, const char *name, const struct inifile *f)
 {
@@ -197,10 +207,7 @@ static void apply_entries(struct load *l, const char *name, const struct inifile
     struct buf where = {0};
     for (size_t i = 0; i < f->count; i++) {
         const struct inifile_entry *e = &f->list[i];
-        buf_clear(&where);
-        buf_fmt(&where, "%s:%zu", name, e->line);
-        buf_char(&where, '\0');
-        const char *at = where.failed ? name : where.p;
+        const char *at = line_of(&where, name, e->line);
         const struct option *option = NULL;
         if (e->kind == INIFILE_WRONG) {
             add_error(l, at, e->value);
@@ -326,7 +333,7 @@ static void apply_variable(struct load *l, const char *entry)
         return;
     char *name = strndup(entry, (size_t)(value - entry));
     if (!name) {
-        add_error(l, NULL, OUT_OF_MEMORY);
+        add_error(l, "", OUT_OF_MEMORY);
         return;
     }
     struct setting to;
@@ -377,7 +384,7 @@ static void unknown_flag(struct load *l, const struct flag *flag, struct suggest
     bool named = is_flag(flag->name);
     suggest_offer(near, &OPTIONS_CONFIG_FLAG[strlen(FLAG_PREFIX)]);
     suggest_offer(near, "help");
-    if (!begin_error(l, NULL))
+    if (!begin_error(l, ""))
         return;
     buf_str(l->report, named ? "unknown option " : "unexpected word ");
     option_quote(l->report, flag->name);
@@ -422,7 +429,7 @@ static void walk_flags(struct load *l, int argc, char **argv, const char **confi
     struct flag flag;
     for (int i = 0; i < argc; i += flag.words) {
         if (!read_flag(argc - i, argv + i, &flag)) {
-            add_error(l, NULL, OUT_OF_MEMORY);
+            add_error(l, "", OUT_OF_MEMORY);
             return;
         }
         if (!config)
