@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* close.h: why a connection ends, in one list: symbol, WebSocket close code, text, what happens to
+ * bytes still queued.
+ *
+ * The text goes into the close frame, the log and the metrics. It is never empty and never JSON:
+ * the official client takes a JSON text for an instruction and reconnects for ever on an empty one.
+ * Codes 3500–3999 and 4500–4999 are terminal for clients, and so is 1009; all others reconnect.
+ */
+#ifndef MADANG_GATEWAY_CLOSE_H
+#define MADANG_GATEWAY_CLOSE_H
+
+#include "backplane/base/msg.h"
+
+enum close_flush { DISCARD_QUEUE, FLUSH_QUEUE };
+
+#define CLOSE_LIST(X)                                                                              \
+    X(CLOSE_GONE, 3000, "connection closed", DISCARD_QUEUE) /* by the peer: no close frame */      \
+    X(CLOSE_SHUTDOWN, 3001, "shutdown", FLUSH_QUEUE)                                               \
+    X(CLOSE_INTERNAL, 3004, "internal server error", FLUSH_QUEUE)                                  \
+    X(CLOSE_SLOW, 3008, "slow", DISCARD_QUEUE)                                                     \
+    X(CLOSE_WRITE_ERROR, 3009, "write error", DISCARD_QUEUE)                                       \
+    X(CLOSE_INSUFFICIENT, 3010, "insufficient state", FLUSH_QUEUE)                                 \
+    X(CLOSE_NO_PONG, 3012, "no pong", DISCARD_QUEUE)                                               \
+    X(CLOSE_BAD_REQUEST, 3501, "bad request", FLUSH_QUEUE)                                         \
+    X(CLOSE_STALE, 3502, "stale", FLUSH_QUEUE)                                                     \
+    X(CLOSE_NOT_AVAILABLE, 3508, "not available", FLUSH_QUEUE)                                     \
+    X(CLOSE_TOO_BIG, 1009, "message size limit exceeded", FLUSH_QUEUE)
+
+enum close_reason {
+#define CLOSE_ENUM(sym, code, text, flush) sym,
+    CLOSE_LIST(CLOSE_ENUM)
+#undef CLOSE_ENUM
+        CLOSE_REASONS
+};
+
+struct close_info {
+    unsigned code;
+    const char *text;
+    enum close_flush flush;
+};
+
+const struct close_info *close_info(enum close_reason r);
+
+/* A close frame (RFC 6455 5.5.1), ready to be sent like any sealed message; NULL: no memory. */
+struct msg *close_frame(enum close_reason r);
+
+#endif
