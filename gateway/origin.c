@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/origin.h"
+
+#include "gateway/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <strings.h>
+
+/* A host as it is compared: an address by value (IPv4 as ::ffff:a.b.c.d), a name by its letters. */
+struct host {
+    struct span name; /* p NULL: an address */
+    struct in6_addr address;
+};
+
+struct authority {
+    struct host host;
+    uint32_t port; /* 0: not said */
+};
+
+struct site {
+    bool secure;
+    struct authority at;
+};
+
+/* An address in text, IPv4 or IPv6 without brackets; what follows a '%' (the scope) is ignored. */
+static bool read_address(struct span text, int family, struct in6_addr *out)
+{
+    char copy[INET6_ADDRSTRLEN];
+    struct in_addr v4;
+    const char *scope = text.n ? memchr(text.p, '%', text.n) : NULL;
+    size_t n = scope ? (size_t)(scope - text.p) : text.n;
+
+    if (n >= sizeof(copy) || (n > 0 && memchr(text.p, '\0', n)))
+        return false;
+    memcpy(copy, n ? text.p : "", n);
+    copy[n] = '\0';
+    if (family == AF_INET6)
+        return inet_pton(AF_INET6, copy, out) == 1;
+    if (inet_pton(AF_INET, copy, &v4) != 1)
+        return false;
+    *out = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
+    memcpy(out->s6_addr + 12, &v4, sizeof(v4));
+    return true;
+}
+
+static bool read_host(struct span text, struct host *out)
+{
+    *out = (struct host){0};
+    if (text.n >= 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
+        return read_address((struct span){text.p + 1, text.n - 2}, AF_INET6, &out->address);
+    if (text.n == 0 || memchr(text.p, '[', text.n) || memchr(text.p, ':', text.n))
+        return false;
+    if (read_address(text, AF_INET, &out->address))
+        return true;
+    if (text.n > 1 && text.p[text.n - 1] == '.') /* "localhost." is the same name */
+        text.n--;
+    out->name = text;
+    return true;
+}
+
+static bool read_port(struct span digits, uint32_t *out)
+{
+    uint32_t port = 0;
+
+    if (digits.n == 0 || digits.n > 5)
+        return false;
+    for (size_t i = 0; i < digits.n; i++) {
+        if (digits.p[i] < '0' || digits.p[i] > '9')
+            return false;
+        port = port * 10 + (uint32_t)(digits.p[i] - '0');
+    }
+    *out = port;
+    return port > 0 && port <= UINT16_MAX;
+}
+
+/* HOST or HOST:PORT. */
+static bool read_authority(struct span text, struct authority *out)
+{
+    const char *colon = text.n ? memrchr(text.p, ':', text.n) : NULL;
+
+    out->port = 0;
+    if (colon && text.p[text.n - 1] != ']') {
+        size_t before = (size_t)(colon - text.p);
+        if (!read_port((struct span){colon + 1, text.n - before - 1}, &out->port))
+            return false;
+        text.n = before;
+    }
+    return read_host(text, &out->host);
+}
+
+static bool host_eq(const struct host *a, const struct host *b)
+{
+    if (!a->name.p || !b->name.p)
+        return !a->name.p && !b->name.p && IN6_ARE_ADDR_EQUAL(&a->address, &b->address);
+    return a->name.n == b->name.n && strncasecmp(a->name.p, b->name.p, a->name.n) == 0;
+}
+
+static bool is_loopback(const struct host *h)
+{
+    static const struct host localhost = {.name = SPAN_INIT("localhost")};
+    struct sockaddr_storage a = {0};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = h->address};
+
+    if (h->name.p)
+        return host_eq(h, &localhost);
+    memcpy(&a, &v6, sizeof(v6));
+    return address_is_loopback((const struct sockaddr *)&a);
+}
+
+/* Whether h is the host of one of the listen addresses or public names. */
+static bool is_listed(const struct host *h, char *const *list, size_t count, bool with_port)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span text = span_str(list[i]);
+        const char *colon = with_port ? strrchr(list[i], ':') : NULL; /* port 0 is fine here */
+        struct host mine;
+        if (colon)
+            text.n = (size_t)(colon - list[i]);
+        if (read_host(text, &mine) && host_eq(h, &mine))
+            return true;
+    }
+    return false;
+}
+
+bool host_allowed(const struct options *o, struct span host, struct span local_address)
+{
+    struct authority a;
+    struct host local = {0};
+
+    if (!read_authority(host, &a))
+        return false;
+    if (is_loopback(&a.host) || is_listed(&a.host, o->listen, o->listen_count, true) ||
+        is_listed(&a.host, o->public_names, o->public_names_count, false))
+        return true;
+    /* Where the connection arrived is an address that we listen on, be it through a wildcard. */
+    return (read_address(local_address, AF_INET, &local.address) ||
+            read_address(local_address, AF_INET6, &local.address)) &&
+           host_eq(&a.host, &local);
+}
+
+static bool read_site(struct span text, struct site *out)
+{
+    static const struct span schemes[] = {SPAN_INIT("http://"), SPAN_INIT("https://")};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct span s = schemes[i];
+        if (text.n <= s.n || strncasecmp(text.p, s.p, s.n) != 0)
+            continue;
+        out->secure = i == 1;
+        return read_authority((struct span){text.p + s.n, text.n - s.n}, &out->at);
+    }
+    return false;
+}
+
+static uint32_t port_of(uint32_t port, bool secure)
+{
+    return port ? port : secure ? 443 : 80;
+}
+
+static bool site_eq(const struct site *a, const struct site *b)
+{
+    return a->secure == b->secure && host_eq(&a->at.host, &b->at.host) &&
+           port_of(a->at.port, a->secure) == port_of(b->at.port, b->secure);
+}
+
+bool origin_allowed(const struct options *o, struct span origin, struct span host)
+{
+    struct site from, mine;
+
+    if (!origin.p)
+        return true;
+    if (!read_site(origin, &from))
+        return false;
+    mine.secure = from.secure; /* behind a proxy we do not know which it was */
+    if (read_authority(host, &mine.at) && site_eq(&from, &mine))
+        return true;
+    for (size_t i = 0; i < o->allowed_origins_count; i++)
+        if (read_site(span_str(o->allowed_origins[i]), &mine) && site_eq(&from, &mine))
+            return true;
+    return false;
+}
