@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/acceptor.h"
+
+#include "backplane/base/inbox.h"
+#include "backplane/base/list.h"
+#include "backplane/base/log.h"
+#include "backplane/base/loop.h"
+#include "gateway/hub.h"
+#include "gateway/listener.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_CALLBACK 64
+#define RETRY_MS             100
+#define SAY_AGAIN_MS         60000 /* how often the log repeats why accepting is paused */
+
+/* Why accepting is paused. */
+enum pause {
+    PAUSE_CONNECTIONS,
+    PAUSE_HANDSHAKES,
+    PAUSE_DESCRIPTORS,
+    PAUSE_MEMORY,
+    PAUSE_FAILING,
+    PAUSES
+};
+
+static const char *const pause_words[PAUSES] = {
+    [PAUSE_CONNECTIONS] = "max_connections is reached; new connections wait until others end",
+    [PAUSE_HANDSHAKES] = "as many connections as allowed ([client] handshakes) have not finished "
+                         "their handshake; new ones wait",
+    [PAUSE_DESCRIPTORS] = "no file descriptors are left, connections are refused; raise the limit "
+                          "of open files or lower max_connections",
+    [PAUSE_MEMORY] = "the system is out of memory for sockets; new connections wait",
+    [PAUSE_FAILING] = "the system accepts connections, but each of them has failed meanwhile",
+};
+
+/* A listening socket in the loop. */
+struct door {
+    struct acceptor *acceptor;
+    struct listener listener;
+    uv_poll_t poll;
+};
+
+struct acceptor {
+    struct actor actor; /* only to flush the outboxes */
+    struct gateway *gateway;
+    struct outbox *to_hubs;
+    struct door *doors;
+    size_t door_count;
+    size_t handles; /* polls of doors that are not closed yet */
+    uint32_t next_hub;
+    int spare;  /* a descriptor to live on when none are left; -1: lost, taken again soon */
+    bool freed; /* free when the last handle is closed */
+    struct timer retry;
+    uint64_t said_ms[PAUSES]; /* when the log last told; 0: never */
+    struct acceptor_counters counters;
+};
+
+/* ---- how many more ---- */
+
+static uint64_t left(uint64_t most, uint64_t used)
+{
+    return used < most ? most - used : 0;
+}
+
+/* How many connections may be accepted now; if none, *why says so. What hubs count lags behind
+ * what was handed to them, so what they have not opened yet counts as an unfinished handshake. */
+static uint64_t room_left(const struct acceptor *a, enum pause *why)
+{
+    const struct options *o = a->gateway->options;
+    uint64_t handed = counter_get(&a->counters.accepted);
+    uint64_t opened = 0, closed = 0, handshakes = 0;
+
+    for (uint32_t i = 0; i < a->gateway->hub_count; i++) {
+        const struct hub_counters *c = hub_counters(a->gateway->hubs[i]);
+        opened += counter_get(&c->sockets_opened);
+        closed += counter_get(&c->sockets_closed);
+        handshakes += counter_get(&c->handshakes);
+    }
+    uint64_t connections = left(o->max_connections, left(handed, closed));
+    uint64_t pending = left(o->handshakes, left(handed, opened) + handshakes);
+    *why = connections == 0 ? PAUSE_CONNECTIONS : PAUSE_HANDSHAKES;
+    return connections < pending ? connections : pending;
+}
+
+/* ---- pausing ---- */
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+static void on_retry(struct timer *t);
+
+static void doors_open(struct acceptor *a)
+{
+    for (size_t i = 0; i < a->door_count; i++) {
+        int rc = uv_poll_start(&a->doors[i].poll, UV_READABLE, on_readable);
+        assert(rc == 0); /* it can only fail on a closing handle */
+        (void)rc;
+    }
+}
+
+static void pause_accepting(struct acceptor *a, enum pause why)
+{
+    uint64_t now = loop_now_ms(a->gateway->main_loop);
+
+    for (size_t i = 0; i < a->door_count; i++)
+        (void)uv_poll_stop(&a->doors[i].poll); /* always 0 */
+    counter_add(&a->counters.pauses, 1);
+    loop_arm(a->gateway->main_loop, &a->retry, RETRY_MS, on_retry);
+    if (a->said_ms[why] == 0 || now - a->said_ms[why] >= SAY_AGAIN_MS) {
+        a->said_ms[why] = now;
+        log_warn("accepting is paused: %s", pause_words[why]);
+    }
+}
+
+static void take_spare(struct acceptor *a)
+{
+    if (a->spare < 0)
+        a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_retry(struct timer *t)
+{
+    struct acceptor *a = container_of(t, struct acceptor, retry);
+    enum pause why;
+
+    take_spare(a);
+    if (room_left(a, &why) == 0)
+        loop_arm(a->gateway->main_loop, t, RETRY_MS, on_retry);
+    else
+        doors_open(a);
+}
+
+/* ---- accepting ---- */
+
+static int accept_one(const struct door *d)
+{
+    return accept4(d->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static void refuse(struct acceptor *a, int fd)
+{
+    close(fd);
+    counter_add(&a->counters.refused, 1);
+}
+
+/* No descriptors are left: takes those who wait at this door with the spare one, and closes them,
+ * so that they learn of it at once instead of waiting for a timeout. */
+static void refuse_waiting(struct acceptor *a, const struct door *d)
+{
+    if (a->spare < 0)
+        return;
+    close(a->spare);
+    a->spare = -1;
+    for (int i = 0; i < ACCEPTS_PER_CALLBACK; i++) {
+        int fd = accept_one(d);
+        if (fd < 0)
+            break;
+        refuse(a, fd);
+    }
+    take_spare(a);
+}
+
+static void hand_over(struct acceptor *a, int fd)
+{
+    struct socket_entry *e = malloc(sizeof(*e));
+
+    if (!e) {
+        refuse(a, fd);
+        return;
+    }
+    *e = (struct socket_entry){.entry = {.kind = HUB_SOCKET}, .fd = fd};
+    counter_add(&a->counters.accepted, 1);
+    outbox_post(&a->to_hubs[a->next_hub], &e->entry);
+    a->next_hub = (a->next_hub + 1) % a->gateway->hub_count;
+}
+
+/* After a failed accept: whether to try the next one. */
+static bool go_on(struct acceptor *a, const struct door *d, int error)
+{
+    switch (error) {
+    case EAGAIN: return false;
+    case EMFILE:
+    case ENFILE:
+        refuse_waiting(a, d);
+        pause_accepting(a, PAUSE_DESCRIPTORS);
+        return false;
+    case ENOBUFS:
+    case ENOMEM: pause_accepting(a, PAUSE_MEMORY); return false;
+    default: /* the waiting connection failed meanwhile (accept(2) lists how), and is gone */
+        return true;
+    }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    const struct door *d = poll->data;
+    struct acceptor *a = d->acceptor;
+    enum pause why;
+
+    (void)status; /* an error on a listening socket shows in accept too */
+    (void)events;
+    uint64_t room = room_left(a, &why);
+    if (room == 0) {
+        pause_accepting(a, why);
+        return;
+    }
+    uint64_t before = counter_get(&a->counters.accepted);
+    for (uint64_t i = 0; i < room && i < ACCEPTS_PER_CALLBACK; i++) {
+        int fd = accept_one(d);
+        if (fd >= 0)
+            hand_over(a, fd);
+        else if (!go_on(a, d, errno))
+            return;
+    }
+    if (counter_get(&a->counters.accepted) == before)
+        pause_accepting(a, PAUSE_FAILING); /* whatever it is, it may not keep the loop busy */
+}
+
+/* ---- life ---- */
+
+static bool turn(struct actor *self)
+{
+    (void)self;
+    return false;
+}
+
+static void flush(struct actor *self)
+{
+    struct acceptor *a = container_of(self, struct acceptor, actor);
+
+    for (uint32_t i = 0; i < a->gateway->hub_count; i++)
+        outbox_flush(&a->to_hubs[i]);
+}
+
+static void destroy(struct acceptor *a)
+{
+    free(a->doors);
+    free(a->to_hubs);
+    free(a);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct acceptor *a = ((struct door *)handle->data)->acceptor;
+
+    a->handles--;
+    if (a->handles == 0 && a->freed)
+        destroy(a);
+}
+
+/* Puts every listener into the loop. On failure those in it are known by a->handles. */
+static bool watch(struct acceptor *a, struct buf *error)
+{
+    for (size_t i = 0; i < a->door_count; i++) {
+        struct door *d = &a->doors[i];
+        d->acceptor = a;
+        d->poll.data = d;
+        int rc = uv_poll_init(&a->gateway->main_loop->uv, &d->poll, d->listener.fd);
+        if (rc != 0) {
+            buf_fmt(error, "cannot watch a listening socket: %s", uv_strerror(rc));
+            return false;
+        }
+        a->handles++;
+    }
+    return true;
+}
+
+static bool open_doors(struct acceptor *a, struct buf *error)
+{
+    const struct options *o = a->gateway->options;
+    struct listener *listeners = calloc(o->listen_count, sizeof(*listeners));
+
+    a->doors = calloc(o->listen_count, sizeof(*a->doors));
+    if (!listeners || !a->doors)
+        buf_str(error, "out of memory");
+    else
+        a->door_count = listeners_open(o->listen, o->listen_count, listeners, error);
+    for (size_t i = 0; i < a->door_count; i++)
+        a->doors[i].listener = listeners[i];
+    free(listeners);
+    return a->door_count > 0 && watch(a, error);
+}
+
+struct acceptor *acceptor_open(struct gateway *g, struct inbox *const *hub_inboxes,
+                               struct buf *error)
+{
+    struct acceptor *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        goto no_memory;
+    a->gateway = g;
+    a->spare = -1;
+    a->actor = (struct actor){.turn = turn, .flush = flush};
+    a->to_hubs = calloc(g->hub_count, sizeof(*a->to_hubs));
+    if (!a->to_hubs)
+        goto no_memory;
+    for (uint32_t i = 0; i < g->hub_count; i++)
+        outbox_init(&a->to_hubs[i], g->main_loop, hub_inboxes[i]);
+    loop_add(g->main_loop, &a->actor);
+    take_spare(a);
+    if (open_doors(a, error)) {
+        doors_open(a);
+        return a;
+    }
+    acceptor_stop(a);
+    acceptor_free(a);
+    return NULL;
+
+no_memory:
+    free(a);
+    buf_str(error, "out of memory");
+    return NULL;
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    loop_cancel(a->gateway->main_loop, &a->retry);
+    for (size_t i = 0; i < a->door_count; i++) {
+        uv_handle_t *handle = (uv_handle_t *)&a->doors[i].poll;
+        if (i < a->handles && !uv_is_closing(handle))
+            uv_close(handle, on_closed);
+        listener_close(&a->doors[i].listener);
+    }
+    flush(&a->actor); /* what was accepted in this turn still goes to its hub */
+    loop_remove(a->gateway->main_loop, &a->actor);
+    if (a->spare >= 0)
+        close(a->spare);
+    a->spare = -1;
+}
+
+void acceptor_free(struct acceptor *a)
+{
+    if (!a)
+        return;
+    a->freed = true;
+    if (a->handles == 0)
+        destroy(a);
+}
+
+const struct acceptor_counters *acceptor_counters(const struct acceptor *a)
+{
+    return &a->counters;
+}
+
+void acceptor_addresses(const struct acceptor *a, struct buf *out)
+{
+    for (size_t i = 0; i < a->door_count; i++) {
+        if (i > 0)
+            buf_char(out, ' ');
+        listener_address(&a->doors[i].listener, out);
+    }
+}
+
+uint16_t acceptor_port(const struct acceptor *a)
+{
+    return listener_port(&a->doors[0].listener);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* listener.h: a socket that listens, made from a listen address of the options.
+ *
+ * Accepted sockets inherit from it: TCP_NODELAY, keepalive, TCP_USER_TIMEOUT and the size of the
+ * send buffer are set here, once, and cost nothing per connection. Main thread, before it serves.
+ */
+#ifndef MADANG_GATEWAY_LISTENER_H
+#define MADANG_GATEWAY_LISTENER_H
+
+#include "backplane/base/buf.h"
+
+#include <sys/socket.h>
+
+struct listener {
+    int fd;                          /* non-blocking, close-on-exec; -1: closed */
+    struct sockaddr_storage address; /* as bound: the port is not 0 */
+    socklen_t address_len;
+    uint16_t asked_port; /* as in the options; 0: the system chose one */
+};
+
+/* Listens on all addresses, each as address_parse() takes it; `out` has room for `count`. Returns
+ * how many are open; 0: one failed, all are closed again, and *error is a sentence that names it.
+ * [::1] after 127.0.0.1 with the same port is its twin, the other half of localhost: on a machine
+ * without IPv6 it is left out, with a warning in the log; if the port is 0, both get the same. */
+size_t listeners_open(char *const *addresses, size_t count, struct listener *out,
+                      struct buf *error);
+void listener_close(struct listener *l);
+
+/* Appends the address as bound: 127.0.0.1:8000 or [::1]:8000. */
+void listener_address(const struct listener *l, struct buf *out);
+uint16_t listener_port(const struct listener *l);
+
+#endif
