@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* http.h: what the gateway answers over plain HTTP.
+ *
+ *   /  and the page's files     the chat page
+ *   /healthz                    200 while every thread's heart beats, else 503
+ *   /readyz                     200 while new sessions are welcome; 503 starting, draining, broken
+ *   /metrics                    Prometheus text format
+ *   /connection/websocket       426: it wants a WebSocket handshake
+ *
+ * This file knows nothing of sockets: a request comes in, an answer goes out.
+ * Any hub's thread may call it; it reads only what is immutable or a counter.
+ */
+#ifndef MADANG_GATEWAY_HTTP_H
+#define MADANG_GATEWAY_HTTP_H
+
+#include "backplane/base/buf.h"
+#include "gateway/gateway.h"
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OTHER };
+
+struct http_request {
+    enum http_method method;
+    struct span path;         /* decoded, without the query */
+    struct span host, origin; /* header values; absent: p NULL */
+    struct span if_none_match;
+    bool accepts_gzip;
+    struct span local_address; /* IP literal at which the connection arrived, without port */
+};
+
+struct http_header {
+    const char *name, *value; /* static */
+};
+
+#define HTTP_HEADERS_MAX 12
+
+struct http_answer {
+    int status;
+    /* All of them but Content-Length and Connection. */
+    struct http_header headers[HTTP_HEADERS_MAX];
+    size_t header_count;
+    /* Static, or the text of `owned`. For HEAD too: whoever sends the answer tells its length then,
+     * and leaves it out. Nothing with 304. */
+    struct span body;
+    struct buf owned;
+};
+
+/* Fills *out; never fails (out of memory is a 503). http_answer_deinit afterwards. */
+void http_answer(const struct gateway *g, const struct http_request *r, struct http_answer *out);
+void http_answer_deinit(struct http_answer *a);
+
+/* Whether a WebSocket handshake may go on: 0, or the HTTP status to refuse it with; *why then says
+ * so in static words. */
+int http_check_upgrade(const struct gateway *g, const struct http_request *r, const char **why);
+
+#endif

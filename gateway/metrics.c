@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* Counters of hubs come twice where a single hub matters: as a sum over all hubs, and per hub under
+ * a name that begins with madang_hub_, so that summing a name over its labels never counts twice.
+ */
+#include "gateway/metrics.h"
+
+#include "gateway/acceptor.h"
+#include "gateway/hub.h"
+#include "gateway/pulse.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HUB_PREFIX "madang_hub_"
+#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
+
+/* A counter in a struct of counters. */
+struct metric {
+    size_t offset;
+    const char *name, *type, *help;
+};
+
+static const struct metric hub_metrics[] = {
+#define HUB_METRIC(field, name, type, help)                                                        \
+    {offsetof(struct hub_counters, field), name, type, help},
+    HUB_COUNTERS(HUB_METRIC)
+#undef HUB_METRIC
+};
+
+#define PER_HUB(field, name, type, help)                                                           \
+    {                                                                                              \
+        offsetof(struct hub_counters, field), HUB_PREFIX name, type, help                          \
+    }
+
+static const struct metric per_hub_metrics[] = {
+    PER_HUB(sessions, "sessions", "gauge", "Sessions of each hub"),
+    PER_HUB(deliveries, "deliveries_total", "counter", "Frames sent or queued by each hub"),
+    PER_HUB(queued_bytes, "queued_bytes", "gauge", "Bytes waiting for slow readers of each hub"),
+    PER_HUB(requests, "requests_pending", "gauge", "Requests of each hub at the sequencer"),
+    PER_HUB(turns, "loop_turns_total", "counter", "Turns of the event loop of each hub"),
+};
+
+#define OF_SEQUENCER(field, name, type, help)                                                      \
+    {                                                                                              \
+        offsetof(struct sequencer_counters, field), name, type, help                               \
+    }
+
+static const struct metric sequencer_metrics[] = {
+    OF_SEQUENCER(rooms, "madang_rooms", "gauge", "Rooms remembered"),
+    OF_SEQUENCER(stream_bytes, "madang_stream_bytes", "gauge", "Bytes of all streams"),
+    OF_SEQUENCER(publications, "madang_publications_total", "counter", "Publications committed"),
+    OF_SEQUENCER(repeats, "madang_publication_repeats_total", "counter",
+                 "Publications not made again, since their idempotency key had been seen"),
+    OF_SEQUENCER(behind, "madang_behind_total", "counter",
+                 "Times a hub fell behind and pushes for it were left out"),
+    OF_SEQUENCER(fills, "madang_fills_total", "counter",
+                 "Fills of a room of a hub that had been behind"),
+    OF_SEQUENCER(insufficient, "madang_insufficient_total", "counter",
+                 "Times the subscribers of a room had to be told that publications are lost"),
+};
+
+#define OF_ACCEPTOR(field, name, help)                                                             \
+    {                                                                                              \
+        offsetof(struct acceptor_counters, field), name, "counter", help                           \
+    }
+
+static const struct metric acceptor_metrics[] = {
+    OF_ACCEPTOR(accepted, "madang_connections_accepted_total", "Connections accepted"),
+    OF_ACCEPTOR(refused, "madang_connections_refused_total",
+                "Connections closed at once, for want of a descriptor or memory"),
+    OF_ACCEPTOR(pauses, "madang_accept_pauses_total", "Times accepting was paused"),
+};
+
+/* ---- lines ---- */
+
+static void head(struct buf *b, const char *name, const char *type, const char *help)
+{
+    buf_lit(b, "# HELP ");
+    buf_str(b, name);
+    buf_char(b, ' ');
+    buf_str(b, help);
+    buf_lit(b, "\n# TYPE ");
+    buf_str(b, name);
+    buf_char(b, ' ');
+    buf_str(b, type);
+    buf_char(b, '\n');
+}
+
+static void line(struct buf *b, const char *name, uint64_t value)
+{
+    buf_str(b, name);
+    buf_char(b, ' ');
+    buf_u64(b, value);
+    buf_char(b, '\n');
+}
+
+static void single(struct buf *b, const char *name, const char *type, const char *help,
+                   uint64_t value)
+{
+    head(b, name, type, help);
+    line(b, name, value);
+}
+
+/* In seconds, from a finer unit, of which there are `per_second`, a power of ten. */
+static void seconds(struct buf *b, uint64_t value, unsigned per_second)
+{
+    buf_u64(b, value / per_second);
+    buf_char(b, '.');
+    for (uint64_t rest = value % per_second; per_second > 1; rest %= per_second) {
+        per_second /= 10;
+        buf_char(b, (char)('0' + rest / per_second));
+    }
+    buf_char(b, '\n');
+}
+
+static uint64_t read_counter(const void *counters, const struct metric *m)
+{
+    return counter_get((const counter *)((const char *)counters + m->offset));
+}
+
+static void table(struct buf *b, const void *counters, const struct metric *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        single(b, list[i].name, list[i].type, list[i].help, read_counter(counters, &list[i]));
+}
+
+/* ---- hubs ---- */
+
+static uint64_t sum(const struct gateway *g, const struct metric *m)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < g->hub_count; i++)
+        total += read_counter(hub_counters(g->hubs[i]), m);
+    return total;
+}
+
+static void each(struct buf *b, const struct gateway *g, const struct metric *m)
+{
+    head(b, m->name, m->type, m->help);
+    for (uint32_t i = 0; i < g->hub_count; i++)
+        buf_fmt(b, "%s{hub=\"%u\"} %llu\n", m->name, (unsigned)i,
+                (unsigned long long)read_counter(hub_counters(g->hubs[i]), m));
+}
+
+static void hubs(struct buf *b, const struct gateway *g)
+{
+    for (size_t i = 0; i < COUNT(hub_metrics); i++) {
+        const struct metric *m = &hub_metrics[i];
+        if (strncmp(m->name, HUB_PREFIX, strlen(HUB_PREFIX)) == 0)
+            each(b, g, m);
+        else
+            single(b, m->name, m->type, m->help, sum(g, m));
+    }
+    for (size_t i = 0; i < COUNT(per_hub_metrics); i++)
+        each(b, g, &per_hub_metrics[i]);
+}
+
+static void closes(struct buf *b, const struct gateway *g)
+{
+    static const char name[] = "madang_closes_total";
+
+    head(b, name, "counter", "Sessions closed, by code and reason");
+    for (int r = 0; r < CLOSE_REASONS; r++) {
+        const struct close_info *info = close_info(r);
+        uint64_t total = 0;
+        for (uint32_t i = 0; i < g->hub_count; i++)
+            total += counter_get(&hub_counters(g->hubs[i])->closes[r]);
+        buf_fmt(b, "%s{code=\"%u\",reason=\"%s\"} %llu\n", name, info->code, info->text,
+                (unsigned long long)total);
+    }
+}
+
+/* ---- the gateway ---- */
+
+static void gateway(struct buf *b, const struct gateway *g)
+{
+    static const char info[] = "madang_build_info", age[] = "madang_heartbeat_age_seconds";
+    struct pulse list[PULSES_MAX];
+    size_t n = pulses(g, list);
+    int phase = atomic_load_explicit(&g->phase, memory_order_relaxed);
+
+    head(b, info, "gauge", "Always 1; the label tells the version");
+    buf_str(b, "madang_build_info{version=\"" MADANG_VERSION "\"} 1\n");
+    single(b, "madang_ready", "gauge", "1 while new sessions are welcome", phase == PHASE_READY);
+    single(b, "madang_max_connections", "gauge", "The option max_connections",
+           g->options->max_connections);
+    head(b, age, "gauge", "Time since the last turn of each thread");
+    for (size_t i = 0; i < n; i++) {
+        buf_fmt(b, "%s{thread=\"%s\"} ", age, list[i].thread);
+        seconds(b, list[i].age_ms, 1000);
+    }
+}
+
+/* ---- the process ---- */
+
+/* Resident pages, from /proc/self/statm; false if it cannot be read. */
+static bool resident_pages(uint64_t *out)
+{
+    unsigned long long all, resident;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f)
+        return false;
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes it, and numbers that fit */
+    bool ok = fscanf(f, "%llu %llu", &all, &resident) == 2;
+    if (fclose(f) != 0)
+        ok = false;
+    *out = ok ? resident : 0;
+    return ok;
+}
+
+/* Open descriptors. Newer kernels tell the number as the size of the folder; else they are
+ * counted. */
+static bool open_descriptors(uint64_t *out)
+{
+    struct stat st;
+
+    if (stat("/proc/self/fd", &st) < 0)
+        return false;
+    *out = (uint64_t)st.st_size;
+    if (st.st_size > 0)
+        return true;
+    DIR *d = opendir("/proc/self/fd");
+    if (!d)
+        return false;
+    errno = 0;
+    while (readdir(d))
+        ++*out;
+    bool ok = errno == 0;
+    closedir(d);
+    *out -= *out < 3 ? *out : 3; /* ".", "..", and the folder itself */
+    return ok;
+}
+
+static void process(struct buf *b, const struct gateway *g)
+{
+    struct rusage used;
+    struct rlimit limit;
+    uint64_t n;
+
+    if (getrusage(RUSAGE_SELF, &used) == 0) {
+        head(b, "process_cpu_seconds_total", "counter", "User and system CPU time");
+        buf_str(b, "process_cpu_seconds_total ");
+        seconds(b,
+                (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000 +
+                    (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec),
+                1000000);
+    }
+    if (resident_pages(&n))
+        single(b, "process_resident_memory_bytes", "gauge", "Resident memory",
+               n * (uint64_t)sysconf(_SC_PAGESIZE));
+    if (open_descriptors(&n))
+        single(b, "process_open_fds", "gauge", "Open file descriptors", n);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        single(b, "process_max_fds", "gauge", "Limit of open file descriptors", limit.rlim_cur);
+    head(b, "process_start_time_seconds", "gauge", "Start of the process, since 1970");
+    buf_str(b, "process_start_time_seconds ");
+    seconds(b, g->started_ms, 1000);
+}
+
+void metrics_write(const struct gateway *g, struct buf *out)
+{
+    gateway(out, g);
+    table(out, acceptor_counters(g->acceptor), acceptor_metrics, COUNT(acceptor_metrics));
+    hubs(out, g);
+    closes(out, g);
+    table(out, sequencer_counters(g->sequencer), sequencer_metrics, COUNT(sequencer_metrics));
+    process(out, g);
+}
