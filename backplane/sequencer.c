@@ -544,6 +544,7 @@ void sequencer_free(struct sequencer *s)
     if (!s)
         return;
     loop_remove(s->loop, &s->actor);
+    (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
     seq_rooms_deinit(&s->rooms);
     s->driver->ops->close(s->driver);
     inbox_deinit(&s->inbox);

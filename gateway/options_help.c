@@ -138,7 +138,7 @@ static const char MARKDOWN_HEAD[] =
     "words, or is given several times; a list from a later source replaces the earlier one.\n\n"
     "**The file** has `;` or `#` in front of a line that is a comment, and ` ;` in front of a\n"
     "comment behind a value. A key may be given once, a list several times. A line holds at most\n"
-    "197 bytes, comments not counted.\n\n"
+    "198 bytes, comments not counted.\n\n"
     "Unknown names and impossible values are refused, with what is allowed. Variables that begin\n"
     "with `MADANG_` by accident are left alone, unless they look like a misspelt option.\n";
 

@@ -356,7 +356,7 @@ enum json_step json_items_next(struct json_members *it, struct span *value)
     return walk_next(it, ']', NULL, value);
 }
 
-bool json_is_string(struct span v)
+bool json_is_quoted(struct span v)
 {
     return v.n >= 2 && v.p[0] == '"';
 }
@@ -439,9 +439,9 @@ static const char *decode_escape(const char *p, const char *end, char out[4], si
     return p;
 }
 
-long json_string(struct span v, char *out, size_t cap)
+long json_unquote(struct span v, char *out, size_t cap)
 {
-    if (!json_is_string(v) || v.p[v.n - 1] != '"')
+    if (!json_is_quoted(v) || v.p[v.n - 1] != '"')
         return -1;
 
     const char *p = v.p + 1, *end = v.p + v.n - 1;

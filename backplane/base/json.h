@@ -54,7 +54,7 @@ enum json_step json_items_next(struct json_members *it, struct span *value);
 
 /* Typed readers of one validated value. They return false, and leave *out alone, if the value
  * has another type or is out of range. `1.0` and `1e3` are not plain integers. */
-bool json_is_string(struct span v);
+bool json_is_quoted(struct span v);
 bool json_bool(struct span v, bool *out);
 bool json_u64(struct span v, uint64_t *out); /* plain non-negative integer */
 bool json_i64(struct span v, int64_t *out);  /* plain integer */
@@ -62,7 +62,7 @@ bool json_i64(struct span v, int64_t *out);  /* plain integer */
 /* Decodes a JSON string value into UTF-8. Returns the number of bytes written (never more than
  * v.n), or -1 if v is no string, does not fit `cap`, or holds an escaped lone surrogate; out may
  * then have been written to. The result is not terminated and may hold NUL bytes (\u0000). */
-long json_string(struct span v, char *out, size_t cap);
+long json_unquote(struct span v, char *out, size_t cap);
 
 /* Length of the run at the start of s that stands for itself inside a JSON string and is ASCII. */
 size_t json_plain(struct span s);

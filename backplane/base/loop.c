@@ -55,6 +55,8 @@ static void on_check(uv_check_t *handle)
         if (a->flush)
             a->flush(a);
     }
+    if (atomic_load_explicit(&l->quit, memory_order_acquire))
+        loop_stop(l);
 }
 
 static void on_wake(uv_poll_t *handle, int status, int events)
@@ -185,6 +187,12 @@ void loop_wake(struct loop *l)
     assert(n == sizeof(one) || errno == EAGAIN); /* a full counter wakes as well */
 }
 
+void loop_quit(struct loop *l)
+{
+    atomic_store_explicit(&l->quit, true, memory_order_release);
+    loop_wake(l);
+}
+
 static void close_own(struct loop *l)
 {
     uv_handle_t *own[] = {(uv_handle_t *)&l->wake,  (uv_handle_t *)&l->prepare,
@@ -208,16 +216,21 @@ static void log_open(uv_handle_t *handle, void *unused)
               uv_handle_type_name(uv_handle_get_type(handle)));
 }
 
-int loop_deinit(struct loop *l)
+void loop_settle(struct loop *l)
 {
     size_t closing;
 
-    close_own(l);
     do { /* a close callback may close more */
         (void)uv_run(&l->uv, UV_RUN_NOWAIT);
         closing = 0;
         uv_walk(&l->uv, count_closing, &closing);
     } while (closing > 0);
+}
+
+int loop_deinit(struct loop *l)
+{
+    close_own(l);
+    loop_settle(l);
     if (l->wake_fd >= 0)
         close(l->wake_fd);
     l->wake_fd = -1;

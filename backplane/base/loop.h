@@ -41,6 +41,7 @@ struct loop {
     bool pending;         /* another turn is wanted at once */
     size_t near_inboxes;  /* inboxes of this loop that hold something posted by this loop */
     int wake_fd;
+    _Atomic bool quit;    /* set by loop_quit */
     uint64_t turns;
     _Atomic uint64_t
         heartbeat_ms; /* monotonic, written each turn and each second; read by anyone */
@@ -55,6 +56,9 @@ void loop_remove(struct loop *l, struct actor *a);
 void loop_run(struct loop *l);  /* until loop_stop */
 void loop_stop(struct loop *l); /* this thread only */
 void loop_wake(struct loop *l); /* any thread */
+void loop_quit(struct loop *l); /* any thread: loop_stop at the end of a turn, for good */
+/* Lets every closing handle finish its close. */
+void loop_settle(struct loop *l);
 /* Closes the loop's own handles, lets every closing handle finish; 0, or UV_EBUSY if handles of
  * others are still open (each is logged with its type), and then it can be called again. There
  * are no turns in here, but callbacks of open handles may run. Nobody may wake the loop any

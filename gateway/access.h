@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* access.h: who may do what in a room. */
+#ifndef MADANG_GATEWAY_ACCESS_H
+#define MADANG_GATEWAY_ACCESS_H
+
+#include "gateway/session.h"
+
+enum action { MAY_SUBSCRIBE, MAY_PUBLISH, MAY_PRESENCE, MAY_HISTORY };
+
+/* Whether the session may, by the room's rules and by being subscribed or not. */
+bool may(const struct session *s, const struct room_rules *r, struct span room, enum action a);
+
+#endif

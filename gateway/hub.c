@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/hub.h"
+
+#include "backplane/base/log.h"
+#include "backplane/sequencer.h"
+#include "gateway/acceptor.h"
+#include "gateway/methods.h"
+#include "gateway/session.h"
+#include "gateway/socket.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Frames written in one turn before sockets, timers and other rooms get their share again. */
+#define FLUSH_WRITES 512
+/* While reads come back full more commands wait in the kernel, and pushes of one batch cost one system
+ * call per subscriber together: the flush waits for them, but only so often and so long. */
+#define DEFER_TURNS 8
+#define DEFER_NS 1000000
+/* Subscriptions told per tick that they lost publications: they all come back at once. */
+#define TELL_PER_TICK 256
+#define TELL_TICK_MS 50
+#define DRAIN_PER_TICK 100
+#define DRAIN_TICK_MS 50
+#define SLOW_CHECK_MS 500
+#define UNSUBSCRIBE_INSUFFICIENT 2500
+/* Replies of one turn must not exceed this many closings of slow readers over the hub's own bound. */
+#define LARGEST_PER_TURN 64
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+bool hub_has_credit(const struct hub *h)
+{
+    return h->credits_used < h->options->hub_credits;
+}
+
+void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind, uint32_t id)
+{
+    r->entry.kind = kind;
+    r->entry.weight = 0;
+    r->id = id;
+    r->session = s;
+    r->hub = h->port;
+    s->in_flight++;
+    h->credits_used++;
+    outbox_post(&h->to_sequencer, &r->entry);
+}
+
+static void answered_end(struct hub *h, struct request *r)
+{
+    struct member *m = ((struct request_end *)r)->members;
+    while (m) {
+        struct member *next = m->next;
+        subscription_free(h, container_of(m, struct subscription, member));
+        m = next;
+    }
+}
+
+static void (*const answered[REQUEST_KINDS])(struct hub *, struct request *) = {
+    [REQUEST_PUBLISH] = answered_publish,   [REQUEST_SUBSCRIBE] = answered_subscribe,
+    [REQUEST_UNSUBSCRIBE] = answered_unsubscribe, [REQUEST_PRESENCE] = answered_presence,
+    [REQUEST_HISTORY] = answered_history,   [REQUEST_SIGNAL] = answered_signal,
+    [REQUEST_END] = answered_end,
+};
+
+static void bury(struct session *s)
+{
+    if (session_over(s))
+        session_free(s);
+}
+
+static void on_answer(struct hub *h, struct entry *e)
+{
+    struct request *r = container_of(e, struct request, entry);
+    struct session *s = r->session;
+    h->credits_used--;
+    answered[e->kind](h, r); /* frees r, but for the one embedded in the session */
+    s->in_flight--;
+    bury(s);
+}
+
+/* ---- pushes --------------------------------------------------------------------------------- */
+
+static void on_push(struct hub *h, struct entry *e)
+{
+    struct push_entry *p = container_of(e, struct push_entry, entry);
+    rooms_push(&h->rooms, p->handle, p->msg);
+    msg_unref(p->msg);
+    free(p);
+}
+
+static void tell_some(struct timer *t)
+{
+    struct hub *h = container_of(t, struct hub, tell_timer);
+    for (int i = 0; i < TELL_PER_TICK && !list_empty(&h->told); i++) {
+        struct subscription *sub = container_of(list_shift(&h->told), struct subscription, told);
+        if (session_alive(sub->session))
+            unsubscribe_with(sub, UNSUBSCRIBE_INSUFFICIENT, "insufficient state");
+    }
+    if (!list_empty(&h->told))
+        loop_arm(h->loop, t, TELL_TICK_MS, tell_some);
+}
+
+static void will_tell(void *owner, struct sub *s)
+{
+    struct hub *h = owner;
+    struct subscription *sub = container_of(s, struct subscription, sub);
+    list_push(&h->told, &sub->told);
+    if (!timer_armed(&h->tell_timer))
+        loop_arm(h->loop, &h->tell_timer, TELL_TICK_MS, tell_some);
+}
+
+/* Publications of the room were lost. From now on its subscribers get nothing more, so that none takes
+ * a later publication for the next one; they are told one after the other and come back. */
+static void lost(void *owner, struct room *room)
+{
+    room_deactivate_all(room, will_tell, owner);
+}
+
+static void on_insufficient(struct hub *h, struct entry *e)
+{
+    struct push_entry *p = container_of(e, struct push_entry, entry);
+    lost(h, p->handle);
+    free(p);
+}
+
+static void on_behind(struct hub *h, struct entry *e)
+{
+    outbox_post(&h->to_sequencer, e);
+}
+
+static void deliver(void *owner, struct sub *s, struct msg *frame)
+{
+    (void)owner;
+    session_send(container_of(s, struct subscription, sub)->session, frame);
+}
+
+static const struct rooms_events events = {deliver, lost};
+
+/* ---- sockets, and the order to stop --------------------------------------------------------- */
+
+static void on_socket(struct hub *h, struct entry *e)
+{
+    struct socket_entry *se = container_of(e, struct socket_entry, entry);
+    counter_add(&h->counters.sockets_opened, 1);
+    socket_adopt(h->sockets, se->fd);
+    free(se);
+}
+
+static uint32_t session_count(const struct hub *h)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < SESSION_STATES; i++)
+        n += h->sessions[i].count;
+    return n;
+}
+
+/* Closes so many of a list; the reason tells the client that it may come back. */
+static int close_some(struct session_list *l, int most)
+{
+    struct list *n, *tmp;
+    int done = 0;
+    list_for_each_safe(n, tmp, &l->head)
+    {
+        struct session *s = container_of(n, struct session, link);
+        if (done == most)
+            break;
+        if (s->closing)
+            continue;
+        session_close(s, CLOSE_SHUTDOWN);
+        done++;
+    }
+    return done;
+}
+
+/* Paced, so that a thousand clients do not come back in one moment to the gateway next door. */
+static void drain_some(struct timer *t)
+{
+    struct hub *h = container_of(t, struct hub, drain_timer);
+    int left = DRAIN_PER_TICK - close_some(&h->sessions[SESSION_WAITING], DRAIN_PER_TICK);
+    close_some(&h->sessions[SESSION_OPEN], left);
+    loop_arm(h->loop, t, DRAIN_TICK_MS, drain_some); /* until the last has gone */
+}
+
+static void on_drain(struct hub *h, struct entry *e)
+{
+    free(e);
+    h->draining = true;
+    drain_some(&h->drain_timer);
+}
+
+static void cut_all(struct session_list *l)
+{
+    struct list *n, *tmp;
+    list_for_each_safe(n, tmp, &l->head)
+    {
+        struct session *s = container_of(n, struct session, link);
+        if (s->wsi)
+            socket_kill(s->wsi);
+    }
+}
+
+static void on_cut(struct hub *h, struct entry *e)
+{
+    free(e);
+    h->draining = true;
+    for (int state = SESSION_WAITING; state <= SESSION_CLOSING; state++)
+        cut_all(&h->sessions[state]);
+}
+
+static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
+    [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind, [HUB_INSUFFICIENT] = on_insufficient,
+    [HUB_SOCKET] = on_socket, [HUB_DRAIN] = on_drain,   [HUB_CUT] = on_cut,
+};
+
+static void handle(struct hub *h, struct entry *e)
+{
+    if (e->kind < REQUEST_KINDS)
+        on_answer(h, e);
+    else
+        handlers[e->kind](h, e);
+}
+
+/* ---- steps of a turn ------------------------------------------------------------------------ */
+
+static void take_inbox(struct hub *h)
+{
+    struct entry *e = inbox_take(&h->inbox);
+    while (e) {
+        struct entry *next = e->next;
+        handle(h, e);
+        e = next;
+    }
+}
+
+static void close_sessions(struct hub *h)
+{
+    struct list due;
+    list_init(&due);
+    list_splice(&due, &h->to_close);
+    for (struct list *n; (n = list_shift(&due));) {
+        struct session *s = container_of(n, struct session, todo);
+        session_begin_close(s);
+        bury(s);
+    }
+}
+
+static void feed_starved(struct hub *h)
+{
+    struct list due;
+    list_init(&due);
+    list_splice(&due, &h->starved);
+    while (hub_has_credit(h)) {
+        struct list *n = list_shift(&due);
+        if (!n)
+            break;
+        session_resume(container_of(n, struct session, todo));
+    }
+    list_splice(&h->starved, &due);
+}
+
+/* Over the hub's bound the sessions with most bytes waiting go first. */
+static void shed_load(struct hub *h)
+{
+    size_t over = h->queued_bytes;
+    for (int i = 0; over > h->options->hub_queue_bytes && i < LARGEST_PER_TURN; i++) {
+        struct session *largest = NULL;
+        for (struct list *n = h->backlogged.next; n != &h->backlogged; n = n->next) {
+            struct session *s = container_of(n, struct session, backlog_link);
+            if (!s->closing && (!largest || s->out->bytes > largest->out->bytes))
+                largest = s;
+        }
+        if (!largest)
+            return;
+        over -= largest->out->bytes;
+        session_close(largest, CLOSE_SLOW);
+    }
+}
+
+static void flush_replies(struct hub *h)
+{
+    while (!list_empty(&h->replying))
+        session_flush_replies(container_of(h->replying.next, struct session, reply_link));
+}
+
+/* True if the flush should wait for input that is known to be there. */
+static bool defer(struct hub *h)
+{
+    bool more = h->more_input;
+    h->more_input = false;
+    uint64_t now = uv_hrtime();
+    if (!h->deferred)
+        h->deferred_since_ns = now;
+    if (more && h->deferred < DEFER_TURNS && now - h->deferred_since_ns < DEFER_NS) {
+        h->deferred++;
+        return true;
+    }
+    h->deferred = 0;
+    return false;
+}
+
+static bool turn(struct actor *a)
+{
+    struct hub *h = container_of(a, struct hub, actor);
+    counter_add(&h->counters.turns, 1);
+    h->reading = NULL;
+    take_inbox(h);
+    feed_starved(h);
+    shed_load(h);
+    close_sessions(h);
+    bool more = defer(h);
+    if (!more) {
+        flush_replies(h); /* before batches: see hub.h */
+        more = rooms_flush(&h->rooms, FLUSH_WRITES);
+    }
+    counter_set(&h->counters.rooms, h->rooms.count);
+    counter_set(&h->counters.requests, h->credits_used);
+    if (h->draining && !session_count(h) && h->on_empty) {
+        void (*on_empty)(void *) = h->on_empty;
+        h->on_empty = NULL;
+        loop_cancel(h->loop, &h->drain_timer);
+        on_empty(h->owner);
+    }
+    return more || !list_empty(&h->to_close);
+}
+
+static void flush(struct actor *a)
+{
+    outbox_flush(&container_of(a, struct hub, actor)->to_sequencer);
+}
+
+/* Closes who has not taken anything for too long. */
+static void check_slow(struct timer *t)
+{
+    struct hub *h = container_of(t, struct hub, slow_timer);
+    uint64_t now = loop_now_ms(h->loop);
+    for (struct list *n = h->backlogged.next; n != &h->backlogged; n = n->next) {
+        struct session *s = container_of(n, struct session, backlog_link);
+        uint64_t oldest = outq_oldest_ms(s->out);
+        if (oldest < now && now - oldest > h->options->queue_ms)
+            session_close(s, CLOSE_SLOW);
+    }
+    loop_arm(h->loop, t, SLOW_CHECK_MS, check_slow);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct sequencer *s)
+{
+    struct hub *h = calloc(1, sizeof(*h));
+    if (!h)
+        return ERR_INTERNAL;
+    h->scratch = malloc(SCRATCH_BYTES);
+    h->ping = msg_new(2);
+    if (!h->scratch || !h->ping) {
+        free(h->scratch);
+        msg_unref(h->ping);
+        free(h);
+        return ERR_INTERNAL;
+    }
+    msg_lit(h->ping, "{}");
+    msg_seal(h->ping);
+    h->loop = loop;
+    h->gateway = g;
+    h->options = g->options;
+    inbox_init(&h->inbox, loop);
+    h->port = sequencer_add_hub(s, &h->inbox);
+    outbox_init(&h->to_sequencer, loop, sequencer_inbox(s));
+    rooms_init(&h->rooms, &events, h);
+    for (int i = 0; i < SESSION_STATES; i++)
+        list_init(&h->sessions[i].head);
+    list_init(&h->to_close);
+    list_init(&h->starved);
+    list_init(&h->replying);
+    list_init(&h->backlogged);
+    list_init(&h->told);
+    h->actor.turn = turn;
+    h->actor.flush = flush;
+    loop_add(loop, &h->actor);
+    *out = h;
+    return OK;
+}
+
+enum err hub_open(struct hub *h)
+{
+    loop_arm(h->loop, &h->slow_timer, SLOW_CHECK_MS, check_slow);
+    return socket_context_new(&h->sockets, h);
+}
+
+void hub_close(struct hub *h)
+{
+    loop_cancel(h->loop, &h->slow_timer);
+    loop_cancel(h->loop, &h->tell_timer);
+    loop_cancel(h->loop, &h->drain_timer);
+    loop_remove(h->loop, &h->actor);
+    socket_context_close(h->sockets);
+}
+
+/* What was sent to a hub that had already ended. */
+static void discard(struct entry *e)
+{
+    switch (e->kind) {
+    case HUB_BEHIND: return; /* the sequencer's own */
+    case HUB_PUSH: msg_unref(container_of(e, struct push_entry, entry)->msg); break;
+    case HUB_SOCKET: close(container_of(e, struct socket_entry, entry)->fd); break;
+    default: break;
+    }
+    free(e); /* the entry is the first member of all of them */
+}
+
+void hub_free(struct hub *h)
+{
+    if (!h)
+        return;
+    socket_context_free(h->sockets);
+    for (struct entry *e = inbox_take(&h->inbox), *next; e; e = next) {
+        next = e->next;
+        discard(e);
+    }
+    rooms_deinit(&h->rooms);
+    inbox_deinit(&h->inbox);
+    msg_unref(h->ping);
+    buf_deinit(&h->text);
+    free(h->scratch);
+    free(h);
+}
+
+struct inbox *hub_inbox(struct hub *h)
+{
+    return &h->inbox;
+}
+
+const struct hub_counters *hub_counters(const struct hub *h)
+{
+    return &h->counters;
+}
+
+uint32_t hub_index(const struct hub *h)
+{
+    return h->port;
+}

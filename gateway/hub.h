@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* hub.h: one event-loop thread's worth of sockets, sessions and rooms.
+ *
+ * A hub owns everything it touches outright; it talks to the sequencer through
+ * requests and to the acceptor by taking over descriptors.
+ *
+ * A turn: sockets were read (commands became requests) → inbox (answers and
+ * pushes) → close what is to be closed → resume who waited for a credit →
+ * replies leave → batches leave (bounded) → free what is over → outbox.
+ * Replies of a turn leave before batches: a subscription is active once its
+ * reply is queued.
+ */
+#ifndef MADANG_GATEWAY_HUB_H
+#define MADANG_GATEWAY_HUB_H
+
+#include "backplane/request.h"
+#include "gateway/counters.h"
+#include "gateway/gateway.h"
+#include "gateway/session_state.h"
+#include "rooms/room.h"
+
+struct lws;
+struct session;
+struct socket_context;
+
+/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left. */
+enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_ENTRY_KINDS };
+
+struct session_list {
+    struct list head;
+    uint32_t count;
+};
+
+struct hub {
+    struct actor actor;
+    struct loop *loop;
+    const struct gateway *gateway;
+    const struct options *options;
+    struct inbox inbox;
+    struct outbox to_sequencer;
+    struct socket_context *sockets;
+    struct rooms rooms;
+    uint8_t port;                /* our index at the sequencer */
+
+    struct session_list sessions[SESSION_STATES];
+    struct list to_close;        /* sessions whose close was asked for */
+    struct list starved;         /* sessions that wait for a credit */
+    struct list replying;        /* sessions with replies of this turn */
+    struct list backlogged;      /* sessions with an output queue */
+    struct list told;            /* subscriptions that lost publications and are to be told, paced */
+    struct timer tell_timer;
+    uint32_t credits_used;
+    size_t queued_bytes;         /* of all output queues */
+
+    bool more_input;             /* a read of this turn came back full */
+    struct lws *reading;         /* whose bytes this turn counts … */
+    size_t read_bytes;           /* … so far */
+    uint32_t deferred;           /* turns in a row in which the flush waited for that */
+    uint64_t deferred_since_ns;
+    bool draining;               /* no new sessions */
+    struct timer drain_timer, slow_timer;
+    void (*on_empty)(void *owner); /* called once: draining, and the last session is gone */
+    void *owner;
+
+    struct msg *ping;            /* `{}` */
+    struct buf text;             /* the reply at hand */
+    char *scratch;               /* SCRATCH_BYTES: decoded strings of the command at hand, coalesced writes */
+    struct hub_counters counters;
+};
+
+#define SCRATCH_BYTES (1024 * 1024)
+
+enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct sequencer *s);
+enum err hub_open(struct hub *h);  /* before the loop runs: makes the socket context */
+/* After the loop's thread is gone, both, with a run of the loop between. The library closes a
+ * descriptor twice here, so no other thread may open any meanwhile. */
+void hub_close(struct hub *h);
+void hub_free(struct hub *h);
+
+struct inbox *hub_inbox(struct hub *h);
+const struct hub_counters *hub_counters(const struct hub *h);
+uint32_t hub_index(const struct hub *h);
+
+/* Sends a request; credits are counted. Its session's and the hub's. */
+void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind, uint32_t id);
+bool hub_has_credit(const struct hub *h);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/input.h"
+
+#include "gateway/command.h"
+
+#include <stdlib.h>
+
+void input_drop(struct session *s)
+{
+    if (!s->in)
+        return;
+    free(s->in->p);
+    free(s->in);
+    s->in = NULL;
+}
+
+static bool has_credit(const struct session *s)
+{
+    return hub_has_credit(s->hub) && s->in_flight < s->hub->options->credits;
+}
+
+static void starve(struct session *s)
+{
+    counter_add(&s->hub->counters.starved, 1);
+    if (!list_linked(&s->todo))
+        list_push(&s->hub->starved, &s->todo);
+}
+
+/* One command. Its size is bounded here, that of a message in input_chunk. */
+static void one(struct session *s, struct span line)
+{
+    if (line.n > s->hub->options->command_size)
+        session_close(s, CLOSE_TOO_BIG);
+    else
+        command_run(s, line);
+}
+
+/* Carries out the commands of a complete message from *at on; false: stopped for want of a credit. */
+static bool run(struct session *s, struct span text, size_t *at)
+{
+    if (text.n && text.p[text.n - 1] == '\n')
+        text.n--; /* one trailing newline is tolerated */
+    if (!text.n)
+        session_close(s, CLOSE_BAD_REQUEST);
+    while (*at <= text.n && !s->closing && !s->failed) {
+        if (!has_credit(s)) {
+            starve(s);
+            return false;
+        }
+        const char *line = text.p + *at;
+        const char *end = memchr(line, '\n', text.n - *at);
+        size_t n = end ? (size_t)(end - line) : text.n - *at;
+        *at += n + 1;
+        one(s, (struct span){line, n});
+    }
+    return true;
+}
+
+bool input_pump(struct session *s)
+{
+    struct inframe *in = s->in;
+    if (!in || !in->complete)
+        return true;
+    if (!run(s, (struct span){in->p, in->n}, &in->at))
+        return false;
+    input_drop(s);
+    return true;
+}
+
+static bool keep(struct session *s, struct span chunk, size_t frame_left)
+{
+    if (!s->in && !(s->in = calloc(1, sizeof(*s->in))))
+        return false;
+    struct inframe *in = s->in;
+    size_t need = in->n + chunk.n + 1; /* one more for the newline of `continue_with` */
+    if (need > in->cap) {
+        size_t cap = need + frame_left;
+        if (cap < in->cap * 2)
+            cap = in->cap * 2;
+        char *p = realloc(in->p, cap);
+        if (!p)
+            return false;
+        in->p = p;
+        in->cap = cap;
+    }
+    if (chunk.n)
+        memcpy(in->p + in->n, chunk.p, chunk.n);
+    in->n += chunk.n;
+    return true;
+}
+
+/* A message that comes although the one before still waits simply is more of the same lines. */
+static void continue_with(struct inframe *in)
+{
+    if (in->p[in->n - 1] != '\n')
+        in->p[in->n++] = '\n';
+    in->complete = false;
+}
+
+bool input_chunk(struct session *s, struct span chunk, bool first, bool final, size_t frame_left)
+{
+    size_t have = s->in ? s->in->n : 0;
+    /* The library has no bound of its own: frame_left may be anything up to 2^63. */
+    if (frame_left > s->hub->options->frame_size ||
+        have + chunk.n + frame_left > s->hub->options->frame_size) {
+        session_close(s, CLOSE_TOO_BIG);
+        return true;
+    }
+    bool whole = first && final && !s->in;
+    size_t at = 0;
+    if (whole && run(s, chunk, &at))
+        return true;
+    /* It is not complete, or its rest must wait: in a copy, the library only lends. */
+    if (s->in && s->in->complete)
+        continue_with(s->in);
+    if (!keep(s, chunk, frame_left)) {
+        session_close(s, CLOSE_INTERNAL);
+        return true;
+    }
+    s->in->complete = final;
+    if (!whole)
+        return input_pump(s);
+    s->in->at = at;
+    return false;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* rpc: what chat needs beyond the protocol, one table of methods. */
+#include "gateway/access.h"
+#include "gateway/methods.h"
+
+#include "backplane/push.h"
+
+#include <stdlib.h>
+
+/* A session's typing signals nearer together than this are answered and not passed on. */
+#define TYPING_MIN_MS 1000
+
+struct rpc_params {
+    struct span method, data;
+};
+
+static const struct field fields[] = {
+    {"method", FIELD_STRING, offsetof(struct rpc_params, method)},
+    {"data", FIELD_RAW, offsetof(struct rpc_params, data)},
+};
+
+/* Begins an answer, or returns an error to be replied. */
+struct rpc_method {
+    const char *name;
+    enum err (*run)(struct session *s, uint32_t id, struct span data);
+};
+
+static void reply_done(struct session *s, uint32_t id)
+{
+    struct buf *b = reply_begin(s, id, "rpc");
+    buf_lit(b, "{}");
+    reply_end(s);
+}
+
+/* ---- rooms.typing {"room":"…"}: the others in the room get a push that is never stored ------- */
+
+struct typing_params {
+    struct span room;
+};
+
+static const struct field typing_fields[] = {
+    {"room", FIELD_STRING, offsetof(struct typing_params, room)},
+};
+
+static enum err typing_push(struct session *s, uint32_t id, struct span room)
+{
+    struct request_signal *q = calloc(1, sizeof(*q) + room.n);
+    if (!q)
+        return ERR_INTERNAL;
+    q->msg = push_open(room, SPAN("{\"type\":\"typing\"}"), client_info_json(s->client),
+                       SPAN("\"quiet\":\"1\",\"typing\":\"1\""));
+    if (!q->msg) {
+        free(q);
+        return ERR_INTERNAL;
+    }
+    push_close(q->msg, 0, 0);
+    memcpy(q->name, room.p, room.n);
+    q->room = (struct span){q->name, room.n};
+    hub_request(s->hub, s, &q->request, REQUEST_SIGNAL, id);
+    return OK;
+}
+
+static enum err rooms_typing(struct session *s, uint32_t id, struct span data)
+{
+    struct typing_params p = {0};
+    if (!data.n || !fields_read(s, data, typing_fields, 1, &p) || !p.room.n)
+        return ERR_BAD_REQUEST;
+    const struct subscription *sub = session_find(s, p.room);
+    if (!sub || !may(s, sub->rules, p.room, MAY_PUBLISH))
+        return ERR_PERMISSION;
+    uint32_t now = (uint32_t)loop_now_ms(s->hub->loop);
+    if (s->typed_ms && now - s->typed_ms < TYPING_MIN_MS) {
+        reply_done(s, id);
+        return OK;
+    }
+    s->typed_ms = now ? now : 1;
+    return typing_push(s, id, p.room);
+}
+
+void answered_signal(struct hub *h, struct request *r)
+{
+    struct request_signal *q = (struct request_signal *)r;
+    struct session *s = r->session;
+    (void)h;
+    if (session_alive(s))
+        reply_done(s, r->id);
+    msg_unref(q->msg);
+    free(q);
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------- */
+
+static const struct rpc_method table[] = {
+    {"rooms.typing", rooms_typing},
+};
+
+void method_rpc(struct session *s, const struct command *c)
+{
+    struct rpc_params p = {0};
+    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p)) {
+        session_close(s, CLOSE_BAD_REQUEST);
+        return;
+    }
+    enum err e = ERR_NOT_AVAILABLE; /* unknown method: what the official clients' suite expects */
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+        if (span_eq(span_str(table[i].name), p.method))
+            e = table[i].run(s, c->id, p.data);
+    if (e)
+        reply_error(s, c->id, e);
+}

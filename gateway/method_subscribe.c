@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/access.h"
+#include "gateway/methods.h"
+
+#include "backplane/push.h"
+
+#include <stdlib.h>
+
+#define FLAG_REFUSE_UNRECOVERED 2
+
+struct subscribe_params {
+    struct span channel, epoch, filter;
+    uint64_t offset, type;
+    int64_t flag;
+    bool recover, positioned, recoverable, join_leave;
+};
+
+static const struct field fields[] = {
+    {"channel", FIELD_STRING, offsetof(struct subscribe_params, channel)},
+    {"epoch", FIELD_STRING, offsetof(struct subscribe_params, epoch)},
+    {"offset", FIELD_U64, offsetof(struct subscribe_params, offset)},
+    {"recover", FIELD_BOOL, offsetof(struct subscribe_params, recover)},
+    {"positioned", FIELD_BOOL, offsetof(struct subscribe_params, positioned)},
+    {"recoverable", FIELD_BOOL, offsetof(struct subscribe_params, recoverable)},
+    {"join_leave", FIELD_BOOL, offsetof(struct subscribe_params, join_leave)},
+    {"flag", FIELD_I64, offsetof(struct subscribe_params, flag)},
+    {"type", FIELD_U64, offsetof(struct subscribe_params, type)},
+    {"tf", FIELD_OBJECT, offsetof(struct subscribe_params, filter)},
+};
+
+/* What the subscription is to be, by request and by rule. */
+struct terms {
+    bool positioned, recoverable, join_leave;
+};
+
+/* The request, and what its answer needs beside it. */
+struct subscribing {
+    struct request_subscribe request;
+    struct subscription *sub;
+    struct terms terms;
+    bool asked_to_recover;
+};
+
+static struct terms agree(const struct session *s, const struct room_rules *r,
+                          const struct subscribe_params *p)
+{
+    bool history = r->history_size != 0;
+    bool access = may(s, r, p->channel, MAY_HISTORY);
+    struct terms t = {0};
+    t.recoverable = history && (r->force_recovery || (p->recoverable && (r->allow_recovery || access)));
+    t.positioned = history && (t.recoverable || r->force_positioning ||
+                               (p->positioned && (r->allow_positioning || access)));
+    t.join_leave = r->join_leave && (r->force_push_join_leave ||
+                                     (p->join_leave && may(s, r, p->channel, MAY_PRESENCE)));
+    return t;
+}
+
+static enum err check(const struct session *s, const struct room_rules *r,
+                      const struct subscribe_params *p)
+{
+    if (session_find(s, p->channel))
+        return ERR_ALREADY_SUBSCRIBED;
+    if (s->sub_count >= s->hub->options->channel_limit)
+        return ERR_LIMIT;
+    if (p->type || p->filter.n) /* maps, shared polls and tags filters are not offered */
+        return ERR_BAD_REQUEST;
+    return may(s, r, p->channel, MAY_SUBSCRIBE) ? OK : ERR_PERMISSION;
+}
+
+static struct subscription *subscription_new(struct session *s, const struct room_rules *r,
+                                             struct span channel)
+{
+    struct subscription *sub = calloc(1, sizeof(*sub));
+    if (!sub)
+        return NULL;
+    sub->sub.room = rooms_hold(&s->hub->rooms, channel);
+    if (!sub->sub.room) {
+        free(sub);
+        return NULL;
+    }
+    sub->session = s;
+    sub->rules = r;
+    list_init(&sub->told);
+    if (session_attach(s, sub))
+        return sub;
+    subscription_free(s->hub, sub);
+    return NULL;
+}
+
+/* The client's epoch, cut to what an epoch can be: a longer one is no epoch of ours and must differ. */
+static struct position since(const struct subscribe_params *p)
+{
+    struct position at = {.offset = p->offset};
+    if (p->epoch.n >= EPOCH_MAX)
+        at.epoch[0] = '?';
+    else if (p->epoch.n)
+        memcpy(at.epoch, p->epoch.p, p->epoch.n);
+    return at;
+}
+
+static void ask(struct session *s, uint32_t id, struct subscription *sub,
+                const struct subscribe_params *p)
+{
+    struct subscribing *q = calloc(1, sizeof(*q));
+    if (!q) {
+        session_detach(s, sub);
+        subscription_free(s->hub, sub);
+        reply_error(s, id, ERR_INTERNAL);
+        return;
+    }
+    const struct room_rules *r = sub->rules;
+    q->sub = sub;
+    q->terms = agree(s, r, p);
+    q->asked_to_recover = p->recover;
+    q->request.member = &sub->member;
+    q->request.handle = sub->sub.room;
+    q->request.room = room_name(sub->sub.room);
+    q->request.client = s->client;
+    q->request.presence = r->presence;
+    q->request.announce = r->presence && r->join_leave;
+    q->request.join_leave = q->terms.join_leave;
+    q->request.positioned = q->terms.positioned;
+    q->request.recover = p->recover && q->terms.recoverable;
+    q->request.since = since(p);
+    q->request.refuse_unrecovered = p->flag & FLAG_REFUSE_UNRECOVERED;
+    q->request.read.limits = limits_of(r);
+    q->request.read.max_bytes = s->hub->options->history_bytes;
+    hub_request(s->hub, s, &q->request.request, REQUEST_SUBSCRIBE, id);
+}
+
+void method_subscribe(struct session *s, const struct command *c)
+{
+    struct subscribe_params p = {0};
+    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p)) {
+        session_close(s, CLOSE_BAD_REQUEST);
+        return;
+    }
+    const struct room_rules *r = check_channel(s, c->id, p.channel);
+    if (!r)
+        return;
+    enum err e = check(s, r, &p);
+    struct subscription *sub = e ? NULL : subscription_new(s, r, p.channel);
+    if (sub)
+        ask(s, c->id, sub, &p);
+    else
+        reply_error(s, c->id, e ? e : ERR_INTERNAL);
+}
+
+/* Everything of the result but the publications, which come last in the object. */
+static void add_result(struct buf *b, const struct subscribing *q)
+{
+    const struct request_subscribe *r = &q->request;
+    const struct terms *t = &q->terms;
+    uint64_t offset = r->recovered ? r->since.offset : r->read.top.offset;
+    buf_lit(b, "{");
+    if (t->recoverable)
+        buf_lit(b, "\"recoverable\":true,");
+    if (t->positioned) {
+        buf_lit(b, "\"positioned\":true,\"epoch\":");
+        buf_json(b, position_epoch(&r->read.top));
+        if (offset) {
+            buf_lit(b, ",\"offset\":");
+            buf_u64(b, offset);
+        }
+        buf_lit(b, ",");
+    }
+    if (q->asked_to_recover)
+        buf_lit(b, "\"was_recovering\":true,");
+    if (r->recovered)
+        buf_lit(b, "\"recovered\":true,");
+    if (b->p[b->n - 1] == ',')
+        b->n--;
+}
+
+static void reply_subscribed(struct session *s, struct subscribing *q)
+{
+    struct stream_read *read = &q->request.read;
+    struct buf *b = reply_begin(s, q->request.request.id, "subscribe");
+    add_result(b, q);
+    if (!read->count) {
+        buf_lit(b, "}");
+        reply_end(s);
+        return;
+    }
+    buf_lit(b, ",\"publications\":[");
+    struct msg **pubs = read->pubs;
+    size_t count = read->count;
+    read->pubs = NULL; /* handed over */
+    read->count = 0;
+    reply_publications(s, pubs, count, SPAN("]}"));
+}
+
+static bool is_attached(const struct session *s, const struct subscription *sub)
+{
+    for (uint16_t i = 0; i < s->sub_count; i++)
+        if (s->subs[i] == sub)
+            return true;
+    return false;
+}
+
+static void give_up(struct session *s, struct subscription *sub)
+{
+    session_detach(s, sub);
+    subscription_free(s->hub, sub);
+}
+
+/* A subscription that was detached meanwhile belongs to the request that ends it. */
+void answered_subscribe(struct hub *h, struct request *r)
+{
+    struct subscribing *q = (struct subscribing *)r;
+    struct session *s = r->session;
+    bool attached = is_attached(s, q->sub);
+    if (r->error) {
+        if (session_alive(s))
+            reply_error(s, r->id, r->error);
+        if (attached)
+            give_up(s, q->sub);
+    } else if (session_alive(s)) {
+        reply_subscribed(s, q);
+        if (attached &&
+            !sub_activate(&q->sub->sub, q->terms.join_leave ? CLASS_JOIN_LEAVE : CLASS_PLAIN))
+            session_close(s, CLOSE_INTERNAL);
+    }
+    stream_read_deinit(&q->request.read);
+    free(q);
+    (void)h;
+}
+
+/* ---- unsubscribe ---------------------------------------------------------------------------- */
+
+struct unsubscribe_params {
+    struct span channel;
+};
+
+static const struct field unsubscribe_fields[] = {
+    {"channel", FIELD_STRING, offsetof(struct unsubscribe_params, channel)},
+};
+
+/* From here on no push of the room reaches the session. id 0: nobody waits for a reply. */
+static bool end_subscription(struct session *s, struct subscription *sub, uint32_t id)
+{
+    struct request_unsubscribe *q = calloc(1, sizeof(*q));
+    if (!q)
+        return false;
+    session_detach(s, sub);
+    q->member = &sub->member;
+    hub_request(s->hub, s, &q->request, REQUEST_UNSUBSCRIBE, id);
+    return true;
+}
+
+static void reply_empty(struct session *s, uint32_t id, const char *method)
+{
+    struct buf *b = reply_begin(s, id, method);
+    buf_lit(b, "{}");
+    reply_end(s);
+}
+
+void method_unsubscribe(struct session *s, const struct command *c)
+{
+    struct unsubscribe_params p = {0};
+    if (!fields_read(s, c->params, unsubscribe_fields, 1, &p) || !p.channel.n) {
+        session_close(s, CLOSE_BAD_REQUEST);
+        return;
+    }
+    struct subscription *sub = session_find(s, p.channel);
+    if (!sub)
+        reply_empty(s, c->id, "unsubscribe"); /* never an error: clients take one as fatal */
+    else if (!end_subscription(s, sub, c->id))
+        session_close(s, CLOSE_INTERNAL);
+}
+
+void answered_unsubscribe(struct hub *h, struct request *r)
+{
+    struct request_unsubscribe *q = (struct request_unsubscribe *)r;
+    struct session *s = r->session;
+    if (r->id && session_alive(s))
+        reply_empty(s, r->id, "unsubscribe");
+    subscription_free(h, container_of(q->member, struct subscription, member));
+    free(q);
+}
+
+void unsubscribe_with(struct subscription *sub, unsigned code, const char *reason)
+{
+    struct session *s = sub->session;
+    struct msg *m = push_unsubscribe(room_name(sub->sub.room), code, reason);
+    if (!m || !end_subscription(s, sub, 0))
+        session_close(s, CLOSE_INSUFFICIENT); /* no memory to tell it gently */
+    else
+        session_reply(s, msg_text(m));
+    msg_unref(m);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* methods.h: the methods of the client protocol, in the order in which they are looked for, and what
+ * is done with the sequencer's answers to them.
+ */
+#ifndef MADANG_GATEWAY_METHODS_H
+#define MADANG_GATEWAY_METHODS_H
+
+#include "gateway/command.h"
+
+const struct method *method_find(struct span name); /* NULL: unknown */
+bool method_is_connect(const struct method *m);
+bool method_is_send(const struct method *m);
+
+/* Replies with an error of the protocol. */
+void reply_error(struct session *s, uint32_t id, enum err e);
+
+/* Begins a reply in the hub's text: `{"id":7,"subscribe":`. The caller adds the object and a brace. */
+struct buf *reply_begin(struct session *s, uint32_t id, const char *method);
+void reply_end(struct session *s); /* adds the closing brace and sends */
+
+/* Ends a reply whose text so far is `head` with publications and a tail; the references are handed
+ * over. Small ones are copied, large ones streamed. */
+void reply_publications(struct session *s, struct msg **pubs, size_t count, struct span tail);
+
+/* Looks at what every command with a channel has to state: closes the session for an empty name; answers
+ * the error and returns NULL if the name or its namespace will not do. */
+const struct room_rules *check_channel(struct session *s, uint32_t id, struct span channel);
+
+/* The methods. */
+void method_connect(struct session *s, const struct command *c);
+void method_subscribe(struct session *s, const struct command *c);
+void method_unsubscribe(struct session *s, const struct command *c);
+void method_publish(struct session *s, const struct command *c);
+void method_presence(struct session *s, const struct command *c);
+void method_presence_stats(struct session *s, const struct command *c);
+void method_history(struct session *s, const struct command *c);
+void method_rpc(struct session *s, const struct command *c);
+void method_send(struct session *s, const struct command *c);
+
+/* What came back. The session may have ended meanwhile (session_alive tells). Each frees its request. */
+void answered_publish(struct hub *h, struct request *r);
+void answered_subscribe(struct hub *h, struct request *r);
+void answered_unsubscribe(struct hub *h, struct request *r);
+void answered_presence(struct hub *h, struct request *r);
+void answered_history(struct hub *h, struct request *r);
+void answered_signal(struct hub *h, struct request *r);
+
+/* Takes a subscription away and tells the client why (a push, code and text). */
+void unsubscribe_with(struct subscription *sub, unsigned code, const char *reason);
+
+struct stream_limits limits_of(const struct room_rules *r);
+
+#endif

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/* The order of things, once each way:
+ *
+ * up:    limits → loops → sequencer → hubs (with their library contexts) → threads → listening sockets → ready
+ * down:  not ready → drain_delay → stop accepting → paced closes (3001) → hubs' threads → sequencer's
+ *        thread → library contexts, one after the other on this thread
+ *
+ * The way down has one deadline, shutdown_timeout: what is left then is cut. A second signal cuts at once.
+ */
+#include "gateway/serve.h"
+
+#include "backplane/base/log.h"
+#include "backplane/local.h"
+#include "gateway/acceptor.h"
+#include "gateway/hub.h"
+#include "gateway/identity.h"
+#include "gateway/options.h"
+#include "gateway/socket.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define HUBS_DEFAULT_MAX 8
+/* Descriptors beside the connections: three standard ones, and per loop an epoll, an eventfd or two, a
+ * random source and what libuv keeps. */
+#define DESCRIPTORS_EXTRA 128
+/* After everything was cut, sessions have this long to come to their end. */
+#define CUT_MS 2000
+
+static const int stop_signals[] = {SIGTERM, SIGINT};
+#define STOP_SIGNALS (sizeof(stop_signals) / sizeof(*stop_signals))
+
+/* One hub and its thread. */
+struct seat {
+    struct server *server;
+    struct hub *hub;
+    struct loop loop;
+    bool has_loop, running;
+    pthread_t thread;
+    struct outbox from_main, to_main;
+    struct entry empty; /* to main: the last session is gone */
+};
+
+struct server {
+    struct gateway gateway;
+    const struct options *options;
+    struct actor actor;
+    struct inbox inbox;
+    struct loop loop, sequencer_loop;
+    bool has_sequencer_loop, sequencer_running;
+    pthread_t sequencer_thread;
+    struct seat seats[HUBS_MAX];
+    uint32_t empty_hubs;
+    uv_signal_t signals[STOP_SIGNALS];
+    struct timer drain_delay, deadline;
+    bool stopping, cut;
+    int exit_code;
+};
+
+/* ---- down ----------------------------------------------------------------------------------- */
+
+static void order_hubs(struct server *sv, uint32_t kind)
+{
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
+        struct entry *e = calloc(1, sizeof(*e));
+        if (!e) {
+            log_error("no memory for an orderly end: ending at once");
+            _exit(EXIT_FAILURE);
+        }
+        e->kind = kind;
+        outbox_post(&sv->seats[i].from_main, e);
+    }
+}
+
+static void too_late(struct timer *t)
+{
+    (void)t;
+    log_error("sessions did not end even after they were cut: ending without them");
+    _exit(EXIT_FAILURE);
+}
+
+static void cut(struct server *sv)
+{
+    if (sv->cut)
+        return;
+    sv->cut = true;
+    order_hubs(sv, HUB_CUT);
+    loop_arm(&sv->loop, &sv->deadline, CUT_MS, too_late);
+}
+
+static void deadline_passed(struct timer *t)
+{
+    struct server *sv = container_of(t, struct server, deadline);
+    log_warn("shutdown_timeout is over: cutting the sessions that are left");
+    cut(sv);
+}
+
+static void begin_drain(struct timer *t)
+{
+    struct server *sv = container_of(t, struct server, drain_delay);
+    acceptor_stop(sv->gateway.acceptor);
+    order_hubs(sv, HUB_DRAIN);
+}
+
+static void stop(struct server *sv)
+{
+    if (sv->stopping) {
+        log_warn("asked to stop a second time: cutting all sessions");
+        loop_cancel(&sv->loop, &sv->drain_delay);
+        acceptor_stop(sv->gateway.acceptor);
+        cut(sv);
+        return;
+    }
+    sv->stopping = true;
+    log_info("stopping: sessions are closed with 3001 and may come back elsewhere");
+    atomic_store(&sv->gateway.phase, PHASE_DRAINING);
+    loop_arm(&sv->loop, &sv->deadline, sv->options->shutdown_timeout_ms, deadline_passed);
+    if (sv->options->drain_delay_ms)
+        loop_arm(&sv->loop, &sv->drain_delay, sv->options->drain_delay_ms, begin_drain);
+    else
+        begin_drain(&sv->drain_delay);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    stop(handle->data);
+}
+
+/* Called by a hub on its own thread. */
+static void hub_empty(void *owner)
+{
+    struct seat *seat = owner;
+    outbox_post(&seat->to_main, &seat->empty);
+    outbox_flush(&seat->to_main);
+}
+
+static bool turn(struct actor *a)
+{
+    struct server *sv = container_of(a, struct server, actor);
+    for (struct entry *e = inbox_take(&sv->inbox); e; e = e->next)
+        sv->empty_hubs++;
+    if (sv->stopping && sv->empty_hubs == sv->gateway.hub_count)
+        loop_stop(&sv->loop);
+    return false;
+}
+
+static void flush(struct actor *a)
+{
+    struct server *sv = container_of(a, struct server, actor);
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
+        outbox_flush(&sv->seats[i].from_main);
+}
+
+static void join(struct loop *loop, pthread_t thread, bool *running)
+{
+    if (!*running)
+        return;
+    loop_quit(loop);
+    (void)pthread_join(thread, NULL);
+    *running = false;
+}
+
+/* Everything that was begun ends, however far it got. No other thread runs when contexts are closed. */
+static void server_deinit(struct server *sv)
+{
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
+        join(&sv->seats[i].loop, sv->seats[i].thread, &sv->seats[i].running);
+    join(&sv->sequencer_loop, sv->sequencer_thread, &sv->sequencer_running);
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
+        struct seat *seat = &sv->seats[i];
+        if (!seat->hub)
+            continue;
+        hub_close(seat->hub);
+        loop_settle(&seat->loop);
+        hub_free(seat->hub);
+    }
+    sequencer_free(sv->gateway.sequencer);
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
+        if (sv->seats[i].has_loop && loop_deinit(&sv->seats[i].loop))
+            sv->exit_code = EXIT_FAILURE;
+    if (sv->has_sequencer_loop && loop_deinit(&sv->sequencer_loop))
+        sv->exit_code = EXIT_FAILURE;
+}
+
+/* ---- up ------------------------------------------------------------------------------------- */
+
+/* The library sizes its tables by the limit and scans them at each close: as much as needed, no more. */
+static void limit_descriptors(const struct options *o)
+{
+    struct rlimit r;
+    rlim_t need = (rlim_t)o->max_connections + DESCRIPTORS_EXTRA;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return;
+    if (r.rlim_max != RLIM_INFINITY && r.rlim_max < need) {
+        log_warn("only %llu file descriptors are allowed here (ulimit -Hn), %llu are needed for "
+                 "max_connections %u: fewer connections will be taken",
+                 (unsigned long long)r.rlim_max, (unsigned long long)need, o->max_connections);
+        need = r.rlim_max;
+    }
+    r.rlim_cur = need;
+    if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+        log_warn("the limit of open files could not be set to %llu", (unsigned long long)need);
+}
+
+static uint32_t hubs_wanted(const struct options *o)
+{
+    if (o->hubs)
+        return o->hubs;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > HUBS_DEFAULT_MAX ? HUBS_DEFAULT_MAX : (uint32_t)cores;
+}
+
+static bool loop_ok(struct loop *l, const char *what)
+{
+    int rc = loop_init(l);
+    if (rc)
+        log_error("no event loop for %s: %s", what, uv_strerror(rc));
+    return rc == 0;
+}
+
+static bool make_sequencer(struct server *sv)
+{
+    bool own = sv->gateway.hub_count > 1;
+    struct loop *loop = own ? &sv->sequencer_loop : &sv->seats[0].loop;
+    if (own && !(sv->has_sequencer_loop = loop_ok(loop, "the sequencer")))
+        return false;
+    struct sequencer_config config = {
+        .driver = &local_driver,
+        .max_stream_bytes = sv->options->max_stream_bytes,
+        .hub_inbox_bytes = sv->options->hub_inbox_bytes,
+        .max_rooms = sv->options->max_rooms,
+    };
+    sv->gateway.sequencer_loop = loop;
+    return sequencer_new(&sv->gateway.sequencer, loop, &config) == OK;
+}
+
+static bool make_hubs(struct server *sv)
+{
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
+        struct seat *seat = &sv->seats[i];
+        if (hub_new(&seat->hub, &seat->loop, &sv->gateway, sv->gateway.sequencer))
+            return false;
+        sv->gateway.hubs[i] = seat->hub;
+        seat->hub->on_empty = hub_empty;
+        seat->hub->owner = seat;
+        outbox_init(&seat->from_main, &sv->loop, hub_inbox(seat->hub));
+        outbox_init(&seat->to_main, &seat->loop, &sv->inbox);
+        if (hub_open(seat->hub))
+            return false;
+    }
+    return true;
+}
+
+static bool make_loops(struct server *sv)
+{
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
+        sv->seats[i].server = sv;
+        sv->seats[i].has_loop = loop_ok(&sv->seats[i].loop, "a hub");
+        if (!sv->seats[i].has_loop)
+            return false;
+    }
+    return true;
+}
+
+static void *run_loop(void *loop)
+{
+    loop_run(loop);
+    return NULL;
+}
+
+/* Signals are for the main thread; threads inherit the mask. */
+static bool start_threads(struct server *sv)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool ok = true;
+    if (sv->has_sequencer_loop)
+        ok = sv->sequencer_running =
+            pthread_create(&sv->sequencer_thread, NULL, run_loop, &sv->sequencer_loop) == 0;
+    for (uint32_t i = 0; ok && i < sv->gateway.hub_count; i++)
+        ok = sv->seats[i].running =
+            pthread_create(&sv->seats[i].thread, NULL, run_loop, &sv->seats[i].loop) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!ok)
+        log_error("a thread could not be started");
+    return ok;
+}
+
+static bool listen_all(struct server *sv)
+{
+    struct inbox *inboxes[HUBS_MAX];
+    struct buf error = {0};
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
+        inboxes[i] = hub_inbox(sv->seats[i].hub);
+    sv->gateway.acceptor = acceptor_open(&sv->gateway, inboxes, &error);
+    if (!sv->gateway.acceptor)
+        log_error("%.*s", (int)error.n, error.p ? error.p : "");
+    buf_deinit(&error);
+    return sv->gateway.acceptor != NULL;
+}
+
+static void watch_signals(struct server *sv)
+{
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        (void)uv_signal_init(&sv->loop.uv, &sv->signals[i]);
+        sv->signals[i].data = sv;
+        (void)uv_signal_start(&sv->signals[i], on_signal, stop_signals[i]);
+    }
+}
+
+static const char *auth_words(enum auth_mode mode)
+{
+    return mode == AUTH_GUEST ? "guest: everyone who reaches this address may chat, under a name of their own"
+                              : "insecure: everyone may do everything; for tests and load runs only";
+}
+
+static void print_start(const struct server *sv)
+{
+    struct buf addresses = {0};
+    acceptor_addresses(sv->gateway.acceptor, &addresses);
+    printf("madang " MADANG_VERSION " is ready\n\n"
+           "  page    http://localhost:%u\n"
+           "  listen  %.*s\n"
+           "  auth    %s\n"
+           "  store   none: rooms live in memory and end with this process\n"
+           "  hubs    %u\n"
+           "  stop    Ctrl+C, or kill %ld\n\n",
+           acceptor_port(sv->gateway.acceptor), (int)addresses.n, addresses.p ? addresses.p : "",
+           auth_words(sv->options->auth), sv->gateway.hub_count, (long)getpid());
+    (void)fflush(stdout);
+    buf_deinit(&addresses);
+    if (options_listens_beyond_loopback(sv->options))
+        log_warn("listening beyond this machine with auth %s: anyone who can connect is let in",
+                 sv->options->auth == AUTH_GUEST ? "guest" : "insecure");
+}
+
+static void serve(struct server *sv)
+{
+    watch_signals(sv);
+    atomic_store(&sv->gateway.phase, PHASE_READY);
+    print_start(sv);
+    loop_run(&sv->loop);
+    for (size_t i = 0; i < STOP_SIGNALS; i++)
+        uv_close((uv_handle_t *)&sv->signals[i], NULL);
+    loop_cancel(&sv->loop, &sv->deadline);
+    sv->exit_code = EXIT_SUCCESS;
+}
+
+int serve_run(const struct options *o)
+{
+    struct server *sv = calloc(1, sizeof(*sv));
+    if (!sv)
+        return EXIT_FAILURE;
+    sv->options = o;
+    sv->exit_code = EXIT_FAILURE;
+    sv->gateway.options = o;
+    sv->gateway.main_loop = &sv->loop;
+    sv->gateway.hub_count = hubs_wanted(o);
+    sv->gateway.started_ms = wall_ms();
+    random_uuid(sv->gateway.node);
+    limit_descriptors(o);
+    socket_global_init();
+    if (!loop_ok(&sv->loop, "the main thread")) {
+        free(sv);
+        return EXIT_FAILURE;
+    }
+    inbox_init(&sv->inbox, &sv->loop);
+    sv->actor.turn = turn;
+    sv->actor.flush = flush;
+    loop_add(&sv->loop, &sv->actor);
+    bool up = make_loops(sv) && make_sequencer(sv) && make_hubs(sv) && start_threads(sv) && listen_all(sv);
+    if (up)
+        serve(sv);
+    server_deinit(sv);
+    if (sv->gateway.acceptor)
+        acceptor_free(sv->gateway.acceptor);
+    loop_remove(&sv->loop, &sv->actor);
+    if (loop_deinit(&sv->loop))
+        sv->exit_code = EXIT_FAILURE;
+    inbox_deinit(&sv->inbox);
+    int code = sv->exit_code;
+    free(sv);
+    return code;
+}

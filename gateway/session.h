@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* session.h: one client connection.
+ *
+ * Belongs to its hub's thread. Born when the WebSocket handshake is done. It ends through one door,
+ * session_close(reason), which may be called from anywhere: it only marks and queues; the hub's turn
+ * does the rest (leaves rooms, flushes or drops output, sends the close frame, waits for the peer's).
+ * The memory is freed when the socket is gone and every request has come back.
+ */
+#ifndef MADANG_GATEWAY_SESSION_H
+#define MADANG_GATEWAY_SESSION_H
+
+#include "backplane/client_info.h"
+#include "backplane/request.h"
+#include "gateway/close.h"
+#include "gateway/hub.h"
+#include "gateway/outq.h"
+#include "rooms/rules.h"
+
+struct lws;
+
+/* A session in a room. Held by the session, or, once it is to end, by the request that ends it. */
+struct subscription {
+    struct sub sub;
+    struct member member;
+    struct session *session;
+    const struct room_rules *rules;
+    struct list told; /* in hub.told: publications were lost, the client is to hear of it */
+};
+
+/* A frame of which not all bytes, or not all commands, could be handled yet. */
+struct inframe {
+    char *p;
+    size_t n, cap, at; /* at: where the next command begins */
+    bool complete;     /* the last fragment is here */
+    bool aged;         /* a ping went out since it began */
+};
+
+/* Why a socket is not read from. */
+enum { HOLD_CREDIT = 1, HOLD_OUTPUT = 2 };
+
+struct session {
+    struct list link;       /* in hub.sessions[state] */
+    struct list todo;       /* in hub.to_close or hub.starved */
+    struct list reply_link; /* in hub.replying */
+    struct list backlog_link;
+    struct hub *hub;
+    struct lws *wsi;        /* NULL: the socket is gone */
+    struct client_info *client; /* NULL until connected */
+    struct subscription **subs;
+    struct inframe *in;
+    struct msg *replies;    /* of this turn, unsealed */
+    struct outq *out;
+    struct timer timer;     /* stale, ping, pong, close: one at a time */
+    struct request_end end;
+    uint32_t in_flight;     /* requests, the end included */
+    uint16_t sub_count, sub_cap;
+    uint8_t state;          /* enum session_state; written by session_set_state only */
+    uint8_t reason;         /* enum close_reason, once `closing` */
+    uint32_t typed_ms;      /* when rooms.typing was last passed on; wraps */
+    uint8_t held;           /* HOLD_… */
+    bool closing;           /* session_close was called */
+    bool failed;            /* connect was answered with an error: nothing more is read */
+    bool pong_due;
+    bool read_off;
+    bool close_sent;
+};
+
+struct session *session_new(struct hub *h, struct lws *wsi); /* NULL: no memory */
+void session_set_state(struct session *s, enum session_state state);
+
+/* What the socket tells. `final`: the last fragment of a message, complete. */
+void session_received(struct session *s, struct span chunk, bool first, bool final, size_t frame_left);
+void session_writable(struct session *s);
+void session_gone(struct session *s);
+
+void session_close(struct session *s, enum close_reason reason);
+
+/* Sends a sealed frame or queues it. Also for a session that is closing: then it does nothing. */
+void session_send(struct session *s, struct msg *frame);
+void session_send_reply(struct session *s, struct stream_reply *r); /* handed over */
+
+/* Appends one JSON object to the replies that leave at the end of the turn. */
+void session_reply(struct session *s, struct span json);
+void session_flush_replies(struct session *s);
+
+/* Goes on with commands that wait for a credit. */
+void session_resume(struct session *s);
+bool session_alive(const struct session *s); /* open and not about to close */
+
+/* Steps of the hub's turn. */
+void session_begin_close(struct session *s);
+bool session_over(const struct session *s); /* may be freed */
+void session_free(struct session *s);
+
+/* A random moment within the first interval, then every interval. */
+void session_start_pings(struct session *s);
+void session_pong(struct session *s);
+
+struct subscription *session_find(const struct session *s, struct span room);
+bool session_attach(struct session *s, struct subscription *sub);  /* false: no memory */
+void session_detach(struct session *s, struct subscription *sub);
+void subscription_free(struct hub *h, struct subscription *sub);   /* leaves the fan-out, lets the room go */
+
+#endif

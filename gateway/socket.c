@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts about the packaged libwebsockets 4.1.6 that shape this file (all hold for 4.3 too):
+ *
+ * - lws_write(TEXT) while an earlier write is buffered corrupts the stream; raw bytes written as
+ *   LWS_WRITE_HTTP do not pass through that code. So all frames are made by us, and written raw.
+ * - lws_callback_on_writable costs four system calls; it only serves to drain.
+ * - A close frame asked of the library is lost in several states. We send our own.
+ * - Its timers do not fire when armed outside its callbacks, and cost O(n). We use our wheel, and turn
+ *   its own pings off.
+ * - CVE-2025-11677: a second request on a kept-alive connection with a foreign Upgrade header uses
+ *   freed memory, unless LWS_CALLBACK_HTTP_CONFIRM_UPGRADE refuses it first.
+ * - Its listener spins when descriptors run out, and setting fd_limit_per_thread makes every event a
+ *   linear search. We accept ourselves and hand descriptors over.
+ * - It upgrades plain connections to HTTP/2 when asked to; raw frames would break those.
+ */
+#include "gateway/socket.h"
+
+#include "backplane/base/log.h"
+#include "gateway/http.h"
+#include "gateway/hub.h"
+#include "gateway/session.h"
+
+#include <dlfcn.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define PATH_MAX_BYTES 2048
+#define HEADER_MAX_BYTES 1024
+#define HEADERS_BYTES 8192
+#define ENDPOINT "/connection/websocket"
+#define SUBPROTOCOL "centrifuge-json"
+/* A read takes about SOCKET_RX bytes; frame headers are not counted, so a little less means "full". */
+#define READ_FULL (SOCKET_RX - 32)
+#define FRAME_HEADER 8
+
+struct socket_context {
+    struct hub *hub;
+    struct lws_context *lws; /* the library writes here, also NULL when it is done */
+    struct lws_vhost *vhost;
+    char headers[LWS_PRE + HEADERS_BYTES];
+};
+
+/* What the library keeps per connection for us. */
+struct conn {
+    struct session *session;
+};
+
+/* lws_set_opaque_user_data: not NULL until the first request or handshake is through. */
+static char unsettled;
+
+static struct socket_context *context_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+static void settle(struct lws *wsi)
+{
+    if (lws_get_opaque_user_data(wsi) != &unsettled)
+        return;
+    lws_set_opaque_user_data(wsi, NULL);
+    counter_sub(&context_of(wsi)->hub->counters.handshakes, 1);
+}
+
+/* ---- what a request says -------------------------------------------------------------------- */
+
+struct request_text {
+    char path[PATH_MAX_BYTES], host[HEADER_MAX_BYTES], origin[HEADER_MAX_BYTES];
+    char tag[HEADER_MAX_BYTES], encoding[HEADER_MAX_BYTES], address[64];
+};
+
+/* The value of a header; absent: p NULL; too long to be sensible: an empty one, which nothing allows. */
+static struct span header(struct lws *wsi, enum lws_token_indexes token, char *to, size_t cap)
+{
+    if (lws_hdr_total_length(wsi, token) <= 0)
+        return (struct span){0};
+    int n = lws_hdr_copy(wsi, to, (int)cap, token);
+    return (struct span){to, n < 0 ? 0 : (size_t)n};
+}
+
+static void local_address(struct lws *wsi, char *to, size_t cap)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof(a);
+    to[0] = '\0';
+    if (getsockname(lws_get_socket_fd(wsi), (struct sockaddr *)&a, &n) == 0)
+        (void)getnameinfo((struct sockaddr *)&a, n, to, (socklen_t)cap, NULL, 0, NI_NUMERICHOST);
+}
+
+static void read_request(struct lws *wsi, struct span path, struct request_text *t, struct http_request *r)
+{
+    *r = (struct http_request){.path = path};
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0)
+        r->method = HTTP_GET;
+    else if (lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0)
+        r->method = HTTP_HEAD;
+    else
+        r->method = HTTP_OTHER;
+    r->host = header(wsi, WSI_TOKEN_HOST, t->host, sizeof(t->host));
+    r->origin = header(wsi, WSI_TOKEN_ORIGIN, t->origin, sizeof(t->origin));
+    r->if_none_match = header(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, t->tag, sizeof(t->tag));
+    struct span coding = header(wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING, t->encoding, sizeof(t->encoding));
+    r->accepts_gzip = coding.n && memmem(coding.p, coding.n, "gzip", 4);
+    local_address(wsi, t->address, sizeof(t->address));
+    r->local_address = span_str(t->address);
+}
+
+/* ---- plain HTTP ----------------------------------------------------------------------------- */
+
+static int send_answer(struct lws *wsi, const struct http_answer *a, bool with_body)
+{
+    struct socket_context *c = context_of(wsi);
+    unsigned char *start = (unsigned char *)c->headers + LWS_PRE, *p = start;
+    unsigned char *end = (unsigned char *)c->headers + sizeof(c->headers) - 1;
+    if (lws_add_http_header_status(wsi, (unsigned)a->status, &p, end))
+        return -1;
+    for (size_t i = 0; i < a->header_count; i++) {
+        char name[64];
+        int n = snprintf(name, sizeof(name), "%s:", a->headers[i].name);
+        const char *value = a->headers[i].value;
+        if (n <= 0 || (size_t)n >= sizeof(name) ||
+            lws_add_http_header_by_name(wsi, (unsigned char *)name, (const unsigned char *)value,
+                                        (int)strlen(value), &p, end))
+            return -1;
+    }
+    /* 304 has no body and no length of one. */
+    if ((a->status != 304 && lws_add_http_header_content_length(wsi, a->body.n, &p, end)) ||
+        lws_finalize_write_http_header(wsi, start, &p, end))
+        return -1;
+    if (!with_body || !a->body.n)
+        return 0;
+    int n = lws_write(wsi, (unsigned char *)a->body.p, a->body.n, LWS_WRITE_HTTP_FINAL);
+    return n < 0 ? -1 : 0;
+}
+
+static int on_http(struct lws *wsi, const char *path, size_t n)
+{
+    struct request_text text;
+    struct http_request r;
+    struct http_answer a;
+    settle(wsi);
+    read_request(wsi, (struct span){path, n}, &text, &r);
+    http_answer(context_of(wsi)->hub->gateway, &r, &a);
+    int rc = send_answer(wsi, &a, r.method != HTTP_HEAD);
+    http_answer_deinit(&a);
+    if (rc || r.method == HTTP_OTHER) /* a body that nobody reads may follow */
+        return -1;
+    return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+/* ---- the handshake -------------------------------------------------------------------------- */
+
+static bool query_is(struct lws *wsi, const char *name, const char *value)
+{
+    char text[64];
+    const char *v = lws_get_urlarg_by_name(wsi, name, text, sizeof(text));
+    return v && strcmp(v, value) == 0;
+}
+
+/* Only one subprotocol is spoken here; a client that names others in vain is told so, for the library
+ * would just drop it. */
+static bool subprotocol_ok(struct lws *wsi)
+{
+    char list[128];
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) <= 0)
+        return true;
+    if (lws_hdr_copy(wsi, list, sizeof(list), WSI_TOKEN_PROTOCOL) < 0)
+        return false;
+    char *rest = list, *name;
+    while ((name = strsep(&rest, ", ")))
+        if (strcmp(name, SUBPROTOCOL) == 0)
+            return true;
+    return false;
+}
+
+static bool version_ok(struct lws *wsi)
+{
+    char version[8];
+    return lws_hdr_total_length(wsi, WSI_TOKEN_VERSION) > 0 &&
+           lws_hdr_copy(wsi, version, sizeof(version), WSI_TOKEN_VERSION) > 0 &&
+           strcmp(version, "13") == 0;
+}
+
+static int refuse(struct lws *wsi, int status, const char *why)
+{
+    settle(wsi);
+    (void)lws_return_http_status(wsi, (unsigned)status, why); /* the connection ends either way */
+    return 1;
+}
+
+/* The one place that can still answer in HTTP. */
+static int on_upgrade(struct lws *wsi, const char *to)
+{
+    /* Before `to` is touched: see CVE-2025-11677 above. */
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_UPGRADE) <= 0)
+        return -1;
+    if (strcasecmp(to, "websocket") != 0)
+        return refuse(wsi, 400, "the only upgrade here is to websocket");
+    struct request_text text;
+    struct http_request r;
+    struct span path = header(wsi, WSI_TOKEN_GET_URI, text.path, sizeof(text.path));
+    read_request(wsi, path, &text, &r);
+    if (r.method != HTTP_GET)
+        return refuse(wsi, 405, "a WebSocket handshake is a GET");
+    if (!span_eq(path, SPAN(ENDPOINT)))
+        return refuse(wsi, 404, "the WebSocket endpoint is " ENDPOINT);
+    if (!version_ok(wsi))
+        return refuse(wsi, 400, "Sec-WebSocket-Version must be 13");
+    if (!subprotocol_ok(wsi) || query_is(wsi, "format=", "protobuf") ||
+        query_is(wsi, "cf_protocol=", "protobuf"))
+        return refuse(wsi, 400, "only the JSON protocol is spoken here (subprotocol " SUBPROTOCOL ")");
+    const char *why = NULL;
+    int status = http_check_upgrade(context_of(wsi)->hub->gateway, &r, &why);
+    return status ? refuse(wsi, status, why) : 0;
+}
+
+static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
+{
+    struct hub *h = context_of(wsi)->hub;
+    settle(wsi);
+    if (over_h2) /* raw frames would break it */
+        return -1;
+    conn->session = session_new(h, wsi);
+    if (!conn->session)
+        return -1;
+    if (h->draining)
+        session_close(conn->session, CLOSE_SHUTDOWN);
+    return 0;
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+/* Tells the hub when a read came back full: more is waiting in the kernel. */
+static void count_read(struct hub *h, struct lws *wsi, size_t n)
+{
+    if (h->reading != wsi) {
+        h->reading = wsi;
+        h->read_bytes = 0;
+    }
+    h->read_bytes += n + FRAME_HEADER;
+    if (h->read_bytes >= READ_FULL)
+        h->more_input = true;
+}
+
+static int on_receive(struct lws *wsi, struct conn *conn, const char *p, size_t n)
+{
+    struct session *s = conn->session;
+    if (!s)
+        return -1;
+    count_read(s->hub, wsi, n);
+    session_received(s, (struct span){p, n}, lws_is_first_fragment(wsi), lws_is_final_fragment(wsi),
+                     lws_remaining_packet_payload(wsi));
+    return 0;
+}
+
+/* If we closed first, the library would answer the peer's answer with a second close frame. */
+static int on_peer_close(const struct conn *conn)
+{
+    return conn->session && conn->session->close_sent ? -1 : 0;
+}
+
+static void on_closed(struct conn *conn)
+{
+    if (!conn->session) /* also called for handshakes that were refused */
+        return;
+    session_gone(conn->session);
+    conn->session = NULL;
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct conn *conn = user;
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
+    case LWS_CALLBACK_HTTP: return on_http(wsi, in, len);
+    case LWS_CALLBACK_ESTABLISHED: return on_established(wsi, conn, len);
+    case LWS_CALLBACK_RECEIVE: return on_receive(wsi, conn, in, len);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        if (conn->session)
+            session_writable(conn->session);
+        return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(conn);
+    case LWS_CALLBACK_CLOSED: on_closed(conn); return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        settle(wsi);
+        counter_add(&context_of(wsi)->hub->counters.sockets_closed, 1);
+        return 0;
+    default: return 0;
+    }
+}
+
+/* ---- the context ---------------------------------------------------------------------------- */
+
+static const struct lws_protocols protocols[] = {
+    {.name = SUBPROTOCOL, /* first: also serves those that name none, and plain HTTP */
+     .callback = callback,
+     .per_session_data_size = sizeof(struct conn),
+     .rx_buffer_size = SOCKET_RX,
+     .tx_packet_size = SOCKET_TX},
+    {0},
+};
+
+/* The library's own allocator keeps a statistic that every thread writes. */
+static void *allocate(void *p, size_t n, const char *reason)
+{
+    (void)reason;
+    if (n)
+        return realloc(p, n);
+    free(p);
+    return NULL;
+}
+
+static void emit(int level, const char *line)
+{
+    int n = (int)strcspn(line, "\n");
+    if (level & LLL_ERR)
+        log_error("libwebsockets: %.*s", n, line);
+    else
+        log_warn("libwebsockets: %.*s", n, line);
+}
+
+void socket_global_init(void)
+{
+    lws_set_log_level(LLL_ERR | LLL_WARN, emit);
+    lws_set_allocator(allocate);
+    /* The libuv plugin is unloaded with the last context, while libuv may still hold its callbacks. */
+    if (!dlopen("libwebsockets-evlib_uv.so", RTLD_NOW | RTLD_NODELETE))
+        log_debug("libwebsockets-evlib_uv.so is not loaded ahead: %s", dlerror());
+}
+
+enum err socket_context_new(struct socket_context **out, struct hub *hub)
+{
+    static const lws_retry_bo_t no_pings;
+    struct socket_context *c = calloc(1, sizeof(*c));
+    if (!c)
+        return ERR_INTERNAL;
+    c->hub = hub;
+    void *loops[1] = {&hub->loop->uv};
+    struct lws_context_creation_info info = {
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .foreign_loops = loops,
+        .pcontext = &c->lws,
+        .user = c,
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .alpn = "http/1.1",
+        .retry_and_idle_policy = &no_pings,
+        .max_http_header_data = HEADERS_BYTES,
+        .pt_serv_buf_size = 16384,
+        .timeout_secs = 10,
+        .timeout_secs_ah_idle = 10,
+        .keepalive_timeout = 30,
+        .vhost_name = "madang",
+    };
+    c->lws = lws_create_context(&info);
+    c->vhost = c->lws ? lws_create_vhost(c->lws, &info) : NULL;
+    if (!c->vhost) {
+        log_error("hub %u: libwebsockets could not start; is libwebsockets-evlib-uv installed?",
+                  hub_index(hub));
+        if (c->lws)
+            lws_context_destroy(c->lws);
+        return ERR_INTERNAL; /* c stays: the library may still write to c->lws; the process ends now */
+    }
+    *out = c;
+    return OK;
+}
+
+void socket_context_close(struct socket_context *c)
+{
+    if (c && c->lws)
+        lws_context_destroy(c->lws);
+}
+
+void socket_context_free(struct socket_context *c)
+{
+    if (!c)
+        return;
+    if (c->lws)
+        lws_context_destroy(c->lws); /* the second call frees */
+    free(c);
+}
+
+void socket_adopt(struct socket_context *c, int fd)
+{
+    counter *closed = &c->hub->counters.sockets_closed;
+    uint64_t before = counter_get(closed);
+    struct lws *wsi = lws_adopt_socket_vhost(c->vhost, fd);
+    if (wsi) {
+        lws_set_opaque_user_data(wsi, &unsettled);
+        counter_add(&c->hub->counters.handshakes, 1);
+    } else if (counter_get(closed) == before) {
+        counter_add(closed, 1); /* the library has closed it */
+    }
+}
+
+/* ---- for sessions --------------------------------------------------------------------------- */
+
+bool socket_busy(struct lws *wsi)
+{
+    return lws_partial_buffered(wsi);
+}
+
+int socket_write(struct lws *wsi, struct span frames)
+{
+    return lws_write(wsi, (unsigned char *)frames.p, frames.n, LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
+void socket_want_write(struct lws *wsi)
+{
+    lws_callback_on_writable(wsi);
+}
+
+void socket_read(struct lws *wsi, bool on)
+{
+    lws_rx_flow_control(wsi, on);
+}
+
+void socket_kill(struct lws *wsi)
+{
+    lws_set_timeout(wsi, (enum pending_timeout)1, LWS_TO_KILL_SYNC);
+}
