@@ -33,6 +33,18 @@ static void a_slip_of_the_finger_is_found(void **state)
     assert_string_equal(suggestion("queue_time"), "queue-time");
 }
 
+static void a_swap_is_one_slip(void **state)
+{
+    struct suggest s;
+    (void)state;
+    suggest_init(&s, "sotre");
+    suggest_offer(&s, "store");
+    assert_int_equal(s.distance, 1);
+    suggest_init(&s, "stroe_");
+    suggest_offer(&s, "store");
+    assert_int_equal(s.distance, 2);
+}
+
 static void a_missing_or_extra_first_part_is_found(void **state)
 {
     (void)state;
@@ -59,6 +71,9 @@ static void names_of_any_length_are_safe(void **state)
     suggest_init(&s, longest);
     suggest_offer(&s, longest);
     assert_null(suggest_best(&s));
+    suggest_init(&s, longest + 1);
+    suggest_offer(&s, longest);
+    assert_null(suggest_best(&s));
     longest[SUGGEST_NAME_MAX - 1] = '\0';
     suggest_init(&s, longest);
     suggest_offer(&s, longest);
@@ -69,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slip_of_the_finger_is_found),
+        cmocka_unit_test(a_swap_is_one_slip),
         cmocka_unit_test(a_missing_or_extra_first_part_is_found),
         cmocka_unit_test(what_is_far_off_gets_no_suggestion),
         cmocka_unit_test(names_of_any_length_are_safe),
