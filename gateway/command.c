@@ -51,7 +51,7 @@ static const struct field *field_of(const struct field *fields, size_t count, st
 bool fields_read(struct session *s, struct span object, const struct field *fields, size_t count,
                  void *target)
 {
-    struct scratch mem = {s->hub->scratch, s->hub->scratch + SCRATCH_BYTES};
+    struct scratch mem = {s->hub->scratch, s->hub->scratch + s->hub->scratch_bytes};
     struct json_members it;
     struct span key, v;
     if (!json_members_begin(&it, object, JSON_MAX_DEPTH))

@@ -24,7 +24,7 @@
 #define DRAIN_TICK_MS 50
 #define SLOW_CHECK_MS 500
 #define UNSUBSCRIBE_INSUFFICIENT 2500
-/* Replies of one turn must not exceed this many closings of slow readers over the hub's own bound. */
+/* Slow readers closed in one turn for the hub's bound: finding each looks at all of them. */
 #define LARGEST_PER_TURN 64
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -350,7 +350,9 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     struct hub *h = calloc(1, sizeof(*h));
     if (!h)
         return ERR_INTERNAL;
-    h->scratch = malloc(SCRATCH_BYTES);
+    h->options = g->options;
+    h->scratch_bytes = h->options->command_size > SOCKET_TX ? h->options->command_size : SOCKET_TX;
+    h->scratch = malloc(h->scratch_bytes);
     h->ping = msg_new(2);
     if (!h->scratch || !h->ping) {
         free(h->scratch);
@@ -362,7 +364,6 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     msg_seal(h->ping);
     h->loop = loop;
     h->gateway = g;
-    h->options = g->options;
     inbox_init(&h->inbox, loop);
     h->port = sequencer_add_hub(s, &h->inbox);
     outbox_init(&h->to_sequencer, loop, sequencer_inbox(s));

@@ -64,11 +64,10 @@ struct hub {
 
     struct msg *ping;            /* `{}` */
     struct buf text;             /* the reply at hand */
-    char *scratch;               /* SCRATCH_BYTES: decoded strings of the command at hand, coalesced writes */
+    char *scratch;               /* decoded strings of the command at hand; coalesced writes */
+    size_t scratch_bytes;        /* enough for the longest command and the largest write */
     struct hub_counters counters;
 };
-
-#define SCRATCH_BYTES (1024 * 1024)
 
 enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct sequencer *s);
 enum err hub_open(struct hub *h);  /* before the loop runs: makes the socket context */
