@@ -18,8 +18,10 @@ const PAGE = 50;
 const STITCH_PAGES = 6;
 /** Pages searched for a message of mine before it is sent again by hand. */
 const SEARCH_PAGES = 3;
-/** Presence is asked again this often for the open room: pushes may be off in large rooms. */
+/** Presence of the open room is asked again this often, in case pushes went missing. */
 const PRESENCE_MS = 60_000;
+/** In a room with more people the answer is too large to ask for again and again. */
+const PRESENCE_MOST = 200;
 
 /** Error codes of the gateway that mean "later" or "unknown", not "no". */
 const RETRY_CODES = new Set([100, 109, 111]);
@@ -56,7 +58,9 @@ export class Feed {
         this.open = true;
         if (this.isLive && !this.loaded) void this.catchUp();
         if (this.isLive) void this.askPresence();
-        this.presenceTimer ??= setInterval(() => void this.askPresence(), PRESENCE_MS);
+        this.presenceTimer ??= setInterval(() => {
+            if (this.room.people.value.length <= PRESENCE_MOST) void this.askPresence();
+        }, PRESENCE_MS);
     }
 
     hide(): void {
@@ -109,6 +113,11 @@ export class Feed {
         return before === null ? Promise.resolve() : this.load(() => this.page(before));
     }
 
+    /** After a failed load: begins again at the newest page. */
+    async reload(): Promise<void> {
+        if (this.isLive && !this.isLoading) await this.catchUp();
+    }
+
     fillGap(before: number): Promise<void> {
         return this.isLoading ? Promise.resolve() : this.load(() => this.page(before));
     }
@@ -121,6 +130,7 @@ export class Feed {
         this.generation++;
         this.typingOff = false;
         this.typingSent = 0;
+        this.room.history.value = 'idle';
         const recovered = ctx.wasRecovering && ctx.recovered;
         const at = ctx.streamPosition;
         this.room.subscribed(at ? { epoch: at.epoch, offset: at.offset } : null, recovered);

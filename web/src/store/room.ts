@@ -14,8 +14,12 @@ import { Roster, type Person } from './roster';
 import { Stream, type Line, type Position } from './stream';
 import { Typists } from './typists';
 
-/** Publications kept per room; older ones come back from history when somebody scrolls there. */
+/**
+ * Publications kept per room; older ones come back from history when somebody scrolls there.
+ * Who reads further up gets more room, so that nothing is taken away from under the eyes.
+ */
 const KEEP = 5000;
+const ROSTER_MS = 50;
 
 /** Where the reader is, kept while another room is open. */
 export interface View {
@@ -59,6 +63,7 @@ export class Room {
     private readTo = 0;
     private redrawing = false;
     private closed = false;
+    private rosterTimer: ReturnType<typeof setTimeout> | undefined;
     private typingTimer: ReturnType<typeof setTimeout> | undefined;
 
     constructor(readonly title: string, private readonly me: () => Author) {
@@ -125,7 +130,7 @@ export class Room {
         if (taken !== 'new') return;
         this.spoke(publication.author);
         if (!mine) this.arrived(message, live);
-        if (live && this.watched) this.stream.trim(KEEP);
+        if (live) this.stream.trim(this.view.stuck ? KEEP : 4 * KEEP);
     }
 
     /**
@@ -183,8 +188,12 @@ export class Room {
         };
     }
 
+    /** Redraws the people a moment later: after an outage everybody joins at once. */
     rosterChanged(): void {
-        this.people.value = this.roster.people();
+        this.rosterTimer ??= setTimeout(() => {
+            this.rosterTimer = undefined;
+            this.people.value = this.roster.people();
+        }, ROSTER_MS);
     }
 
     private typingHeard(author: Author): void {
@@ -218,6 +227,7 @@ export class Room {
     /** The room is left: nothing of it stays behind. */
     close(): void {
         this.closed = true;
+        clearTimeout(this.rosterTimer);
         this.disconnected();
         save('session', this.outboxKey, null);
     }

@@ -15,7 +15,7 @@ export function LogTop({ feed }: { feed: Feed }) {
         return (
             <li class="top">
                 {t.loadFailed}{' '}
-                <button type="button" data-testid={id.loadOlder} onClick={() => void feed.loadOlder()}>{t.retry}</button>
+                <button type="button" data-testid={id.loadOlder} onClick={() => void feed.reload()}>{t.retry}</button>
             </li>
         );
     }

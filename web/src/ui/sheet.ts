@@ -19,6 +19,8 @@ export function openSheet(which: Sheet): void {
 export function closeSheet(): void {
     if (sheet.value === null) return;
     sheet.value = null;
-    opener?.focus();
+    const back = opener;
     opener = null;
+    // What lies under the sheet takes no focus before the next frame has drawn it free.
+    requestAnimationFrame(() => back?.focus());
 }
