@@ -448,13 +448,13 @@ static void strings_are_decoded_to_utf8(void **state)
         char out[64];
         struct span in = exact(rows[i].in);
         size_t n = rows[i].out.n;
-        assert_int_equal(json_string(in, out, sizeof(out)), n);
+        assert_int_equal(json_unquote(in, out, sizeof(out)), n);
         assert_memory_equal(out, rows[i].out.p, n);
         char *tight = malloc(n + !n);
         assert_non_null(tight);
-        assert_int_equal(json_string(in, tight, n), n);
+        assert_int_equal(json_unquote(in, tight, n), n);
         if (n > 0)
-            assert_int_equal(json_string(in, tight, n - 1), -1);
+            assert_int_equal(json_unquote(in, tight, n - 1), -1);
         free(tight);
         release(in);
     }
@@ -473,7 +473,7 @@ static void lone_surrogates_and_what_is_no_string_are_not_decoded(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct span in = exact(span_str(bad[i]));
-        if (json_string(in, out, sizeof(out)) != -1)
+        if (json_unquote(in, out, sizeof(out)) != -1)
             fail_msg("decoded: %s", bad[i]);
         release(in);
     }
