@@ -16,7 +16,7 @@
 struct client_info {
     char id[CLIENT_ID_LENGTH]; /* of the connection */
     uint32_t user_len, json_len;
-    char bytes[];              /* user id, then the ClientInfo object */
+    char bytes[]; /* user id, then the ClientInfo object */
 };
 
 /* user is a plain UTF-8 string; conn_info is a JSON value or absent. NULL: no memory. */

@@ -63,7 +63,7 @@ struct commit {
     bool stamp_time;
     /* answer */
     enum err error;
-    bool repeated;       /* this key was committed before; `at` is where, nothing was published */
+    bool repeated; /* this key was committed before; `at` is where, nothing was published */
     struct position at;
 };
 
@@ -72,30 +72,31 @@ struct stream_read {
     struct operation operation;
     struct stream_ref *room;
     struct stream_limits limits;
-    uint64_t since;      /* exclusive; UINT64_MAX with reverse: from the newest */
+    uint64_t since; /* exclusive; UINT64_MAX with reverse: from the newest */
     bool reverse;
-    uint32_t max_count;  /* 0: only the position */
-    size_t max_bytes;    /* at least one publication is returned whatever its size */
-    uint8_t purpose;     /* the caller's */
+    uint32_t max_count; /* 0: only the position */
+    size_t max_bytes;   /* at least one publication is returned whatever its size */
+    uint8_t purpose;    /* the caller's */
     /* answer */
     enum err error;
     struct position top;
-    struct msg **pubs;   /* references, in reading order; owned by whoever owns the read */
+    struct msg **pubs; /* references, in reading order; owned by whoever owns the read */
     size_t count;
 };
 
 void stream_read_deinit(struct stream_read *r); /* drops what was read */
 
 struct driver_events {
-    void (*published)(void *owner, struct stream_ref *room, struct msg *m, const struct position *at);
+    void (*published)(void *owner, struct stream_ref *room, struct msg *m,
+                      const struct position *at);
     void (*committed)(void *owner, struct commit *c);
     void (*read_done)(void *owner, struct stream_read *r);
 };
 
 struct driver_config {
     const struct driver_events *events;
-    void *owner;               /* handed to the events */
-    size_t max_stream_bytes;   /* of all streams; the longest idle are emptied first */
+    void *owner;             /* handed to the events */
+    size_t max_stream_bytes; /* of all streams; the longest idle are emptied first */
 };
 
 struct driver_ops {
@@ -104,8 +105,10 @@ struct driver_ops {
     void (*close)(struct driver *d); /* every operation has completed */
     void (*commit)(struct driver *d, struct commit *c);
     void (*read)(struct driver *d, struct stream_read *r);
-    void (*forget)(struct driver *d, struct stream_ref *room); /* nothing in flight; frees `state` */
-    bool (*has_stream)(const struct driver *d, const struct stream_ref *room); /* ever published to? */
+    void (*forget)(struct driver *d,
+                   struct stream_ref *room); /* nothing in flight; frees `state` */
+    bool (*has_stream)(const struct driver *d,
+                       const struct stream_ref *room); /* ever published to? */
     /* Completes what is due. True: more is due, call again without waiting. */
     bool (*turn)(struct driver *d, uint64_t now_ms);
     size_t (*bytes)(const struct driver *d); /* of all streams */

@@ -48,7 +48,8 @@ static bool fail_turn(struct driver *d, uint64_t now_ms)
     for (struct list *n; (n = list_shift(&due));) {
         struct operation *o = container_of(n, struct operation, link);
         if (o->kind == OPERATION_READ)
-            d->config.events->read_done(d->config.owner, container_of(o, struct stream_read, operation));
+            d->config.events->read_done(d->config.owner,
+                                        container_of(o, struct stream_read, operation));
         else
             d->config.events->committed(d->config.owner, container_of(o, struct commit, operation));
     }

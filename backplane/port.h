@@ -7,22 +7,23 @@
 
 struct port {
     struct outbox out;
-    bool behind;              /* pushes are left out until the hub has sent `drained` back */
-    struct request drained;   /* travels to the hub as HUB_BEHIND and back */
-    struct list missed;       /* struct interest: rooms to be filled for this hub */
+    bool behind;            /* pushes are left out until the hub has sent `drained` back */
+    struct request drained; /* travels to the hub as HUB_BEHIND and back */
+    struct list missed;     /* struct interest: rooms to be filled for this hub */
 };
 
 /* What a room knows of one hub. */
 struct interest {
-    struct list missed;       /* in port.missed while publications were left out */
-    struct list waiting;      /* subscribes that wait for the fill (struct stream_read's operation link) */
+    struct list missed; /* in port.missed while publications were left out */
+    struct list
+        waiting; /* subscribes that wait for the fill (struct stream_read's operation link) */
     struct seq_room *room;
-    void *handle;             /* the hub's room */
-    uint32_t members;         /* of this hub; 0: the hub does not have the room */
-    uint32_t listeners;       /* of these, who want join/leave */
-    struct position sent;     /* the last publication posted */
-    bool filling;             /* a read for it is under way */
-    bool lost;                /* something that no stream holds was left out */
+    void *handle;         /* the hub's room */
+    uint32_t members;     /* of this hub; 0: the hub does not have the room */
+    uint32_t listeners;   /* of these, who want join/leave */
+    struct position sent; /* the last publication posted */
+    bool filling;         /* a read for it is under way */
+    bool lost;            /* something that no stream holds was left out */
 };
 
 void port_init(struct port *p, struct loop *loop, struct inbox *hub, uint8_t index);

@@ -34,9 +34,9 @@ enum hub_entry_kind {
 
 struct request {
     struct entry entry;
-    uint32_t id;    /* the hub's: command id, 0 if nobody waits for a reply */
-    void *session;  /* the hub's */
-    uint8_t hub;    /* index of the port to answer through */
+    uint32_t id;   /* the hub's: command id, 0 if nobody waits for a reply */
+    void *session; /* the hub's */
+    uint8_t hub;   /* index of the port to answer through */
     enum err error;
 };
 
@@ -45,32 +45,33 @@ struct request {
 struct member {
     struct seq_room *room;
     struct present present;
-    struct request *leaving;    /* an unsubscribe or end that waits for the subscribe to finish */
-    struct member *next;        /* the hub's chain in a request_end */
+    struct request *leaving; /* an unsubscribe or end that waits for the subscribe to finish */
+    struct member *next;     /* the hub's chain in a request_end */
     bool subscribing, joined;
-    bool join_leave;            /* wants to hear who comes and goes */
-    bool announce;              /* others hear of it */
+    bool join_leave; /* wants to hear who comes and goes */
+    bool announce;   /* others hear of it */
 };
 
 struct request_publish {
     struct request request;
-    struct commit commit;  /* msg, limits, idempotency, stamp_time filled in; the msg is handed over */
-    struct span room;      /* borrowed from `name` */
+    struct commit
+        commit;       /* msg, limits, idempotency, stamp_time filled in; the msg is handed over */
+    struct span room; /* borrowed from `name` */
     char name[];
 };
 
 struct request_subscribe {
     struct request request;
     struct member *member;
-    void *handle;                 /* the hub's room, given back with every push */
-    struct span room;             /* owned by the hub's room, which lives as long as the member */
+    void *handle;     /* the hub's room, given back with every push */
+    struct span room; /* owned by the hub's room, which lives as long as the member */
     const struct client_info *client;
-    struct stream_read read;      /* limits and max_bytes filled in */
+    struct stream_read read; /* limits and max_bytes filled in */
     bool presence, announce, join_leave;
-    bool positioned;              /* the client is to be told the position */
-    bool recover;                 /* … and what it missed since this position: */
-    struct position since;        /* empty epoch: whatever the epoch */
-    bool refuse_unrecovered;      /* then 112, and no subscription */
+    bool positioned;         /* the client is to be told the position */
+    bool recover;            /* … and what it missed since this position: */
+    struct position since;   /* empty epoch: whatever the epoch */
+    bool refuse_unrecovered; /* then 112, and no subscription */
     /* answer; publications, if recovered, in `read` */
     bool recovered;
 };
@@ -85,7 +86,7 @@ struct request_presence {
     size_t max_bytes;
     bool stats_only;
     /* answer */
-    struct buf json;              /* `{"id":ClientInfo,…}` */
+    struct buf json; /* `{"id":ClientInfo,…}` */
     uint32_t num_clients, num_users;
     struct span room;
     char name[];
@@ -93,8 +94,8 @@ struct request_presence {
 
 struct request_history {
     struct request request;
-    struct stream_read read;      /* limits, since, reverse, max_count, max_bytes filled in */
-    struct position since;        /* only its epoch counts here; empty: whatever the epoch */
+    struct stream_read read; /* limits, since, reverse, max_count, max_bytes filled in */
+    struct position since;   /* only its epoch counts here; empty: whatever the epoch */
     struct span room;
     char name[];
 };
@@ -102,7 +103,7 @@ struct request_history {
 /* A push that is never stored. */
 struct request_signal {
     struct request request;
-    struct msg *msg;              /* sealed, handed over */
+    struct msg *msg; /* sealed, handed over */
     struct span room;
     char name[];
 };
@@ -110,14 +111,14 @@ struct request_signal {
 /* Embedded in the session, so that the end can always be sent. */
 struct request_end {
     struct request request;
-    struct member *members;       /* all of the session's, chained by `next` */
-    uint32_t waiting;             /* the sequencer's */
+    struct member *members; /* all of the session's, chained by `next` */
+    uint32_t waiting;       /* the sequencer's */
 };
 
 struct push_entry {
     struct entry entry;
-    void *handle;                 /* the hub's room */
-    struct msg *msg;              /* a reference, handed over */
+    void *handle;    /* the hub's room */
+    struct msg *msg; /* a reference, handed over */
 };
 
 #endif

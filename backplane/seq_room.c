@@ -23,8 +23,7 @@ static void forget(struct seq_rooms *rs, struct seq_room *room)
 void seq_rooms_deinit(struct seq_rooms *rs)
 {
     struct seq_room *room, *tmp;
-    HASH_ITER(hh, rs->map, room, tmp)
-    {
+    HASH_ITER (hh, rs->map, room, tmp) {
         assert(!room->busy && !room->members);
         forget(rs, room);
     }

@@ -20,14 +20,14 @@ struct seq_room {
     struct position top;         /* of the last publication; offset 0 before the first */
     struct presence presence;
     struct list idle;
-    uint32_t members;            /* of all hubs */
-    uint32_t busy;               /* operations in flight */
-    struct interest hubs[];      /* one per hub */
+    uint32_t members;       /* of all hubs */
+    uint32_t busy;          /* operations in flight */
+    struct interest hubs[]; /* one per hub */
 };
 
 struct seq_rooms {
     struct seq_room *map;
-    struct list idle, empty;     /* longest idle first; `empty`: never published to */
+    struct list idle, empty; /* longest idle first; `empty`: never published to */
     uint32_t count, empty_count;
     uint32_t max, hubs;
     struct driver *driver;

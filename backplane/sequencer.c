@@ -10,8 +10,8 @@
 
 /* A fill reads this much at a time, and a hub gets this many reads per turn, so that a hub that fell
  * behind in many rooms does not hold up the others. */
-#define FILL_BYTES (256 * 1024)
-#define FILL_COUNT 1024
+#define FILL_BYTES     (256 * 1024)
+#define FILL_COUNT     1024
 #define FILLS_PER_TURN 16
 
 enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL };
@@ -326,7 +326,9 @@ static void on_signal(struct sequencer *s, struct request *r)
     for (uint32_t i = 0; room && i < s->rooms.hubs; i++) {
         struct interest *in = &room->hubs[i];
         if (in->members && !left_out(in))
-            (void)push(s, in, sig->msg); /* a signal that finds no room is let go: it is worth nothing later */
+            (void)push(
+                s, in,
+                sig->msg); /* a signal that finds no room is let go: it is worth nothing later */
     }
     answer(s, r, OK);
 }
@@ -487,10 +489,14 @@ static void read_done(void *owner, struct stream_read *r)
 static const struct driver_events events = {published, committed, read_done};
 
 static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request *) = {
-    [REQUEST_PUBLISH] = on_publish,       [REQUEST_SUBSCRIBE] = on_subscribe,
-    [REQUEST_UNSUBSCRIBE] = on_unsubscribe, [REQUEST_PRESENCE] = on_presence,
-    [REQUEST_HISTORY] = on_history,       [REQUEST_SIGNAL] = on_signal,
-    [REQUEST_END] = on_end,               [REQUEST_DRAINED] = on_drained,
+    [REQUEST_PUBLISH] = on_publish,
+    [REQUEST_SUBSCRIBE] = on_subscribe,
+    [REQUEST_UNSUBSCRIBE] = on_unsubscribe,
+    [REQUEST_PRESENCE] = on_presence,
+    [REQUEST_HISTORY] = on_history,
+    [REQUEST_SIGNAL] = on_signal,
+    [REQUEST_END] = on_end,
+    [REQUEST_DRAINED] = on_drained,
 };
 
 static bool turn(struct actor *a)
@@ -517,7 +523,8 @@ static void flush(struct actor *a)
         outbox_flush(&s->ports[i].out);
 }
 
-enum err sequencer_new(struct sequencer **out, struct loop *loop, const struct sequencer_config *config)
+enum err sequencer_new(struct sequencer **out, struct loop *loop,
+                       const struct sequencer_config *config)
 {
     struct sequencer *s = calloc(1, sizeof(*s));
     if (!s)

@@ -17,7 +17,8 @@
 #include "backplane/request.h"
 
 #define HUBS_MAX 64
-#define JOIN_LEAVE_MEMBERS_MAX 1000 /* in larger rooms nobody is told who comes and goes: it grows with the square */
+#define JOIN_LEAVE_MEMBERS_MAX                                                                     \
+    1000 /* in larger rooms nobody is told who comes and goes: it grows with the square */
 
 struct loop;
 struct sequencer;
@@ -26,7 +27,8 @@ struct sequencer_config {
     const struct driver_ops *driver;
     size_t max_stream_bytes;
     size_t hub_inbox_bytes; /* of pushes waiting for one hub */
-    uint32_t max_rooms;     /* remembered; idle ones are forgotten first, and when all are in use: ERR_LIMIT */
+    uint32_t
+        max_rooms; /* remembered; idle ones are forgotten first, and when all are in use: ERR_LIMIT */
 };
 
 /* Any thread may read them. */
@@ -35,7 +37,8 @@ struct sequencer_counters {
 };
 
 /* Made on any thread before its loop runs. */
-enum err sequencer_new(struct sequencer **out, struct loop *loop, const struct sequencer_config *config);
+enum err sequencer_new(struct sequencer **out, struct loop *loop,
+                       const struct sequencer_config *config);
 void sequencer_free(struct sequencer *s); /* its loop has stopped, every request has come back */
 
 /* Introduces a hub before any loop runs; returns its index. */

@@ -108,7 +108,8 @@ size_t stream_count(const struct stream *s)
     return s->count;
 }
 
-bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64_t *offset, bool *same)
+bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64_t *offset,
+                     bool *same)
 {
     struct key *found = NULL;
     HASH_FIND(hh, s->keys, k->key, sizeof(k->key), found);
@@ -190,7 +191,8 @@ static uint32_t choose(const struct stream *s, const struct stream_read *r, uint
     uint64_t first = first_offset(s);
     uint64_t n;
     if (r->reverse) {
-        uint64_t newest = r->since > s->top ? s->top : r->since - 1; /* since 0 is refused earlier */
+        uint64_t newest =
+            r->since > s->top ? s->top : r->since - 1; /* since 0 is refused earlier */
         n = newest >= first ? newest - first + 1 : 0;
         *from = n ? (uint32_t)(newest - first) : 0;
     } else {

@@ -22,7 +22,8 @@ size_t stream_bytes(const struct stream *s);
 size_t stream_count(const struct stream *s);
 
 /* Where a key was used; false if it is not known. *same tells whether for the same data. */
-bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64_t *offset, bool *same);
+bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64_t *offset,
+                     bool *same);
 
 /* Appends m (a reference is taken) as offset top + 1, then trims to the limits; the newest always stays.
  * ERR_INTERNAL: no memory, nothing changed. */

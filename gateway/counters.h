@@ -14,15 +14,18 @@
 #define HUB_COUNTERS(X)                                                                            \
     X(sockets_opened, "madang_sockets_opened_total", "counter", "TCP connections taken over")      \
     X(sockets_closed, "madang_sockets_closed_total", "counter", "TCP connections closed")          \
-    X(handshakes, "madang_handshakes_pending", "gauge", "Connections that have not finished a request or handshake") \
-    X(sessions, "madang_sessions", "gauge", "Sessions that have said connect")                    \
-    X(sessions_total, "madang_sessions_total", "counter", "Sessions that ever said connect")      \
+    X(handshakes, "madang_handshakes_pending", "gauge",                                            \
+      "Connections that have not finished a request or handshake")                                 \
+    X(sessions, "madang_sessions", "gauge", "Sessions that have said connect")                     \
+    X(sessions_total, "madang_sessions_total", "counter", "Sessions that ever said connect")       \
     X(subscriptions, "madang_subscriptions", "gauge", "Subscriptions of all sessions")             \
     X(rooms, "madang_hub_rooms", "gauge", "Rooms with subscribers here")                           \
     X(commands, "madang_commands_total", "counter", "Commands received")                           \
     X(errors, "madang_command_errors_total", "counter", "Commands answered with an error")         \
-    X(received_bytes, "madang_received_bytes_total", "counter", "Bytes of WebSocket payload received") \
-    X(deliveries, "madang_deliveries_total", "counter", "Frames sent to sessions or queued for them") \
+    X(received_bytes, "madang_received_bytes_total", "counter",                                    \
+      "Bytes of WebSocket payload received")                                                       \
+    X(deliveries, "madang_deliveries_total", "counter",                                            \
+      "Frames sent to sessions or queued for them")                                                \
     X(sent_bytes, "madang_sent_bytes_total", "counter", "Bytes of frames sent or queued")          \
     X(queued_bytes, "madang_queued_bytes", "gauge", "Bytes waiting for slow readers")              \
     X(backlogged, "madang_backlogged_sessions", "gauge", "Sessions with bytes waiting")            \

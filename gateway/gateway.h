@@ -25,9 +25,9 @@ struct gateway {
     struct loop *sequencer_loop; /* a hub's, with one hub */
     struct loop *main_loop;
     struct acceptor *acceptor;
-    _Atomic int phase; /* enum phase */
+    _Atomic int phase;   /* enum phase */
     uint64_t started_ms; /* wall clock */
-    char node[37];     /* UUID of this process */
+    char node[37];       /* UUID of this process */
 };
 
 #endif

@@ -13,16 +13,17 @@
 
 /* Frames written in one turn before sockets, timers and other rooms get their share again. */
 #define FLUSH_WRITES 512
-/* While reads come back full more commands wait in the kernel, and pushes of one batch cost one system
- * call per subscriber together: the flush waits for them, but only so often and so long. */
+/* Input of one turn is seldom all there is: a socket is read in small pieces, and senders that answer to
+ * the same push write one after the other. Pushes of one batch cost one system call per subscriber
+ * together, so the flush waits for a turn without input, but only so often and so long. */
 #define DEFER_TURNS 8
-#define DEFER_NS 1000000
+#define DEFER_NS    500000
 /* Subscriptions told per tick that they lost publications: they all come back at once. */
-#define TELL_PER_TICK 256
-#define TELL_TICK_MS 50
-#define DRAIN_PER_TICK 100
-#define DRAIN_TICK_MS 50
-#define SLOW_CHECK_MS 500
+#define TELL_PER_TICK            256
+#define TELL_TICK_MS             50
+#define DRAIN_PER_TICK           100
+#define DRAIN_TICK_MS            50
+#define SLOW_CHECK_MS            500
 #define UNSUBSCRIBE_INSUFFICIENT 2500
 /* Slow readers closed in one turn for the hub's bound: finding each looks at all of them. */
 #define LARGEST_PER_TURN 64
@@ -34,7 +35,8 @@ bool hub_has_credit(const struct hub *h)
     return h->credits_used < h->options->hub_credits;
 }
 
-void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind, uint32_t id)
+void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
+                 uint32_t id)
 {
     r->entry.kind = kind;
     r->entry.weight = 0;
@@ -57,9 +59,12 @@ static void answered_end(struct hub *h, struct request *r)
 }
 
 static void (*const answered[REQUEST_KINDS])(struct hub *, struct request *) = {
-    [REQUEST_PUBLISH] = answered_publish,   [REQUEST_SUBSCRIBE] = answered_subscribe,
-    [REQUEST_UNSUBSCRIBE] = answered_unsubscribe, [REQUEST_PRESENCE] = answered_presence,
-    [REQUEST_HISTORY] = answered_history,   [REQUEST_SIGNAL] = answered_signal,
+    [REQUEST_PUBLISH] = answered_publish,
+    [REQUEST_SUBSCRIBE] = answered_subscribe,
+    [REQUEST_UNSUBSCRIBE] = answered_unsubscribe,
+    [REQUEST_PRESENCE] = answered_presence,
+    [REQUEST_HISTORY] = answered_history,
+    [REQUEST_SIGNAL] = answered_signal,
     [REQUEST_END] = answered_end,
 };
 
@@ -160,8 +165,7 @@ static int close_some(struct session_list *l, int most)
 {
     struct list *n, *tmp;
     int done = 0;
-    list_for_each_safe(n, tmp, &l->head)
-    {
+    list_for_each_safe (n, tmp, &l->head) {
         struct session *s = container_of(n, struct session, link);
         if (done == most)
             break;
@@ -192,8 +196,7 @@ static void on_drain(struct hub *h, struct entry *e)
 static void cut_all(struct session_list *l)
 {
     struct list *n, *tmp;
-    list_for_each_safe(n, tmp, &l->head)
-    {
+    list_for_each_safe (n, tmp, &l->head) {
         struct session *s = container_of(n, struct session, link);
         if (s->wsi)
             socket_kill(s->wsi);
@@ -283,11 +286,11 @@ static void flush_replies(struct hub *h)
         session_flush_replies(container_of(h->replying.next, struct session, reply_link));
 }
 
-/* True if the flush should wait for input that is known to be there. */
+/* True if the flush should wait for more input. */
 static bool defer(struct hub *h)
 {
-    bool more = h->more_input;
-    h->more_input = false;
+    bool more = h->had_input;
+    h->had_input = false;
     uint64_t now = uv_hrtime();
     if (!h->deferred)
         h->deferred_since_ns = now;
@@ -303,7 +306,6 @@ static bool turn(struct actor *a)
 {
     struct hub *h = container_of(a, struct hub, actor);
     counter_add(&h->counters.turns, 1);
-    h->reading = NULL;
     take_inbox(h);
     feed_starved(h);
     shed_load(h);

@@ -19,7 +19,6 @@
 #include "gateway/session_state.h"
 #include "rooms/room.h"
 
-struct lws;
 struct session;
 struct socket_context;
 
@@ -40,37 +39,35 @@ struct hub {
     struct outbox to_sequencer;
     struct socket_context *sockets;
     struct rooms rooms;
-    uint8_t port;                /* our index at the sequencer */
+    uint8_t port; /* our index at the sequencer */
 
     struct session_list sessions[SESSION_STATES];
-    struct list to_close;        /* sessions whose close was asked for */
-    struct list starved;         /* sessions that wait for a credit */
-    struct list replying;        /* sessions with replies of this turn */
-    struct list backlogged;      /* sessions with an output queue */
-    struct list told;            /* subscriptions that lost publications and are to be told, paced */
+    struct list to_close;   /* sessions whose close was asked for */
+    struct list starved;    /* sessions that wait for a credit */
+    struct list replying;   /* sessions with replies of this turn */
+    struct list backlogged; /* sessions with an output queue */
+    struct list told;       /* subscriptions that lost publications and are to be told, paced */
     struct timer tell_timer;
     uint32_t credits_used;
-    size_t queued_bytes;         /* of all output queues */
+    size_t queued_bytes; /* of all output queues */
 
-    bool more_input;             /* a read of this turn came back full */
-    struct lws *reading;         /* whose bytes this turn counts … */
-    size_t read_bytes;           /* … so far */
-    uint32_t deferred;           /* turns in a row in which the flush waited for that */
+    bool had_input;    /* this turn */
+    uint32_t deferred; /* turns in a row in which the flush waited for that */
     uint64_t deferred_since_ns;
-    bool draining;               /* no new sessions */
+    bool draining; /* no new sessions */
     struct timer drain_timer, slow_timer;
     void (*on_empty)(void *owner); /* called once: draining, and the last session is gone */
     void *owner;
 
-    struct msg *ping;            /* `{}` */
-    struct buf text;             /* the reply at hand */
-    char *scratch;               /* decoded strings of the command at hand; coalesced writes */
-    size_t scratch_bytes;        /* enough for the longest command and the largest write */
+    struct msg *ping;     /* `{}` */
+    struct buf text;      /* the reply at hand */
+    char *scratch;        /* decoded strings of the command at hand; coalesced writes */
+    size_t scratch_bytes; /* enough for the longest command and the largest write */
     struct hub_counters counters;
 };
 
 enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct sequencer *s);
-enum err hub_open(struct hub *h);  /* before the loop runs: makes the socket context */
+enum err hub_open(struct hub *h); /* before the loop runs: makes the socket context */
 /* After the loop's thread is gone, both, with a run of the loop between. The library closes a
  * descriptor twice here, so no other thread may open any meanwhile. */
 void hub_close(struct hub *h);
@@ -81,7 +78,8 @@ const struct hub_counters *hub_counters(const struct hub *h);
 uint32_t hub_index(const struct hub *h);
 
 /* Sends a request; credits are counted. Its session's and the hub's. */
-void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind, uint32_t id);
+void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
+                 uint32_t id);
 bool hub_has_credit(const struct hub *h);
 
 #endif

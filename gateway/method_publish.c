@@ -34,8 +34,8 @@ static struct span member_of(struct span data, struct span name)
 }
 
 /* The sender and the key, hashed together, and the hash of the message. ERR_BAD_REQUEST: key too long. */
-static enum err idempotency_of(const struct session *s, const struct room_rules *r, struct span data,
-                               struct idempotency *out)
+static enum err idempotency_of(const struct session *s, const struct room_rules *r,
+                               struct span data, struct idempotency *out)
 {
     struct span field = span_str(r->idempotency_field);
     struct span key = field.n && r->history_size ? member_of(data, field) : (struct span){0};

@@ -47,7 +47,8 @@ static struct terms agree(const struct session *s, const struct room_rules *r,
     bool history = r->history_size != 0;
     bool access = may(s, r, p->channel, MAY_HISTORY);
     struct terms t = {0};
-    t.recoverable = history && (r->force_recovery || (p->recoverable && (r->allow_recovery || access)));
+    t.recoverable =
+        history && (r->force_recovery || (p->recoverable && (r->allow_recovery || access)));
     t.positioned = history && (t.recoverable || r->force_positioning ||
                                (p->positioned && (r->allow_positioning || access)));
     t.join_leave = r->join_leave && (r->force_push_join_leave ||

@@ -44,14 +44,13 @@ struct options {
     uint32_t frame_size;           /* bytes of one frame */
     uint32_t channel_limit;        /* subscriptions of a session */
     uint32_t channel_max_length;
-    uint32_t history_limit;           /* publications of one history reply */
-    uint32_t history_bytes;           /* bytes of one history or recovery reply */
-    uint32_t presence_bytes;          /* bytes of one presence reply */
-    uint32_t queue_bytes;             /* bytes a session may have waiting */
-    uint64_t queue_ms;                /* how long they may wait */
-    uint32_t credits;                 /* requests in flight of a session */
-    uint32_t connections_per_address; /* 0: no limit */
-    uint32_t handshakes;              /* unfinished handshakes at a time */
+    uint32_t history_limit;  /* publications of one history reply */
+    uint32_t history_bytes;  /* bytes of one history or recovery reply */
+    uint32_t presence_bytes; /* bytes of one presence reply */
+    uint32_t queue_bytes;    /* bytes a session may have waiting */
+    uint64_t queue_ms;       /* how long they may wait */
+    uint32_t credits;        /* requests in flight of a session */
+    uint32_t handshakes;     /* unfinished handshakes at a time */
 
     /* [hub] */
     uint64_t hub_queue_bytes; /* bytes all sessions of a hub may have waiting */

@@ -157,7 +157,7 @@ static const struct option GATEWAY_OPTIONS[] = {
         GATEWAY(max_connections),
         .min = 1,
         .max = 1000000,
-        .initial = "20000",
+        .initial = "19000",
         .help = "Connections at a time. The limit of open files is raised to fit.",
     },
     {
@@ -218,14 +218,6 @@ static const struct option CLIENT_OPTIONS[] = {
         .max = MIB(16),
         .initial = "64KiB",
         .help = "Bytes of one command. A longer one closes the session with code 1009.",
-    },
-    {
-        .key = "connections_per_address",
-        .type = OPTION_NUMBER,
-        GATEWAY(connections_per_address),
-        .max = 1000000,
-        .initial = "0",
-        .help = "Connections from one IPv4 address or one IPv6 /64 network. 0: no limit.",
     },
     {
         .key = "credits",

@@ -316,8 +316,9 @@ static void watch_signals(struct server *sv)
 
 static const char *auth_words(enum auth_mode mode)
 {
-    return mode == AUTH_GUEST ? "guest: everyone who reaches this address may chat, under a name of their own"
-                              : "insecure: everyone may do everything; for tests and load runs only";
+    return mode == AUTH_GUEST
+               ? "guest: everyone who reaches this address may chat, under a name of their own"
+               : "insecure: everyone may do everything; for tests and load runs only";
 }
 
 static void print_start(const struct server *sv)
@@ -374,7 +375,8 @@ int serve_run(const struct options *o)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_loops(sv) && make_sequencer(sv) && make_hubs(sv) && start_threads(sv) && listen_all(sv);
+    bool up = make_loops(sv) && make_sequencer(sv) && make_hubs(sv) && start_threads(sv) &&
+              listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);

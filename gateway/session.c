@@ -10,8 +10,8 @@
 
 /* How long a closing session may take to empty its queue and to hear the peer's close frame. */
 #define CLOSE_TIMEOUT_MS 5000
-#define REPLIES_MIN 512
-#define REPLIES_MAX (64 * 1024)
+#define REPLIES_MIN      512
+#define REPLIES_MAX      (64 * 1024)
 
 static uint64_t now_ms(const struct session *s)
 {
@@ -454,7 +454,8 @@ void session_resume(struct session *s)
         hold(s, HOLD_CREDIT, true);
 }
 
-void session_received(struct session *s, struct span chunk, bool first, bool final, size_t frame_left)
+void session_received(struct session *s, struct span chunk, bool first, bool final,
+                      size_t frame_left)
 {
     if (s->closing || s->failed)
         return;

@@ -44,22 +44,22 @@ struct session {
     struct list reply_link; /* in hub.replying */
     struct list backlog_link;
     struct hub *hub;
-    struct lws *wsi;        /* NULL: the socket is gone */
+    struct lws *wsi;            /* NULL: the socket is gone */
     struct client_info *client; /* NULL until connected */
     struct subscription **subs;
     struct inframe *in;
-    struct msg *replies;    /* of this turn, unsealed */
+    struct msg *replies; /* of this turn, unsealed */
     struct outq *out;
-    struct timer timer;     /* stale, ping, pong, close: one at a time */
+    struct timer timer; /* stale, ping, pong, close: one at a time */
     struct request_end end;
-    uint32_t in_flight;     /* requests, the end included */
+    uint32_t in_flight; /* requests, the end included */
     uint16_t sub_count, sub_cap;
-    uint8_t state;          /* enum session_state; written by session_set_state only */
-    uint8_t reason;         /* enum close_reason, once `closing` */
-    uint32_t typed_ms;      /* when rooms.typing was last passed on; wraps */
-    uint8_t held;           /* HOLD_… */
-    bool closing;           /* session_close was called */
-    bool failed;            /* connect was answered with an error: nothing more is read */
+    uint8_t state;     /* enum session_state; written by session_set_state only */
+    uint8_t reason;    /* enum close_reason, once `closing` */
+    uint32_t typed_ms; /* when rooms.typing was last passed on; wraps */
+    uint8_t held;      /* HOLD_… */
+    bool closing;      /* session_close was called */
+    bool failed;       /* connect was answered with an error: nothing more is read */
     bool pong_due;
     bool read_off;
     bool close_sent;
@@ -69,7 +69,8 @@ struct session *session_new(struct hub *h, struct lws *wsi); /* NULL: no memory 
 void session_set_state(struct session *s, enum session_state state);
 
 /* What the socket tells. `final`: the last fragment of a message, complete. */
-void session_received(struct session *s, struct span chunk, bool first, bool final, size_t frame_left);
+void session_received(struct session *s, struct span chunk, bool first, bool final,
+                      size_t frame_left);
 void session_writable(struct session *s);
 void session_gone(struct session *s);
 
@@ -97,8 +98,9 @@ void session_start_pings(struct session *s);
 void session_pong(struct session *s);
 
 struct subscription *session_find(const struct session *s, struct span room);
-bool session_attach(struct session *s, struct subscription *sub);  /* false: no memory */
+bool session_attach(struct session *s, struct subscription *sub); /* false: no memory */
 void session_detach(struct session *s, struct subscription *sub);
-void subscription_free(struct hub *h, struct subscription *sub);   /* leaves the fan-out, lets the room go */
+void subscription_free(struct hub *h,
+                       struct subscription *sub); /* leaves the fan-out, lets the room go */
 
 #endif

@@ -25,14 +25,11 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define PATH_MAX_BYTES 2048
+#define PATH_MAX_BYTES   2048
 #define HEADER_MAX_BYTES 1024
-#define HEADERS_BYTES 8192
-#define ENDPOINT "/connection/websocket"
-#define SUBPROTOCOL "centrifuge-json"
-/* A read takes about SOCKET_RX bytes; frame headers are not counted, so a little less means "full". */
-#define READ_FULL (SOCKET_RX - 32)
-#define FRAME_HEADER 8
+#define HEADERS_BYTES    8192
+#define ENDPOINT         "/connection/websocket"
+#define SUBPROTOCOL      "centrifuge-json"
 
 struct socket_context {
     struct hub *hub;
@@ -87,7 +84,8 @@ static void local_address(struct lws *wsi, char *to, size_t cap)
         (void)getnameinfo((struct sockaddr *)&a, n, to, (socklen_t)cap, NULL, 0, NI_NUMERICHOST);
 }
 
-static void read_request(struct lws *wsi, struct span path, struct request_text *t, struct http_request *r)
+static void read_request(struct lws *wsi, struct span path, struct request_text *t,
+                         struct http_request *r)
 {
     *r = (struct http_request){.path = path};
     if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0)
@@ -99,7 +97,8 @@ static void read_request(struct lws *wsi, struct span path, struct request_text 
     r->host = header(wsi, WSI_TOKEN_HOST, t->host, sizeof(t->host));
     r->origin = header(wsi, WSI_TOKEN_ORIGIN, t->origin, sizeof(t->origin));
     r->if_none_match = header(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, t->tag, sizeof(t->tag));
-    struct span coding = header(wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING, t->encoding, sizeof(t->encoding));
+    struct span coding =
+        header(wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING, t->encoding, sizeof(t->encoding));
     r->accepts_gzip = coding.n && memmem(coding.p, coding.n, "gzip", 4);
     local_address(wsi, t->address, sizeof(t->address));
     r->local_address = span_str(t->address);
@@ -208,7 +207,8 @@ static int on_upgrade(struct lws *wsi, const char *to)
         return refuse(wsi, 400, "Sec-WebSocket-Version must be 13");
     if (!subprotocol_ok(wsi) || query_is(wsi, "format=", "protobuf") ||
         query_is(wsi, "cf_protocol=", "protobuf"))
-        return refuse(wsi, 400, "only the JSON protocol is spoken here (subprotocol " SUBPROTOCOL ")");
+        return refuse(wsi, 400,
+                      "only the JSON protocol is spoken here (subprotocol " SUBPROTOCOL ")");
     const char *why = NULL;
     int status = http_check_upgrade(context_of(wsi)->hub->gateway, &r, &why);
     return status ? refuse(wsi, status, why) : 0;
@@ -230,24 +230,12 @@ static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-/* Tells the hub when a read came back full: more is waiting in the kernel. */
-static void count_read(struct hub *h, struct lws *wsi, size_t n)
-{
-    if (h->reading != wsi) {
-        h->reading = wsi;
-        h->read_bytes = 0;
-    }
-    h->read_bytes += n + FRAME_HEADER;
-    if (h->read_bytes >= READ_FULL)
-        h->more_input = true;
-}
-
 static int on_receive(struct lws *wsi, struct conn *conn, const char *p, size_t n)
 {
     struct session *s = conn->session;
     if (!s)
         return -1;
-    count_read(s->hub, wsi, n);
+    s->hub->had_input = true;
     session_received(s, (struct span){p, n}, lws_is_first_fragment(wsi), lws_is_final_fragment(wsi),
                      lws_remaining_packet_payload(wsi));
     return 0;
@@ -267,7 +255,8 @@ static void on_closed(struct conn *conn)
     conn->session = NULL;
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
 {
     struct conn *conn = user;
     switch (reason) {

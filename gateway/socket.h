@@ -46,7 +46,7 @@ void socket_read(struct lws *wsi, bool on);
  * of the same connection. */
 void socket_kill(struct lws *wsi);
 
-/* The largest chunk that a read delivers: a read that comes back full has more behind it. */
+/* The largest chunk that a read delivers. */
 #define SOCKET_RX 512
 /* The most that one socket_write should be given. */
 #define SOCKET_TX 70000

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#define OPCODE_TEXT 0x01
+#define OPCODE_TEXT         0x01
 #define OPCODE_CONTINUATION 0x00
-#define FIN 0x80
+#define FIN                 0x80
 
 struct stream_reply *stream_reply_new(struct msg **pubs, size_t count)
 {

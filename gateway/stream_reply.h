@@ -15,8 +15,8 @@ struct stream_reply {
     struct msg **pubs; /* owned references */
     size_t count;
     /* progress */
-    size_t part;       /* 0 head, 1 … count publications, count + 1 tail */
-    size_t at;         /* bytes of the part already taken */
+    size_t part; /* 0 head, 1 … count publications, count + 1 tail */
+    size_t at;   /* bytes of the part already taken */
     size_t taken;
 };
 

@@ -10,17 +10,17 @@
 #include "backplane/base/list.h"
 #include "backplane/base/msg.h"
 
-#define BATCH_MSGS 64
+#define BATCH_MSGS  64
 #define BATCH_BYTES (64 * 1024)
 
 /* Which pushes a subscriber gets: everything, or everything but joins and leaves. */
 enum sub_class { CLASS_PLAIN, CLASS_JOIN_LEAVE, CLASS_COUNT };
 
 struct batch {
-    struct list link;          /* in room.batches */
-    uint32_t number;           /* counts up per room */
+    struct list link; /* in room.batches */
+    uint32_t number;  /* counts up per room */
     uint32_t count;
-    uint32_t presence;         /* how many of them are joins and leaves */
+    uint32_t presence; /* how many of them are joins and leaves */
     size_t bytes;
     struct msg *frames[CLASS_COUNT]; /* built when first asked for */
     struct msg *msgs[BATCH_MSGS];
@@ -30,7 +30,8 @@ struct batch *batch_new(uint32_t number);
 void batch_free(struct batch *b);
 
 bool batch_full(const struct batch *b, const struct msg *next);
-void batch_add(struct batch *b, struct msg *m); /* takes a reference; not full, no frame built yet */
+void batch_add(struct batch *b,
+               struct msg *m); /* takes a reference; not full, no frame built yet */
 
 /* The frame for a class, borrowed; NULL: nothing for this class, or no memory (then *failed is set, never cleared). */
 struct msg *batch_frame(struct batch *b, enum sub_class class, bool *failed);

@@ -112,7 +112,7 @@ bool sub_activate(struct sub *s, enum sub_class class)
         return false;
     r->open = NULL; /* what is in it came before this subscriber */
     s->since = r->next_number;
-    s->class = (uint8_t)class;
+    s->class = (uint8_t) class;
     s->active = true;
     return true;
 }
@@ -199,7 +199,8 @@ static bool send_class(struct rooms *rs, struct room *r, const struct batch *b, 
 }
 
 /* True if the batch has gone to everybody it could go to. */
-static bool send_batch(struct rooms *rs, struct room *r, struct batch *b, uint32_t *share, bool *lost)
+static bool send_batch(struct rooms *rs, struct room *r, struct batch *b, uint32_t *share,
+                       bool *lost)
 {
     for (; r->cursor_class < CLASS_COUNT; r->cursor_class++, r->cursor = 0) {
         if (!r->subs[r->cursor_class].n)

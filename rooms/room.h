@@ -23,9 +23,9 @@ struct room;
 /* A place in a room's fan-out. Embedded in the gateway's subscription. */
 struct sub {
     struct room *room;
-    uint32_t index;   /* in the class's array, while active */
-    uint32_t since;   /* number of the first batch that is meant for it */
-    uint8_t class;    /* enum sub_class */
+    uint32_t index; /* in the class's array, while active */
+    uint32_t since; /* number of the first batch that is meant for it */
+    uint8_t class;  /* enum sub_class */
     bool active;
 };
 
@@ -36,9 +36,9 @@ struct subs {
 
 struct room {
     UT_hash_handle hh;
-    struct list dirty;     /* in rooms.dirty while there is something to send */
-    struct list batches;   /* oldest first; the first one is being sent */
-    struct batch *open;    /* the last of them, while it may grow */
+    struct list dirty;   /* in rooms.dirty while there is something to send */
+    struct list batches; /* oldest first; the first one is being sent */
+    struct batch *open;  /* the last of them, while it may grow */
     uint32_t next_number;
     uint32_t holds;
     uint32_t cursor_class, cursor; /* where the first batch goes on */

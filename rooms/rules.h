@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define NAMESPACE_NAME_MAX 64
+#define NAMESPACE_NAME_MAX    64
 #define IDEMPOTENCY_FIELD_MAX 64
 
 struct room_rules {
@@ -23,9 +23,9 @@ struct room_rules {
     bool join_leave;            /* announce who comes and goes, to those who ask for it */
     bool force_push_join_leave; /* … to everybody */
 
-    uint32_t history_size;      /* publications kept; 0: no stream */
-    uint32_t history_bytes;     /* bytes kept */
-    uint64_t history_ttl_ms;    /* how long after the last publication; 0: for good */
+    uint32_t history_size;   /* publications kept; 0: no stream */
+    uint32_t history_bytes;  /* bytes kept */
+    uint64_t history_ttl_ms; /* how long after the last publication; 0: for good */
 
     bool force_positioning, allow_positioning;
     bool force_recovery, allow_recovery;
@@ -35,7 +35,7 @@ struct room_rules {
     bool allow_presence_for_client, allow_presence_for_subscriber;
     bool allow_history_for_client, allow_history_for_subscriber;
 
-    bool stamp_time;            /* put the server's time into tags.t */
+    bool stamp_time;                               /* put the server's time into tags.t */
     char idempotency_field[IDEMPOTENCY_FIELD_MAX]; /* "" turns it off */
 };
 
