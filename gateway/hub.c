@@ -19,8 +19,9 @@
 #define DEFER_TURNS 8
 #define DEFER_NS    500000
 /* Subscriptions told per tick that they lost publications: they all come back at once. */
-#define TELL_PER_TICK            256
-#define TELL_TICK_MS             50
+#define TELL_PER_TICK 256
+#define TELL_TICK_MS  50
+/* A drain closes at least so many sessions per tick, and all within half of shutdown_timeout. */
 #define DRAIN_PER_TICK           100
 #define DRAIN_TICK_MS            50
 #define SLOW_CHECK_MS            500
@@ -181,8 +182,8 @@ static int close_some(struct session_list *l, int most)
 static void drain_some(struct timer *t)
 {
     struct hub *h = container_of(t, struct hub, drain_timer);
-    int left = DRAIN_PER_TICK - close_some(&h->sessions[SESSION_WAITING], DRAIN_PER_TICK);
-    close_some(&h->sessions[SESSION_OPEN], left);
+    int waiting = close_some(&h->sessions[SESSION_WAITING], h->drain_per_tick);
+    close_some(&h->sessions[SESSION_OPEN], h->drain_per_tick - waiting);
     loop_arm(h->loop, t, DRAIN_TICK_MS, drain_some); /* until the last has gone */
 }
 
@@ -190,6 +191,9 @@ static void on_drain(struct hub *h, struct entry *e)
 {
     free(e);
     h->draining = true;
+    uint64_t ticks = h->options->shutdown_timeout_ms / 2 / DRAIN_TICK_MS;
+    uint64_t needed = session_count(h) / ticks + 1;
+    h->drain_per_tick = needed > DRAIN_PER_TICK ? (int)needed : DRAIN_PER_TICK;
     drain_some(&h->drain_timer);
 }
 
