@@ -150,7 +150,8 @@ static bool line_escaped(struct line *l, struct span text, size_t limit)
     return true;
 }
 
-/* Formats into text; *cut is set if it did not fit, and then no half character is left at the end. */
+/* Formats into text; *cut is set if it did not fit, and then no half character is left at its
+ * end. */
 static struct span format_text(char text[TEXT_MAX_BYTES], bool *cut, const char *fmt, va_list args)
 {
     int n = vsnprintf(text, TEXT_MAX_BYTES, fmt, args);

@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-/* Sanitizers end the program at an impossible allocation unless told that this is tested here. */
+/* Sanitizers end the program at an impossible allocation unless told that this is tested here. The
+ * names are theirs. NOLINTBEGIN(bugprone-reserved-identifier) */
 const char *__asan_default_options(void);
 const char *__tsan_default_options(void);
 
@@ -26,6 +27,8 @@ const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
+
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static void assert_bytes(const struct buf *b, struct span want)
 {

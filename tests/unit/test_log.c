@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/base/log.h"
 
+#include "backplane/base/span.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -146,12 +148,13 @@ static void a_message_that_is_too_long_is_cut_and_ends_in_dots(void **state)
 static void a_cut_never_splits_a_character(void **state)
 {
     static char longest[3001];
+    const struct span letter = SPAN("마");
 
     (void)state;
     for (int shift = 0; shift < 3; shift++) {
         memset(longest, 'x', sizeof(longest) - 1);
         for (size_t i = (size_t)shift; i + 3 < sizeof(longest); i += 3)
-            memcpy(longest + i, "마", 3);
+            memcpy(longest + i, letter.p, letter.n);
         log_info("%s", longest);
         assert_int_equal(logged(), 1);
         assert_null(strstr(text, "\\x"));
