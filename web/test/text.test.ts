@@ -41,7 +41,7 @@ test('a long text without links costs linear time', () => {
     const text = 'https:/ )))'.repeat(20_000);
     const begin = Date.now();
     partsOf(text);
-    partsOf(`https://a.example/${')'.repeat(20_000)}x`);
+    partsOf(`https://a.example/${')'.repeat(200_000)}x`);
     assert.ok(Date.now() - begin < 1000);
 });
 

@@ -6,6 +6,7 @@
 import { batch, signal } from '@preact/signals';
 import { randomId } from '../base/random';
 import { load, save } from '../base/persist';
+import { soon } from '../base/soon';
 import type { Publication } from '../net/publication';
 import { channelOf } from './channel';
 import type { Author, Failure, Message } from './message';
@@ -19,7 +20,6 @@ import { Typists } from './typists';
  * Who reads further up gets more room, so that nothing is taken away from under the eyes.
  */
 const KEEP = 5000;
-const ROSTER_MS = 50;
 
 /** Where the reader is, kept while another room is open. */
 export interface View {
@@ -62,8 +62,8 @@ export class Room {
     /** Messages up to here were there when the room was joined, or were seen. */
     private readTo = 0;
     private redrawing = false;
+    private recounting = false;
     private closed = false;
-    private rosterTimer: ReturnType<typeof setTimeout> | undefined;
     private typingTimer: ReturnType<typeof setTimeout> | undefined;
 
     constructor(readonly title: string, private readonly me: () => Author) {
@@ -76,11 +76,11 @@ export class Room {
         return `outbox.${this.title}`;
     }
 
-    /** The stream or the outbox changed: redraws once for everything that happens in this turn. */
+    /** The stream or the outbox changed: redraws once for everything that happens until the next frame. */
     changed(): void {
         if (this.redrawing) return;
         this.redrawing = true;
-        queueMicrotask(() => this.redraw());
+        soon(() => this.redraw());
     }
 
     private redraw(): void {
@@ -188,12 +188,14 @@ export class Room {
         };
     }
 
-    /** Redraws the people a moment later: after an outage everybody joins at once. */
+    /** Redraws the people, once per frame: after an outage everybody joins at once. */
     rosterChanged(): void {
-        this.rosterTimer ??= setTimeout(() => {
-            this.rosterTimer = undefined;
+        if (this.recounting) return;
+        this.recounting = true;
+        soon(() => {
+            this.recounting = false;
             this.people.value = this.roster.people();
-        }, ROSTER_MS);
+        });
     }
 
     private typingHeard(author: Author): void {
@@ -227,7 +229,6 @@ export class Room {
     /** The room is left: nothing of it stays behind. */
     close(): void {
         this.closed = true;
-        clearTimeout(this.rosterTimer);
         this.disconnected();
         save('session', this.outboxKey, null);
     }

@@ -10,7 +10,7 @@ export interface Part {
 
 const CANDIDATE = /https?:\/\/[^\s<>"'`\u0000-\u001f]+/giu;
 /** What ends a sentence rather than a link. */
-const TRAILING = /[.,:;!?…。、，．！？)\]}'"»”’]+$/u;
+const TRAILING = new Set('.,:;!?…。、，．！？)]}\'"»”’');
 
 export function partsOf(text: string): Part[] {
     const parts: Part[] = [];
@@ -29,9 +29,10 @@ export function partsOf(text: string): Part[] {
 
 /** Drops closing punctuation, but keeps a bracket that the link itself opened. */
 function withoutTail(link: string): string {
-    const cut = link.replace(TRAILING, '');
-    const tail = link.slice(cut.length);
-    return tail.startsWith(')') && cut.includes('(') ? `${cut})` : cut;
+    let end = link.length;
+    while (end > 0 && TRAILING.has(link[end - 1]!)) end--;
+    const cut = link.slice(0, end);
+    return link[end] === ')' && cut.includes('(') ? `${cut})` : cut;
 }
 
 function safeHref(text: string): string | null {
