@@ -191,9 +191,8 @@ static uint32_t choose(const struct stream *s, const struct stream_read *r, uint
     uint64_t first = first_offset(s);
     uint64_t n;
     if (r->reverse) {
-        uint64_t newest =
-            r->since > s->top ? s->top : r->since - 1; /* since 0 is refused earlier */
-        n = newest >= first ? newest - first + 1 : 0;
+        uint64_t end = r->since > s->top ? s->top + 1 : r->since; /* exclusive */
+        n = end > first ? end - first : 0;
         *from = n ? (uint32_t)(end - 1 - first) : 0;
     } else {
         uint64_t oldest = r->since + 1 > first ? r->since + 1 : first;
