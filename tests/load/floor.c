@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -23,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "load/baton.h"
 #include "load/check.h"
 #include "load/memory.h"
 #include "load/options.h"
@@ -35,13 +35,15 @@ enum {
     TURN_NS = 20000000,
     PATIENCE_S = 20,
     BACKLOG = 1024,
+    SLICES = 1024,
 };
 
 struct floor {
     uint64_t sockets;
     uint64_t frame; /* bytes, header included */
     double seconds;
-    int send_cpu; /* -1: not pinned */
+    uint64_t slice; /* ms; 0: not in a relay */
+    int send_cpu;   /* -1: not pinned */
     int read_cpu;
     const char *json;
     struct options opt; /* as the load generator would have them */
@@ -145,20 +147,43 @@ static uint64_t send_round(const struct floor *floor, const int *fds, const char
 }
 
 struct sums {
-    uint64_t cpu;
+    uint64_t cpu; /* ns */
     uint64_t sends;
-    uint64_t frame;
 };
 
-/* Sends a round for each byte that the reader writes, until it closes its end. */
-static struct sums send_all(const struct floor *floor)
+struct result {
+    struct sums all;
+    struct sums slice; /* the one that is under way */
+    uint64_t frame;
+    unsigned slices;
+    double slice_ns[SLICES];
+};
+
+static void end_slice(struct result *result)
 {
-    struct sums sums = {0};
+    struct sums *slice = &result->slice;
+    if (slice->sends == 0)
+        return;
+    result->all.cpu += slice->cpu;
+    result->all.sends += slice->sends;
+    if (result->slices < SLICES)
+        result->slice_ns[result->slices++] = (double)slice->cpu / (double)slice->sends;
+    *slice = (struct sums){0};
+}
+
+/* Sends a round for each 'w' (warm-up) or 'm' (measured) that the reader writes, ends a slice at each
+ * 's', and is done when the reader closes its end. */
+static void send_all(const struct floor *floor, struct result *result)
+{
     struct check check;
     char frame[FRAME_MAX], kind;
     int *fds = accept_all(floor);
     check_init(&check, &floor->opt);
     while (read(floor->rounds, &kind, 1) == 1) {
+        if (kind == 's') {
+            end_slice(result);
+            continue;
+        }
         /* The reader's flights are the same: one at a time, from the same first one. */
         uint32_t flight = check_send(&check, &check.rooms[0], 0, 0);
         size_t len = put_frame(&check, flight, frame);
@@ -167,15 +192,15 @@ static struct sums send_all(const struct floor *floor)
         check_replied(&check, flight);
         if (kind != 'm')
             continue;
-        sums.cpu += cpu;
-        sums.sends += floor->sockets;
-        sums.frame = len;
+        result->slice.cpu += cpu;
+        result->slice.sends += floor->sockets;
+        result->frame = len;
     }
+    end_slice(result);
     check_deinit(&check);
     for (uint64_t i = 0; i < floor->sockets; i++)
         close(fds[i]);
     free(fds);
-    return sums;
 }
 
 /* ---- the reader ----------------------------------------------------------------------------- */
@@ -211,6 +236,29 @@ static bool one_round(const struct floor *floor, struct swarm *swarm, char kind)
     return true;
 }
 
+static bool rounds_for(const struct floor *floor, struct swarm *swarm, double seconds)
+{
+    uint64_t end = stats_now() + (uint64_t)(seconds * 1e9);
+    bool good = true;
+    do {
+        good = one_round(floor, swarm, 'm');
+    } while (good && stats_now() < end);
+    return good;
+}
+
+/* Works whenever the baton comes, until it does not come any more. */
+static bool relay(const struct floor *floor, struct swarm *swarm)
+{
+    bool good = true;
+    while (good && baton_wait()) {
+        good = one_round(floor, swarm, 'w') &&
+               rounds_for(floor, swarm, (double)floor->slice / 1e3) &&
+               write(floor->rounds, "s", 1) == 1;
+        baton_pass();
+    }
+    return good;
+}
+
 /* The reader's process; its exit status. */
 static int read_all(const struct floor *floor)
 {
@@ -225,9 +273,10 @@ static int read_all(const struct floor *floor)
     connect_all(floor, &swarm);
     for (int i = 0; i < 3 && good; i++)
         good = one_round(floor, &swarm, 'w');
-    uint64_t end = stats_now() + (uint64_t)(floor->seconds * 1e9);
-    while (good && stats_now() < end)
-        good = one_round(floor, &swarm, 'm');
+    if (good && floor->slice)
+        good = relay(floor, &swarm);
+    else if (good)
+        good = rounds_for(floor, &swarm, floor->seconds);
     if (check.verdict.total)
         fprintf(stderr, "%s\n", check.verdict.sentences[0]);
     close(floor->rounds);
@@ -251,27 +300,34 @@ static void listen_anywhere(struct floor *floor)
     floor->port = at.sin_port;
 }
 
-static int report(const struct floor *floor, const struct sums *sums)
+static void write_json(const struct floor *floor, const struct result *result, double ns)
 {
-    double ns = sums->sends ? (double)sums->cpu / (double)sums->sends : NAN;
-    if (sums->sends == 0) {
-        fputs("nothing was measured\n", stderr);
-        return 1;
-    }
-    if (!floor->json) {
-        printf("  %" PRIu64 " sockets, %" PRIu64 " bytes a frame: %.0f ns CPU per send()\n",
-               floor->sockets, sums->frame, ns);
-        return 0;
-    }
     FILE *file = fopen(floor->json, "we");
     if (!file)
         die(floor->json);
     fprintf(file,
             "{\"sockets\": %" PRIu64 ", \"frame_bytes\": %" PRIu64 ", \"sends\": %" PRIu64
-            ", \"ns_per_send\": %.1f}\n",
-            floor->sockets, sums->frame, sums->sends, ns);
+            ", \"ns_per_send\": %.1f, \"slices_ns_per_send\": [",
+            floor->sockets, result->frame, result->all.sends, ns);
+    for (unsigned i = 0; i < result->slices; i++)
+        fprintf(file, "%s%.0f", i ? ", " : "", result->slice_ns[i]);
+    fprintf(file, "]}\n");
     if (fclose(file) != 0)
         die(floor->json);
+}
+
+static int report(const struct floor *floor, const struct result *result)
+{
+    if (result->all.sends == 0) {
+        fputs("nothing was measured\n", stderr);
+        return 1;
+    }
+    double ns = (double)result->all.cpu / (double)result->all.sends;
+    if (floor->json)
+        write_json(floor, result, ns);
+    else
+        printf("  %" PRIu64 " sockets, %" PRIu64 " bytes a frame: %.0f ns CPU per send()\n",
+               floor->sockets, result->frame, ns);
     return 0;
 }
 
@@ -279,6 +335,8 @@ static int conduct(struct floor *floor)
 {
     int pair[2], status = 1;
     raise_descriptors();
+    if (floor->slice && !baton_open())
+        return 2;
     listen_anywhere(floor);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         die("socketpair");
@@ -290,12 +348,15 @@ static int conduct(struct floor *floor)
     if (reader == 0)
         _exit(read_all(floor));
     pin(floor->send_cpu);
-    struct sums sums = send_all(floor);
+    if (floor->slice)
+        baton_drop(); /* it is the reader's */
+    static struct result result;
+    send_all(floor, &result);
     if (waitpid(reader, &status, 0) != reader || status != 0) {
         fputs("the reader failed\n", stderr);
         return 1;
     }
-    return report(floor, &sums);
+    return report(floor, &result);
 }
 
 static bool parse(struct floor *floor, int argc, char **argv)
@@ -310,6 +371,8 @@ static bool parse(struct floor *floor, int argc, char **argv)
             floor->frame = strtoull(value, NULL, 10);
         else if (strcmp(name, "--seconds") == 0)
             floor->seconds = strtod(value, NULL);
+        else if (strcmp(name, "--slice") == 0)
+            floor->slice = strtoull(value, NULL, 10);
         else if (strcmp(name, "--send-cpu") == 0)
             floor->send_cpu = (int)strtol(value, NULL, 10);
         else if (strcmp(name, "--read-cpu") == 0)
@@ -327,7 +390,8 @@ int main(int argc, char **argv)
 {
     struct floor floor;
     if (!parse(&floor, argc, argv)) {
-        fputs("madang-floor [--sockets N] [--frame-bytes 170…60000] [--seconds S] [--send-cpu C] "
+        fputs("madang-floor [--sockets N] [--frame-bytes 170…60000] [--seconds S | --slice MS] "
+              "[--send-cpu C] "
               "[--read-cpu C] [--json FILE]\n",
               stderr);
         return 2;

@@ -56,6 +56,8 @@ static const struct option_row rows[] = {
     {"warmup", REAL, AT(warmup), 0, 86400, "seconds of traffic before measuring (0.5)"},
     {"duration", REAL, AT(duration), 0, 86400, "seconds to measure (3)"},
     {"settle", REAL, AT(settle), 0, 86400, "seconds of silence before memory is read (0.3)"},
+    {"slice", COUNT, AT(slice), 0, 60000,
+     "measure so many ms at a time and take turns with another program (0: do not)"},
     {"patience", REAL, AT(patience), 1, 86400, "seconds without progress that mean failure (20)"},
     {"pid", COUNT, AT(pid), 1, MANY, "the gateway's process: CPU and memory are reported"},
     {"json", TEXT, AT(json), 0, 0, "write the report to this file as JSON"},
@@ -164,6 +166,8 @@ static bool agree(const struct options *o)
         return refuse("--expect-close wants --rate, or --in-flight 0");
     if (o->cid && o->size < 144)
         return refuse("--cid wants --size 144 or more");
+    if (o->slice && (o->rate > 0 || o->in_flight == 0))
+        return refuse("--slice wants a closed loop");
     if (o->split > 1 && o->publishers)
         return refuse("--split and --publishers exclude each other");
     return true;

@@ -45,6 +45,7 @@ struct options {
     double duration;
     double settle;
     double patience;
+    uint64_t slice; /* ms */
     /* what is reported */
     uint64_t pid;
     const char *json;

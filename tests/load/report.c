@@ -176,7 +176,10 @@ bool report_json(const struct run *run, const char *path)
     for (unsigned i = 0; i < SWARM_CODES && run->swarm.closes[i].count; i++)
         fprintf(file, "%s\"%u\": %" PRIu64, i ? ", " : "", run->swarm.closes[i].code,
                 run->swarm.closes[i].count);
-    fprintf(file, "}\n}\n");
+    fprintf(file, "},\n  \"slices_ns_per_delivery\": [");
+    for (unsigned i = 0; i < run->outcome.slices; i++)
+        fprintf(file, "%s%.0f", i ? ", " : "", run->outcome.slice_ns[i]);
+    fprintf(file, "]\n}\n");
     bool written = !ferror(file);
     if (fclose(file) != 0 || !written) {
         perror(path);

@@ -6,11 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "load/baton.h"
+
 #define SECOND 1000000000u
 
 enum {
     SAMPLE_NS = 100000000,
     POLL_NS = 20000000,
+    BATON_NS = 1000000,
 };
 
 static bool broken(const struct run *run)
@@ -128,6 +131,55 @@ static struct counters difference(const struct counters *now, const struct count
     return out;
 }
 
+static double now_seconds(void)
+{
+    return (double)stats_now() / 1e9;
+}
+
+/* One slice: publishes, then lets everything arrive. Returns how long it took, in seconds. */
+static double measure_slice(struct run *run)
+{
+    struct outcome *outcome = &run->outcome;
+    const struct counters *counters = &run->check.counters;
+    uint64_t deliveries = counters->deliveries;
+    uint64_t cpu = gauge_cpu_ns(&run->gauge);
+    double begin = now_seconds();
+    double end = begin + (double)run->opt->slice / 1e3;
+    run->last_change = stats_now();
+    while ((now_seconds() < end || run->check.open) && !broken(run) && !out_of_patience(run)) {
+        if (now_seconds() < end)
+            traffic_turn(&run->traffic);
+        swarm_turn(&run->swarm, POLL_NS);
+        sample(run);
+    }
+    cpu = gauge_cpu_ns(&run->gauge) - cpu;
+    deliveries = counters->deliveries - deliveries;
+    outcome->cpu += cpu;
+    if (deliveries && outcome->slices < RUN_SLICES)
+        outcome->slice_ns[outcome->slices++] = (double)cpu / (double)deliveries;
+    return now_seconds() - begin;
+}
+
+/* The other program works between our slices; sockets are served all the time. */
+static void measure_slices(struct run *run)
+{
+    struct counters before = run->check.counters;
+    bool over = false;
+    begin_phase(run, "measure");
+    run->check.measuring = true;
+    while (run->outcome.seconds < run->opt->duration && !broken(run) && !over) {
+        run->outcome.seconds += measure_slice(run);
+        baton_pass();
+        while (!baton_came(&over) && !over && !broken(run) && !out_of_patience(run)) {
+            swarm_turn(&run->swarm, BATON_NS);
+            sample(run);
+        }
+    }
+    run->check.measuring = false;
+    run->outcome.measured = difference(&run->check.counters, &before);
+    baton_drop();
+}
+
 static void measure(struct run *run)
 {
     struct counters before = run->check.counters;
@@ -189,6 +241,8 @@ static bool begin(struct run *run, const struct options *opt)
     memset(run, 0, sizeof *run);
     run->opt = opt;
     check_init(&run->check, opt);
+    if (opt->slice && !baton_open())
+        return false;
     if (!gauge_open(&run->gauge, (pid_t)opt->pid)) {
         fprintf(stderr, "there is no process %" PRIu64 "\n", opt->pid);
         return false;
@@ -213,7 +267,10 @@ bool run_all(struct run *run, const struct options *opt)
         run->swarm.next_cut = stats_now();
         if (opt->messages == 0)
             chat(run, "warm-up", opt->warmup);
-        measure(run);
+        if (opt->slice)
+            measure_slices(run);
+        else
+            measure(run);
         drain(run);
         check_joins(run);
     }

@@ -13,17 +13,21 @@
 #include "load/swarm.h"
 #include "load/traffic.h"
 
+enum { RUN_SLICES = 1024 };
+
 struct outcome {
     double connect_seconds;
-    uint64_t connected;       /* sessions that came to life, subscriptions included */
-    uint64_t connect_cpu;     /* gateway's, ns */
-    uint64_t memory_before;   /* gateway's, bytes, before the first connection */
-    uint64_t memory_idle;     /* with all connections, before traffic */
-    uint64_t memory_peak;     /* of the whole run */
-    uint64_t memory_end;      /* after the drain */
-    double seconds;           /* the measured phase */
-    uint64_t cpu;             /* gateway's, in the measured phase, ns */
-    struct counters measured; /* of the measured phase alone */
+    uint64_t connected;          /* sessions that came to life, subscriptions included */
+    uint64_t connect_cpu;        /* gateway's, ns */
+    uint64_t memory_before;      /* gateway's, bytes, before the first connection */
+    uint64_t memory_idle;        /* with all connections, before traffic */
+    uint64_t memory_peak;        /* of the whole run */
+    uint64_t memory_end;         /* after the drain */
+    double seconds;              /* the measured phase */
+    uint64_t cpu;                /* gateway's, in the measured phase, ns */
+    struct counters measured;    /* of the measured phase alone */
+    unsigned slices;             /* if it was measured in slices */
+    double slice_ns[RUN_SLICES]; /* gateway's CPU per delivery in each */
 };
 
 struct run {

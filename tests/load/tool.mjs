@@ -39,9 +39,10 @@ const pinned = (cpu, command, args) =>
 
 // A child whose output is kept. `done` resolves to {code, signal, out, err} and never rejects for
 // an exit code; the caller judges.
-export function start(command, args, { cpu } = {}) {
+export function start(command, args, { cpu, relay = false } = {}) {
   const [program, argv] = pinned(cpu, command, args);
-  const child = spawn(program, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const stdio = ['ignore', 'pipe', 'pipe', ...(relay ? ['pipe', 'pipe'] : [])];
+  const child = spawn(program, argv, { stdio });
   const kept = { out: '', err: '' };
   child.stdout.on('data', (data) => (kept.out += data));
   child.stderr.on('data', (data) => (kept.err += data));
@@ -102,11 +103,11 @@ export function flags(options) {
 }
 
 // A report is written to a folder that lives as long as the run.
-async function withReport(program, options, { cpu, gateway } = {}) {
+async function withReport(program, options, { cpu, gateway, relay } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'madang-load-'));
   const json = join(folder, 'report.json');
   const where = gateway ? { port: gateway.port, pid: gateway.pid } : {};
-  const run = start(toolBinary(program), flags({ ...where, ...options, json }), { cpu });
+  const run = start(toolBinary(program), flags({ ...where, ...options, json }), { cpu, relay });
   const finish = async () => {
     const exit = await run.done;
     const report = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : null;
@@ -123,11 +124,21 @@ export async function load(options, where) {
   return (await startLoad(options, where)).finish();
 }
 
-export async function floor(options) {
-  const run = await withReport('madang-floor', options);
-  const { code, report, err } = await run.finish();
-  if (code !== 0) throw new Error(`madang-floor failed: ${err}`);
-  return report;
+// What comes out of one's descriptor 4 goes into the other's descriptor 3.
+function hand(from, to) {
+  to.child.stdio[3].on('error', () => {}); // the other one is done
+  from.child.stdio[4].pipe(to.child.stdio[3]);
+}
+
+// Load and floor at the same time, taking turns of `slice` ms: {load, floor}, their reports.
+export async function race({ slice, ...loadOptions }, floorOptions, { gateway, cpu }) {
+  const bare = await withReport('madang-floor', { ...floorOptions, slice }, { relay: true });
+  const loaded = await withReport('madang-load', { ...loadOptions, slice }, { gateway, cpu, relay: true });
+  hand(loaded, bare);
+  hand(bare, loaded);
+  const [a, b] = await Promise.all([loaded.finish(), bare.finish()]);
+  if (a.code !== 0 || b.code !== 0) throw new Error(a.err + b.err);
+  return { load: a.report, floor: b.report };
 }
 
 export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
