@@ -41,13 +41,24 @@ test('rows do not depend on where the window begins', () => {
 
 test('the window follows the tail, slides both ways and stops at the ends', () => {
     const lines = [...Array(1000).keys()].map((n) => line(n, noon));
-    assert.deepEqual(tailRange(1000), { low: 1000 - WINDOW, high: 1000 });
+    const most = WINDOW + SLIDE;
     assert.deepEqual(tailRange(5), { low: 0, high: 5 });
-    assert.deepEqual(rangeFrom(lines, 'k100'), { low: 100, high: 100 + WINDOW });
+    assert.deepEqual(rangeFrom(lines, 'k100'), { low: 100, high: 100 + most });
     assert.deepEqual(rangeFrom(lines, 'gone'), tailRange(1000));
-    assert.deepEqual(slide({ low: 700, high: 1000 }, 1000, true), { low: 700 - SLIDE, high: 1000 - SLIDE });
-    assert.deepEqual(slide({ low: 50, high: 350 }, 1000, true), { low: 0, high: WINDOW });
+    assert.deepEqual(slide({ low: 600, high: 1000 }, 1000, true), { low: 500, high: 500 + most });
+    assert.deepEqual(slide({ low: 50, high: 350 }, 1000, true), { low: 0, high: most });
     assert.equal(slide({ low: 0, high: 300 }, 1000, true), null);
     assert.equal(slide({ low: 700, high: 1000 }, 1000, false), null);
     assert.deepEqual(slide({ low: 650, high: 950 }, 1000, false), { low: 700, high: 1000 });
+});
+
+test('the window at the tail stays bounded, and its beginning rests between slides', () => {
+    let moves = 0;
+    for (let count = 1; count <= 2000; count++) {
+        const range = tailRange(count);
+        assert.equal(range.high, count);
+        assert.ok(count - range.low >= Math.min(count, WINDOW) && count - range.low < WINDOW + SLIDE);
+        if (range.low !== tailRange(count - 1).low) moves++;
+    }
+    assert.equal(moves, (2000 - WINDOW) / SLIDE);
 });

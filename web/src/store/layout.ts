@@ -63,22 +63,25 @@ export interface Range {
     readonly high: number;
 }
 
-/** The end of the list, for somebody who follows it. */
+/**
+ * The end of the list, for somebody who follows it. Its beginning moves in slides, not with each
+ * message: rows above the new one then stay where they are, and nothing is laid out again.
+ */
 export function tailRange(count: number): Range {
-    return { low: Math.max(0, count - WINDOW), high: count };
+    return { low: Math.floor(Math.max(0, count - WINDOW) / SLIDE) * SLIDE, high: count };
 }
 
 /** A window that begins at the line with `key`, or at the tail if that line is gone. */
 export function rangeFrom(lines: readonly Line[], key: string | null): Range {
     const low = key === null ? -1 : lines.findIndex((line) => line.key === key);
     if (low < 0) return tailRange(lines.length);
-    return { low, high: Math.min(lines.length, low + WINDOW) };
+    return { low, high: Math.min(lines.length, low + WINDOW + SLIDE) };
 }
 
 /** Moves a window by one slide, up (older) or down; null if it is at that end already. */
 export function slide(range: Range, count: number, up: boolean): Range | null {
     if (up ? range.low === 0 : range.high >= count) return null;
-    const most = Math.max(0, count - WINDOW);
+    const most = tailRange(count).low;
     const low = up ? Math.max(0, range.low - SLIDE) : Math.min(most, range.low + SLIDE);
-    return { low, high: Math.min(count, low + WINDOW) };
+    return { low, high: Math.min(count, low + WINDOW + SLIDE) };
 }

@@ -5,9 +5,10 @@
  * own anchoring is off (it fails at the very top), so there is one code path: note the anchor
  * before a change, put it back after.
  */
-import { Component } from 'preact';
+import { Component, type VNode } from 'preact';
 import type { Feed } from '../net/feed';
 import { rangeFrom, rowsOf, slide, tailRange, type Range, type Row } from '../store/layout';
+import type { Message } from '../store/message';
 import type { Line } from '../store/stream';
 import { t } from '../strings';
 import { id } from '../testids';
@@ -25,6 +26,7 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
     private list: HTMLElement | null = null;
     private lines: readonly Line[] = [];
     private range: Range = { low: 0, high: 0 };
+    private readonly nodes = new WeakMap<Message, { first: boolean; node: VNode }>();
     private resized: ResizeObserver | null = null;
     private readonly watch = (): void => this.updateWatched();
 
@@ -146,6 +148,18 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
         if (room.watched && room.unread.value > 0) room.seen();
     }
 
+    /** A row that has not changed keeps its node, so a new message costs one row, not the window. */
+    private drawn(row: Row): VNode {
+        const { feed } = this.props;
+        if (row.kind !== 'message') return <RowView key={row.key} row={row} feed={feed} />;
+        const { message, first } = row;
+        const held = this.nodes.get(message);
+        if (held?.first === first) return held.node;
+        const node = <MessageRow key={row.key} feed={feed} message={message} first={first} />;
+        this.nodes.set(message, { first, node });
+        return node;
+    }
+
     override render() {
         const { feed } = this.props;
         const { room } = feed;
@@ -160,7 +174,7 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
                 >
                     <ol ref={(element) => { this.list = element; }}>
                         {this.range.low === 0 && <LogTop key="top" feed={feed} />}
-                        {rows.map((row) => <RowView key={row.key} row={row} feed={feed} />)}
+                        {rows.map((row) => this.drawn(row))}
                     </ol>
                 </div>
                 {!room.view.stuck && (
@@ -178,8 +192,7 @@ const WATCHED_EVENTS: readonly [EventTarget, string][] = [
     [globalThis, 'focus'], [globalThis, 'blur'], [document, 'visibilitychange'],
 ];
 
-function RowView({ row, feed }: { row: Row; feed: Feed }) {
-    if (row.kind === 'message') return <MessageRow feed={feed} message={row.message} first={row.first} />;
+function RowView({ row, feed }: { row: Exclude<Row, { kind: 'message' }>; feed: Feed }) {
     if (row.kind === 'day') {
         return <li class="day" data-testid={id.day}><span>{dayName(row.time, Date.now())}</span></li>;
     }
