@@ -11,12 +11,16 @@ cd "$(dirname "$0")/../.."
 
 suite=bookworm
 root=$(mktemp -d)
+chmod 755 "$root"
 server=
 wanted() { case " $options " in *" $1 "*) ;; *) return 1 ;; esac; }
 options=$*
 
 leave() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  if [ -n "$server" ]; then
+    kill "$server" || true
+    wait "$server" || true
+  fi
   for dir in dev/pts dev/shm dev proc sys; do
     if mountpoint -q "$root/$dir"; then umount "$root/$dir"; fi
   done
@@ -41,9 +45,11 @@ sources() { # the Debian archives of this suite that this machine installs from,
   done
 }
 
-bare() { # COMMAND...: run in there, with this machine's certificates and npm registry, as a login would
-  chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-    npm_config_registry="$registry" NODE_EXTRA_CA_CERTS="$certificates" "$@"
+# Becomes COMMAND in there, with this machine's certificates and npm registry, as a login would:
+# "(enter make)" runs it, and after "enter madang &" $! is madang, which can be stopped.
+enter() {
+  exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+    ${registry:+npm_config_registry="$registry"} NODE_EXTRA_CA_CERTS="$certificates" "$@"
 }
 
 # Without npm here, its defaults will have to do.
@@ -64,14 +70,14 @@ sources >"$root/etc/apt/sources.list"
 mkdir "$root/src"
 git archive HEAD | tar -x -C "$root/src"
 
-bare make -C /src build
-bare /src/build/release/madang version
+(enter make -C /src build)
+(enter /src/build/release/madang version)
 
 # Port 0 lets the kernel choose; the gateway prints the address that it got.
-bare /src/build/release/madang serve --listen 127.0.0.1:0 >"$root/serve.log" 2>&1 &
+enter /src/build/release/madang serve --listen 127.0.0.1:0 >"$root/serve.log" 2>&1 &
 server=$!
 tries=0
-until page=$(grep -om1 'http://127\.0\.0\.1:[0-9]*' "$root/serve.log"); do
+until page=$(grep -om1 'http://[^ ]*' "$root/serve.log"); do
   tries=$((tries + 1))
   [ $tries -lt 100 ] && kill -0 $server || { cat "$root/serve.log"; exit 1; }
   sleep 0.1
@@ -82,4 +88,4 @@ kill $server
 wait $server
 server=
 
-if wanted test; then bare make -C /src test; fi
+if wanted test; then (enter make -C /src test); fi
