@@ -5,13 +5,10 @@
 
 #include "backplane/base/loop.h"
 #include "gateway/hub.h"
+#include "tests/unit/loopback.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -21,19 +18,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define HUBS        2
-#define TAKEN_MAX   512
-#define LISTEN_BOTH "[gateway]\nlisten = 127.0.0.1:0 [::1]:0\n"
-#define LISTEN_V4   "[gateway]\nlisten = 127.0.0.1:0\n"
+#define HUBS      2
+#define TAKEN_MAX 512
+#define LISTEN_V4 "[gateway]\nlisten = 127.0.0.1:0\n"
 
 struct fixture {
     struct loop main_loop, hub_loop; /* the second is woken, but never runs */
@@ -159,27 +153,9 @@ static uint64_t turns_in(struct fixture *f, uint64_t ms)
     return f->main_loop.turns - before;
 }
 
-/* A client of the port, by IPv4 or IPv6. The kernel connects it without our accepting. */
-static int try_client(uint16_t port, int family)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    bool is_v4 = family == AF_INET;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    CHECK(fd >= 0);
-    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    v6.sin6_addr = in6addr_loopback;
-    if (connect(fd, is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6,
-                is_v4 ? sizeof(v4) : sizeof(v6)) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 static int client(struct fixture *f)
 {
-    int fd = try_client(acceptor_port(f->acceptor), AF_INET);
+    int fd = loopback_client(acceptor_port(f->acceptor), AF_INET);
 
     CHECK(fd >= 0);
     return fd;
@@ -230,45 +206,9 @@ static void in_child(void (*body)(void))
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static bool machine_has_v6(void)
-{
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&v6, sizeof(v6)) == 0;
+/* ---- accepting ---- */
 
-    if (fd >= 0)
-        close(fd);
-    return has;
-}
-
-/* ---- listening ---- */
-
-static void both_families_listen_on_one_port(void **state)
-{
-    struct fixture f;
-    struct buf got = {0}, want = {0};
-
-    (void)state;
-    if (!machine_has_v6())
-        skip();
-    begin(&f, LISTEN_BOTH);
-    open_acceptor(&f);
-    unsigned port = acceptor_port(f.acceptor);
-    assert_int_not_equal(port, 0);
-    acceptor_addresses(f.acceptor, &got);
-    buf_fmt(&want, "127.0.0.1:%u [::1]:%u", port, port);
-    assert_int_equal(got.n, want.n);
-    assert_memory_equal(got.p, want.p, want.n);
-    int clients[] = {client(&f), try_client((uint16_t)port, AF_INET6)};
-    assert_true(clients[1] >= 0);
-    run_until_taken(&f, 2);
-    close_all(clients, 2);
-    buf_deinit(&got);
-    buf_deinit(&want);
-    end(&f);
-}
-
-static void an_address_in_use_is_named(void **state)
+static void an_acceptor_that_cannot_listen_leaves_nothing(void **state)
 {
     struct fixture f, g;
     struct buf config = {0}, error = {0};
@@ -289,71 +229,6 @@ static void an_address_in_use_is_named(void **state)
     buf_deinit(&config);
     buf_deinit(&error);
 }
-
-static void an_address_that_is_not_ours_is_named(void **state)
-{
-    struct fixture f;
-    struct buf error = {0};
-
-    (void)state;
-    begin(&f, "[gateway]\nlisten = 192.0.2.1:0\n");
-    assert_null(acceptor_open(&f.gateway, f.inboxes, &error));
-    buf_char(&error, '\0');
-    assert_non_null(strstr(error.p, "192.0.2.1:0"));
-    buf_deinit(&error);
-    end(&f);
-}
-
-/* From here on socket(AF_INET6) fails as on a machine without IPv6. */
-static void take_v6_away(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
-
-    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-    CHECK(socket(AF_INET6, SOCK_STREAM, 0) < 0 && errno == EAFNOSUPPORT);
-}
-
-static void without_v6_child(void)
-{
-    struct fixture f;
-    struct buf got = {0}, error = {0};
-
-    take_v6_away();
-    begin(&f, LISTEN_BOTH);
-    open_acceptor(&f);
-    acceptor_addresses(f.acceptor, &got);
-    buf_char(&got, '\0');
-    CHECK(strstr(got.p, "127.0.0.1:") == got.p && !strchr(got.p, ' '));
-    int fd = client(&f);
-    run_until_taken(&f, 1);
-    close(fd);
-    buf_deinit(&got);
-    end(&f);
-
-    begin(&f, "[gateway]\nlisten = [::1]:0\n"); /* asked for alone, it must not be left out */
-    CHECK(!acceptor_open(&f.gateway, f.inboxes, &error));
-    buf_char(&error, '\0');
-    CHECK(strstr(error.p, "[::1]:0") && strstr(error.p, "no IPv6"));
-    buf_deinit(&error);
-    end(&f);
-}
-
-static void a_machine_without_v6_listens_on_v4_only(void **state)
-{
-    (void)state;
-    in_child(without_v6_child);
-}
-
-/* ---- accepting ---- */
 
 static int option_of(int fd, int level, int name)
 {
@@ -439,7 +314,7 @@ static void after_stop_nobody_gets_in(void **state)
     int fd = client(&f);
     run_until_taken(&f, 1);
     acceptor_stop(f.acceptor);
-    assert_int_equal(try_client(port, AF_INET), -1);
+    assert_int_equal(loopback_client(port, AF_INET), -1);
     assert_int_equal(errno, ECONNREFUSED);
     run_for(&f, 10);
     end(&f); /* stops once more */
@@ -530,7 +405,7 @@ static void no_descriptors_child(void)
     struct fixture f;
     int clients[5], fillers[FILLERS_MAX];
 
-    begin(&f, LISTEN_BOTH);
+    begin(&f, LISTEN_V4);
     open_acceptor(&f);
     const struct acceptor_counters *c = acceptor_counters(f.acceptor);
     for (size_t i = 0; i < 5; i++)
@@ -601,10 +476,7 @@ static void without_its_spare_it_waits_and_recovers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_families_listen_on_one_port),
-        cmocka_unit_test(an_address_in_use_is_named),
-        cmocka_unit_test(an_address_that_is_not_ours_is_named),
-        cmocka_unit_test(a_machine_without_v6_listens_on_v4_only),
+        cmocka_unit_test(an_acceptor_that_cannot_listen_leaves_nothing),
         cmocka_unit_test(an_accepted_socket_is_set_up),
         cmocka_unit_test(hubs_take_turns),
         cmocka_unit_test(a_crowd_is_let_in_over_several_turns),
