@@ -4,16 +4,17 @@
  * `2026-11-21T14:03:07.123Z warn  hub 2: what happened, to what, what to do`.
  * Any thread may log. Control characters and invalid UTF-8 in the message are escaped, so
  * nothing a client sends can forge a line. Messages of warn and above made from one call site
- * are limited to a burst of 10 and then 1 per second; what was left out is counted and said.
+ * are limited to a burst of 10 and then 1 per second; what was left out is counted and said with
+ * the next one. A line is one write(2), which blocks if standard error is a pipe that nobody reads.
  */
 #ifndef MADANG_BASE_LOG_H
 #define MADANG_BASE_LOG_H
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-struct
-    log_site { /* one per call site, static: the rate limit lives here, guarded by the log's lock */
-    long long window;
+/* One per call site, static: its rate limit. Guarded by the log's lock. */
+struct log_site {
+    long long window; /* monotonic ms up to which `used` has been regained */
     unsigned used, dropped;
 };
 

@@ -9,8 +9,8 @@
  * wherever it was posted or asked for (loop_again): socket, timer or close
  * callbacks, turns and flushes. An actor takes its inbox in every turn.
  *
- * A loop belongs to the thread that runs it, except loop_wake() and the
- * heartbeat. Other threads wake it through an eventfd; an inbox does that itself.
+ * A loop belongs to the thread that runs it, except loop_wake(), loop_quit() and
+ * the heartbeat. Other threads wake it through an eventfd; an inbox does that itself.
  */
 #ifndef MADANG_BASE_LOOP_H
 #define MADANG_BASE_LOOP_H
@@ -41,10 +41,9 @@ struct loop {
     bool pending;         /* another turn is wanted at once */
     size_t near_inboxes;  /* inboxes of this loop that hold something posted by this loop */
     int wake_fd;
-    _Atomic bool quit;    /* set by loop_quit */
     uint64_t turns;
-    _Atomic uint64_t
-        heartbeat_ms; /* monotonic, written each turn and each second; read by anyone */
+    _Atomic bool quit;             /* set by loop_quit */
+    _Atomic uint64_t heartbeat_ms; /* monotonic; written each turn, so each second; any thread */
 };
 
 #define LOOP_TICK_MS 50
@@ -56,9 +55,11 @@ void loop_remove(struct loop *l, struct actor *a);
 void loop_run(struct loop *l);  /* until loop_stop */
 void loop_stop(struct loop *l); /* this thread only */
 void loop_wake(struct loop *l); /* any thread */
-void loop_quit(struct loop *l); /* any thread: loop_stop at the end of a turn, for good */
-/* Lets every closing handle finish its close. */
+void loop_quit(struct loop *l); /* any thread: the loop stops after its next turn, for good */
+
+/* Lets every closing handle finish its close. Turns of the loop go on meanwhile. */
 void loop_settle(struct loop *l);
+
 /* Closes the loop's own handles, lets every closing handle finish; 0, or UV_EBUSY if handles of
  * others are still open (each is logged with its type), and then it can be called again. There
  * are no turns in here, but callbacks of open handles may run. Nobody may wake the loop any

@@ -18,7 +18,7 @@ typedef void (*timer_fn)(struct timer *t);
 struct timer {
     struct timer *next, **pprev; /* pprev NULL: not armed */
     timer_fn fire;
-    uint64_t due; /* wheel clock, ms */
+    uint64_t due; /* wheel clock, ms; a multiple of the tick */
 };
 
 #define WHEEL_SLOTS 1024

@@ -505,6 +505,29 @@ static void any_thread_can_wake_a_loop(void **state)
     assert_int_equal(a.turns, 2);
 }
 
+static void *quit(void *unused)
+{
+    loop_quit(&loop);
+    return unused;
+}
+
+static void any_thread_can_end_a_loop_for_good(void **state)
+{
+    pthread_t thread;
+    struct player a = player('a');
+
+    (void)state;
+    loop_add(&loop, &a.actor);
+    assert_int_equal(pthread_create(&thread, NULL, quit, NULL), 0);
+    loop_run(&loop);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(a.turns, 1); /* the turn in which it ends is a whole one */
+    assert_int_equal(a.flushes, 1);
+    loop_wake(&loop);
+    loop_run(&loop); /* ends at once again */
+    assert_int_equal(a.turns, 2);
+}
+
 static void the_wall_clock_is_in_milliseconds(void **state)
 {
     (void)state;
@@ -535,6 +558,7 @@ int main(void)
         BARE(the_tick_stops_when_the_last_timer_is_cancelled),
         BOXED(what_a_wheel_timer_posts_is_handled_without_another_event),
         BARE(any_thread_can_wake_a_loop),
+        BARE(any_thread_can_end_a_loop_for_good),
         BARE(the_wall_clock_is_in_milliseconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

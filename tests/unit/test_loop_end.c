@@ -54,6 +54,23 @@ static void closing_handles_and_those_that_they_close_are_waited_for(void **stat
     assert_int_equal(closed, 2);
 }
 
+static void closing_handles_can_be_waited_for_before_the_end(void **state)
+{
+    uv_timer_t first, second;
+
+    (void)state;
+    closed = 0;
+    assert_int_equal(loop_init(&loop), 0);
+    uv_timer_init(&loop.uv, &first);
+    uv_timer_init(&loop.uv, &second);
+    first.data = &second;
+    uv_close((uv_handle_t *)&first, close_next);
+    loop_settle(&loop);
+    assert_int_equal(closed, 2);
+    loop_settle(&loop); /* nothing to wait for */
+    assert_int_equal(loop_deinit(&loop), 0);
+}
+
 static void a_loop_leaves_no_descriptor_behind(void **state)
 {
     int before = dup(STDIN_FILENO);
@@ -74,6 +91,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handle_that_was_left_open_is_reported_and_the_loop_can_still_end),
         cmocka_unit_test(closing_handles_and_those_that_they_close_are_waited_for),
+        cmocka_unit_test(closing_handles_can_be_waited_for_before_the_end),
         cmocka_unit_test(a_loop_leaves_no_descriptor_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
