@@ -28,7 +28,6 @@
 #define PATH_MAX_BYTES   2048
 #define HEADER_MAX_BYTES 1024
 #define HEADERS_BYTES    8192
-#define ENDPOINT         "/connection/websocket"
 #define SUBPROTOCOL      "centrifuge-json"
 
 struct socket_context {
@@ -199,19 +198,17 @@ static int on_upgrade(struct lws *wsi, const char *to)
     struct http_request r;
     struct span path = header(wsi, WSI_TOKEN_GET_URI, text.path, sizeof(text.path));
     read_request(wsi, path, &text, &r);
-    if (r.method != HTTP_GET)
-        return refuse(wsi, 405, "a WebSocket handshake is a GET");
-    if (!span_eq(path, SPAN(ENDPOINT)))
-        return refuse(wsi, 404, "the WebSocket endpoint is " ENDPOINT);
+    const char *why;
+    int status = http_check_upgrade(context_of(wsi)->hub->gateway, &r, &why);
+    if (status)
+        return refuse(wsi, status, why);
     if (!version_ok(wsi))
         return refuse(wsi, 400, "Sec-WebSocket-Version must be 13");
     if (!subprotocol_ok(wsi) || query_is(wsi, "format=", "protobuf") ||
         query_is(wsi, "cf_protocol=", "protobuf"))
         return refuse(wsi, 400,
                       "only the JSON protocol is spoken here (subprotocol " SUBPROTOCOL ")");
-    const char *why = NULL;
-    int status = http_check_upgrade(context_of(wsi)->hub->gateway, &r, &why);
-    return status ? refuse(wsi, status, why) : 0;
+    return 0;
 }
 
 static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
