@@ -394,7 +394,8 @@ static void tell_lost(struct sequencer *s, struct interest *in)
     }
     counter_add(&s->counters.insufficient, 1);
     in->lost = false;
-    in->sent = in->room->top;
+    if (in->room->top.offset) /* else nothing was published since the hub's first member came */
+        in->sent = in->room->top;
     resume_waiting(s, in);
 }
 
@@ -461,15 +462,16 @@ static void fill_read(struct sequencer *s, struct stream_read *r)
     seq_room_release(&s->rooms, room);
 }
 
-/* True if a hub that has caught up still lacks something. */
+/* True if anything was begun or is left: the driver tells in its next turn. */
 static bool fill_some(struct sequencer *s)
 {
     bool more = false;
     for (uint32_t i = 0; i < s->rooms.hubs; i++) {
         struct port *p = &s->ports[i];
-        for (int n = 0; n < FILLS_PER_TURN && !p->behind && !list_empty(&p->missed); n++)
+        for (int n = 0; n < FILLS_PER_TURN && !p->behind && !list_empty(&p->missed); n++) {
             start_fill(s, container_of(list_shift(&p->missed), struct interest, missed));
-        more |= !p->behind && !list_empty(&p->missed);
+            more = true;
+        }
     }
     return more;
 }
