@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/sequencer.h"
+
+#include "backplane/base/map.h"
+#include "backplane/fail.h"
+#include "tests/unit/seq_kit.h"
+
+#define BOUND 1000 /* bytes of pushes that may wait for a hub */
+
+static const struct stream_limits ring = {1000, 1 << 20, 0}, short_ring = {5, 1 << 20, 0}, none;
+static const struct ask plain = {.limits = {1000, 1 << 20, 0}};
+static const struct ask brief = {.limits = {5, 1 << 20, 0}};
+static const struct ask streamless = {0};
+static const struct ask chat = {
+    .limits = {1000, 1 << 20, 0}, .presence = true, .announce = true, .join_leave = true};
+
+static struct sequencer_config config(void)
+{
+    return (struct sequencer_config){&local_driver, 64 << 20, BOUND, 1000};
+}
+
+static int start(void **state)
+{
+    struct sequencer_config c = config();
+    (void)state;
+    harness_open(&c, false);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    harness_close();
+    return 0;
+}
+
+static void restart(struct sequencer_config c, bool near)
+{
+    harness_close();
+    harness_open(&c, near);
+}
+
+/* ---- fan-out -------------------------------------------------------------------------------- */
+
+static void a_publication_goes_only_to_hubs_that_have_the_room(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[0], "u"), 'a', &plain);
+    subscribe(session_new(&hubs[1], "v"), 'b', &plain);
+    run_all();
+    publish(&hubs[2], 'a', "1", &ring);
+    publish(&hubs[2], 'c', "1", &ring);
+    run_all();
+    assert_heard(&hubs[0], "+u@0 a:1");
+    assert_heard(&hubs[1], "+v@0");
+    assert_heard(&hubs[2], "ok ok");
+}
+
+static void a_hub_gets_one_push_however_many_of_its_sessions_are_there(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[0], "u"), 'a', &plain);
+    subscribe(session_new(&hubs[0], "v"), 'a', &plain);
+    publish(&hubs[1], 'a', "1", &ring);
+    run_all();
+    assert_heard(&hubs[0], "+u@0 +v@0 a:1");
+}
+
+static void a_publisher_hears_its_own_publication_before_the_reply(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[0], "u"), 'a', &plain);
+    subscribe(session_new(&hubs[0], "u"), 'b', &streamless);
+    publish(&hubs[0], 'a', "1", &ring);
+    publish(&hubs[0], 'b', "2", &none);
+    signal_room(&hubs[0], 'b', "3");
+    run_all();
+    /* A signal takes no part in the order of publications, so it need not wait for the driver. */
+    assert_heard(&hubs[0], "ok +u@0 +u@0 a:1 ok b~2 ok");
+}
+
+static void a_signal_reaches_the_hubs_that_have_the_room_and_is_never_stored(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[0], "u"), 'a', &plain);
+    run_all();
+    signal_room(&hubs[1], 'a', "7");
+    signal_room(&hubs[1], 'b', "7");
+    run_all();
+    publish(&hubs[1], 'a', "1", &ring);
+    run_all();
+    assert_heard(&hubs[0], "+u@0 a~7 a:1");
+    assert_heard(&hubs[1], "ok ok ok");
+}
+
+static void after_the_last_unsubscribe_nothing_more_comes(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[0], "u"), 'a', &plain);
+    struct fake_sub *v = subscribe(session_new(&hubs[0], "v"), 'a', &plain);
+    run_all();
+    unsubscribe(u);
+    publish(&hubs[1], 'a', "1", &ring);
+    run_all();
+    unsubscribe(v);
+    publish(&hubs[1], 'a', "2", &ring);
+    run_all();
+    assert_heard(&hubs[0], "+u@0 +v@0 -u a:1 -v");
+}
+
+/* ---- who is here ---------------------------------------------------------------------------- */
+
+static void own_join_comes_after_the_reply_and_leaves_go_to_who_listens(void **state)
+{
+    (void)state;
+    struct ask deaf = chat, quiet = chat;
+    deaf.join_leave = false;
+    quiet.announce = false;
+    subscribe(session_new(&hubs[0], "u"), 'a', &chat);
+    run_all();
+    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &chat);
+    run_all();
+    struct fake_session *w = session_new(&hubs[1], "w");
+    subscribe(session_new(&hubs[2], "x"), 'a', &quiet);
+    run_all();
+    subscribe(w, 'a', &deaf);
+    run_all();
+    assert_heard(&hubs[0], "+u@0 a>u a>v a>w");
+    assert_heard(&hubs[1], "+v@0 a>v +w@0 a>w");
+    assert_heard(&hubs[2], "+x@0 a>w");
+    unsubscribe(v);
+    run_all();
+    session_end(w);
+    run_all();
+    assert_heard(&hubs[0], "a<v a<w");
+    assert_heard(&hubs[1], "-v .w"); /* nobody listens there any more */
+    assert_heard(&hubs[2], "a<v a<w");
+}
+
+static void presence_counts_clients_and_users(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[0], "u"), 'a', &chat);
+    subscribe(session_new(&hubs[1], "u"), 'a', &chat);
+    subscribe(session_new(&hubs[1], "v"), 'a', &plain); /* not counted */
+    run_all();
+    buf_clear(&hubs[0].log);
+    ask_presence(&hubs[0], 'a', 10000, false);
+    ask_presence(&hubs[0], 'a', 100, true);
+    ask_presence(&hubs[0], 'a', 100, false);
+    ask_presence(&hubs[0], 'b', 100, true);
+    run_all();
+    assert_heard(&hubs[0], "a?2/1 a?2/1 a?!106 b?0/0");
+    unsubscribe(u);
+    ask_presence(&hubs[0], 'a', 10000, false);
+    run_all();
+    assert_heard(&hubs[0], "-u a?1/1");
+    ask_presence(&hubs[0], 'b', 10000, false);
+    run_all();
+    assert_span(((struct span){hubs[0].presence.p, hubs[0].presence.n}), "{}");
+}
+
+/* ---- leaving while arriving ----------------------------------------------------------------- */
+
+static void who_unsubscribes_while_subscribing_is_in_and_out_again(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[1], "v"), 'a', &chat);
+    run_all();
+    unsubscribe(subscribe(session_new(&hubs[0], "u"), 'a', &chat));
+    publish(&hubs[2], 'a', "1", &ring);
+    ask_presence(&hubs[2], 'a', 1000, true);
+    run_all();
+    ask_presence(&hubs[2], 'a', 1000, true);
+    run_all();
+    assert_heard(&hubs[0], "+u@0 a>u -u");
+    assert_heard(&hubs[1], "+v@0 a>v a>u a<u a:1");
+    assert_heard(&hubs[2], "a?1/1 ok a?1/1");
+}
+
+static void an_end_waits_for_what_is_under_way_and_is_answered_once(void **state)
+{
+    (void)state;
+    struct fake_session *u = session_new(&hubs[0], "u");
+    subscribe(session_new(&hubs[1], "v"), 'c', &chat);
+    subscribe(u, 'a', &chat);
+    run_all();
+    subscribe(u, 'b', &plain);
+    subscribe(u, 'c', &chat);
+    unsubscribe(subscribe(u, 'd', &plain));
+    session_end(u);
+    run_all();
+    assert_heard(&hubs[0], "+u@0 a>u +u@0 +u@0 c>u .u +u@0 -u");
+    assert_heard(&hubs[1], "+v@0 c>v c>u c<u");
+    for (char room = 'a'; room < 'e'; room++)
+        publish(&hubs[2], room, "1", &ring);
+    run_all();
+    assert_heard(&hubs[0], "");
+}
+
+static void an_end_without_rooms_is_answered(void **state)
+{
+    (void)state;
+    struct fake_session *u = session_new(&hubs[0], "u");
+    subscribe(u, 'a', &plain);
+    unsubscribe(&u->subs[0]);
+    session_end(u);
+    run_all();
+    assert_heard(&hubs[0], ".u +u@0 -u");
+}
+
+static void a_refused_subscribe_can_be_left_too(void **state)
+{
+    struct sequencer_config c = config();
+    (void)state;
+    c.driver = &fail_driver;
+    restart(c, false);
+    struct fake_session *u = session_new(&hubs[0], "u"), *v = session_new(&hubs[0], "v");
+    unsubscribe(subscribe(u, 'a', &chat));
+    subscribe(v, 'a', &chat);
+    session_end(v);
+    run_all();
+    assert_heard(&hubs[0], "+u!108 -u +v!108 .v");
+    assert_int_equal(sequencer_counters(seq)->rooms, 0);
+}
+
+/* Every way to spread these steps over turns of the sequencer and looks into the inbox. What must
+ * hold for each client is checked by the harness; here, what must hold in the end. */
+static void spread(uint32_t pauses, bool end, bool near)
+{
+    restart(config(), near);
+    struct fake_session *u = session_new(&hubs[0], "u"), *v = session_new(&hubs[0], "v");
+    struct fake_session *w = session_new(&hubs[1], "w");
+    struct fake_sub *first = NULL, *second = NULL, *other = NULL;
+    for (int step = 0; step < 8; step++) {
+        switch (step) {
+        case 0: first = subscribe(u, 'a', &chat); break;
+        case 1: publish(&hubs[1], 'a', "1", &ring); break;
+        case 2: other = subscribe(w, 'a', &chat); break;
+        case 3: end ? session_end(u) : unsubscribe(first); break;
+        case 4: publish(&hubs[0], 'a', "2", &ring); break;
+        case 5: second = subscribe(v, 'a', &chat); break;
+        case 6: publish(&hubs[1], 'a', "3", &ring); break;
+        default: unsubscribe(other); break;
+        }
+        if (pauses >> step & 1)
+            (void)seq_turn();
+        if (pauses >> step & 1 && step % 2)
+            hub_take(&hubs[0]);
+    }
+    run_all();
+    assert_int_equal(second->state, SUB_ACTIVE);
+    assert_int_equal(second->at.offset, 3);
+    assert_int_equal(first->state == SUB_NONE, !end);
+    assert_int_equal(other->state, SUB_NONE);
+    buf_clear(&hubs[1].log);
+    ask_presence(&hubs[1], 'a', 1000, true);
+    run_all();
+    assert_heard(&hubs[1], "a?1/1");
+}
+
+static void in_every_interleaving_clients_miss_nothing_and_nobody_stays_behind(void **state)
+{
+    (void)state;
+    for (uint32_t pauses = 0; pauses < 256; pauses++)
+        for (int variant = 0; variant < 4; variant++)
+            spread(pauses, variant & 1, variant & 2);
+}
+
+/* ---- recovery ------------------------------------------------------------------------------- */
+
+static void publish_many(char room, int n, const struct stream_limits *limits)
+{
+    for (int i = 0; i < n; i++)
+        publish(&hubs[3], room, "\"some text, to weigh something\"", limits);
+    seq_run();
+    hub_take(&hubs[3]);
+    buf_clear(&hubs[3].log);
+}
+
+static void who_comes_back_gets_what_it_missed_or_is_told_that_it_cannot(void **state)
+{
+    (void)state;
+    struct ask ask = brief;
+    struct fake_sub *u = subscribe(session_new(&hubs[0], "u"), 'a', &ask);
+    publish_many('a', 9, &short_ring);
+    run_all();
+    buf_clear(&hubs[0].log);
+    struct fake_session *v = session_new(&hubs[0], "v");
+    ask.recover = true;
+    ask.since = u->at;
+    static const uint64_t offsets[] = {9, 8, 4, 3, 0, 10, UINT64_MAX};
+    for (size_t i = 0; i < COUNT_OF(offsets); i++) {
+        ask.since.offset = offsets[i];
+        ask.refuse = i == 4;
+        struct fake_sub *sub = subscribe(v, 'a', &ask);
+        run_all();
+        if (sub->state)
+            unsubscribe(sub);
+        run_all();
+    }
+    assert_heard(&hubs[0], "+v@9[] -v +v@9[9] -v +v@9[5,6,7,8,9] -v +v@9 -v +v!112 +v@9 -v "
+                           "+v@9 -v");
+    ask.refuse = false;
+    ask.since = (struct position){.offset = 8, .epoch = "other"};
+    subscribe(v, 'a', &ask);
+    run_all();
+    ask.since.epoch[0] = '\0'; /* an old client that knows none */
+    subscribe(session_new(&hubs[0], "w"), 'a', &ask);
+    run_all();
+    assert_heard(&hubs[0], "+v@9 +w@9[9]");
+}
+
+static void history_of_another_epoch_is_refused(void **state)
+{
+    (void)state;
+    publish_many('a', 3, &ring);
+    ask_history(&hubs[0], 'a', (struct position){0}, &ring);
+    ask_history(&hubs[0], 'a', (struct position){.offset = 2}, &ring);
+    ask_history(&hubs[0], 'a', (struct position){.offset = 1, .epoch = "x"}, &ring);
+    ask_history(&hubs[0], 'b', (struct position){0}, &none);
+    run_all();
+    assert_heard(&hubs[0], "a@3[1,2,3] a@3[3] a!112 b!108");
+}
+
+/* ---- hubs that are behind ------------------------------------------------------------------- */
+
+static size_t times(const struct fake_hub *h, const char *what)
+{
+    size_t n = 0;
+    struct span rest = {h->log.p, h->log.n};
+    for (const char *at; rest.n && (at = memmem(rest.p, rest.n, what, strlen(what))); n++) {
+        rest.n -= (size_t)(at + 1 - rest.p);
+        rest.p = at + 1;
+    }
+    return n;
+}
+
+static void a_hub_that_was_behind_is_filled_without_gap_or_repeat(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    run_all();
+    publish_many('a', 100, &ring);
+    hub_take(&hubs[1]);
+    assert_in_range(u->at.offset, 1, 99);
+    assert_int_equal(times(&hubs[1], "behind"), 1);
+    publish_many('a', 100, &ring);
+    run_all();
+    assert_int_equal(u->at.offset, 200); /* without gap or repeat: client_takes */
+    assert_int_equal(times(&hubs[1], "lost"), 0);
+    assert_true(sequencer_counters(seq)->fills > 0);
+    publish_many('a', 1, &ring);
+    run_all();
+    assert_int_equal(u->at.offset, 201);
+}
+
+static void other_hubs_go_on_while_one_is_behind(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    struct fake_sub *v = subscribe(session_new(&hubs[2], "v"), 'a', &plain);
+    run_all();
+    for (int i = 0; i < 50; i++) {
+        publish_many('a', 1, &ring);
+        hub_take(&hubs[2]);
+        assert_int_equal(v->at.offset, i + 1);
+    }
+    assert_int_equal(times(&hubs[2], "behind"), 0);
+}
+
+static void a_subscribe_waits_until_its_hub_has_caught_up(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    run_all();
+    publish_many('a', 50, &ring);
+    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &plain);
+    seq_run();
+    hub_take(&hubs[1]);
+    assert_int_equal(v->state, SUB_ASKED); /* at 50 its hub's others would lose what lies between */
+    publish_many('a', 50, &ring);
+    run_all();
+    assert_int_equal(u->at.offset, 100);
+    assert_int_equal(v->at.offset, 100);
+    publish_many('a', 1, &ring);
+    run_all();
+    assert_int_equal(u->at.offset, 101);
+    assert_int_equal(v->at.offset, 101);
+    assert_int_equal(times(&hubs[1], "lost"), 0);
+}
+
+static void a_subscribe_that_waits_can_be_taken_back(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    run_all();
+    publish_many('a', 50, &ring);
+    struct fake_session *w = session_new(&hubs[1], "w");
+    unsubscribe(subscribe(session_new(&hubs[1], "v"), 'a', &plain));
+    subscribe(w, 'a', &plain);
+    session_end(w);
+    seq_run();
+    assert_int_equal(times(&hubs[1], "-v"), 0);
+    run_all();
+    assert_int_equal(times(&hubs[1], "-v"), 1);
+    assert_int_equal(times(&hubs[1], ".w"), 1);
+}
+
+static void when_all_others_leave_a_subscribe_need_not_wait(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    run_all();
+    publish_many('a', 50, &ring);
+    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &plain);
+    seq_run();
+    unsubscribe(u);
+    seq_run();
+    struct entry *e = inbox_take(&hubs[1].inbox); /* `behind` is not answered: it cannot be filled */
+    bool answered = false;
+    for (struct entry *next; e; e = next) {
+        next = e->next;
+        answered |= e->kind == REQUEST_SUBSCRIBE;
+        take_entry(&hubs[1], e);
+    }
+    assert_true(answered);
+    assert_int_equal(v->at.offset, 50);
+}
+
+static void what_the_stream_no_longer_holds_is_told_as_lost(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &brief);
+    run_all();
+    publish_many('a', 50, &short_ring);
+    run_all();
+    assert_int_equal(u->state, SUB_TOLD);
+    assert_int_equal(times(&hubs[1], "lost:a"), 1);
+    assert_int_equal(sequencer_counters(seq)->insufficient, 1);
+    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &brief);
+    publish_many('a', 3, &short_ring);
+    run_all();
+    assert_int_equal(v->at.offset, 53);
+    assert_int_equal(times(&hubs[1], "lost:a"), 1);
+}
+
+static void what_no_stream_holds_is_told_as_lost(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &streamless);
+    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'b', &plain);
+    run_all();
+    publish_many('b', 40, &ring);
+    publish_many('a', 1, &none);
+    run_all();
+    assert_int_equal(u->state, SUB_TOLD);
+    assert_int_equal(times(&hubs[1], "lost:a"), 1);
+    assert_int_equal(v->at.offset, 40);
+    subscribe(session_new(&hubs[1], "w"), 'a', &streamless);
+    run_all();
+    buf_clear(&hubs[1].log);
+    publish(&hubs[0], 'a', "5", &none);
+    run_all();
+    assert_heard(&hubs[1], "a~5");
+}
+
+static void a_join_that_a_hub_missed_is_told_once_where_somebody_listens(void **state)
+{
+    (void)state;
+    struct ask deaf = chat;
+    deaf.join_leave = false;
+    subscribe(session_new(&hubs[1], "u"), 'a', &chat);
+    subscribe(session_new(&hubs[1], "v"), 'b', &deaf);
+    struct fake_sub *x = subscribe(session_new(&hubs[1], "x"), 'c', &plain);
+    run_all();
+    publish_many('c', 40, &ring);
+    subscribe(session_new(&hubs[0], "w"), 'a', &chat);
+    subscribe(session_new(&hubs[0], "w"), 'b', &chat);
+    seq_run();
+    run_all();
+    assert_int_equal(times(&hubs[1], "lost:a"), 1);
+    assert_int_equal(times(&hubs[1], "lost:b"), 0);
+    assert_int_equal(x->at.offset, 40);
+    /* Who comes after that has lost nothing, however far behind the hub falls again. */
+    struct fake_sub *y = subscribe(session_new(&hubs[1], "y"), 'a', &chat);
+    run_all();
+    publish_many('c', 40, &ring);
+    publish_many('a', 3, &ring);
+    run_all();
+    assert_int_equal(times(&hubs[1], "lost:a"), 1);
+    assert_int_equal(y->at.offset, 3);
+}
+
+static void a_signal_that_finds_no_room_is_let_go(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    run_all();
+    publish_many('a', 40, &ring);
+    signal_room(&hubs[0], 'a', "7");
+    run_all();
+    assert_int_equal(u->at.offset, 40);
+    assert_int_equal(times(&hubs[1], "~7"), 0);
+    assert_int_equal(times(&hubs[1], "lost"), 0);
+}
+
+static void many_rooms_are_filled_in_slices_and_all_of_them(void **state)
+{
+    (void)state;
+    struct fake_session *u = session_new(&hubs[1], "u");
+    for (char room = 'a'; room <= 'z'; room++)
+        subscribe(u, room, &plain);
+    run_all();
+    for (char room = 'a'; room <= 'z'; room++)
+        publish_many(room, 20, &ring);
+    run_all();
+    for (int i = 0; i < ROOMS; i++)
+        assert_int_equal(u->subs[i].at.offset, 20);
+    assert_true(sequencer_counters(seq)->fills >= 20);
+}
+
+static void a_near_hub_falls_behind_and_is_filled_alike(void **state)
+{
+    (void)state;
+    restart(config(), true);
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    run_all();
+    publish_many('a', 100, &ring);
+    hub_take(&hubs[1]);
+    assert_int_equal(times(&hubs[1], "behind"), 1);
+    run_all();
+    assert_int_equal(u->at.offset, 100);
+}
+
+/* ---- bounds --------------------------------------------------------------------------------- */
+
+static void when_every_room_is_in_use_another_is_refused(void **state)
+{
+    struct sequencer_config c = config();
+    (void)state;
+    c.max_rooms = 3;
+    restart(c, false);
+    struct fake_session *u = session_new(&hubs[0], "u");
+    struct fake_sub *a = subscribe(u, 'a', &plain);
+    subscribe(u, 'b', &plain);
+    subscribe(u, 'c', &plain);
+    run_all();
+    subscribe(session_new(&hubs[0], "v"), 'd', &plain);
+    publish(&hubs[0], 'd', "1", &ring);
+    ask_history(&hubs[0], 'd', (struct position){0}, &ring);
+    ask_presence(&hubs[0], 'd', 100, true);
+    signal_room(&hubs[0], 'd', "1");
+    run_all();
+    assert_heard(&hubs[0], "+u@0 +u@0 +u@0 +v!106 !106 d!106 d?0/0 ok");
+    unsubscribe(a);
+    run_all();
+    publish(&hubs[0], 'd', "1", &ring);
+    run_all();
+    assert_heard(&hubs[0], "-u ok");
+    assert_int_equal(sequencer_counters(seq)->rooms, 3);
+}
+
+static void the_room_idle_for_longest_is_forgotten_first_and_begins_anew(void **state)
+{
+    struct sequencer_config c = config();
+    (void)state;
+    c.max_rooms = 3;
+    restart(c, false);
+    for (char room = 'a'; room <= 'c'; room++)
+        publish_many(room, 2, &ring);
+    publish_many('a', 1, &ring); /* so b is idle for longest */
+    publish_many('d', 2, &ring);
+    ask_history(&hubs[0], 'a', (struct position){0}, &ring);
+    run_all();
+    ask_history(&hubs[0], 'b', (struct position){0}, &ring);
+    run_all();
+    assert_heard(&hubs[0], "a@3[1,2,3] b@0");
+    assert_int_equal(sequencer_counters(seq)->rooms, 2); /* b, never published to, is not kept */
+}
+
+static void a_room_without_a_stream_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[0], "u"), 'a', &streamless);
+    publish(&hubs[0], 'b', "1", &none);
+    run_all();
+    assert_int_equal(sequencer_counters(seq)->rooms, 1);
+    unsubscribe(u);
+    run_all();
+    (void)u;
+    assert_int_equal(sequencer_counters(seq)->rooms, 0);
+    assert_int_equal(sequencer_counters(seq)->stream_bytes, 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(a_publication_goes_only_to_hubs_that_have_the_room),
+        TEST(a_hub_gets_one_push_however_many_of_its_sessions_are_there),
+        TEST(a_publisher_hears_its_own_publication_before_the_reply),
+        TEST(a_signal_reaches_the_hubs_that_have_the_room_and_is_never_stored),
+        TEST(after_the_last_unsubscribe_nothing_more_comes),
+        TEST(own_join_comes_after_the_reply_and_leaves_go_to_who_listens),
+        TEST(presence_counts_clients_and_users),
+        TEST(who_unsubscribes_while_subscribing_is_in_and_out_again),
+        TEST(an_end_waits_for_what_is_under_way_and_is_answered_once),
+        TEST(an_end_without_rooms_is_answered),
+        TEST(a_refused_subscribe_can_be_left_too),
+        TEST(in_every_interleaving_clients_miss_nothing_and_nobody_stays_behind),
+        TEST(who_comes_back_gets_what_it_missed_or_is_told_that_it_cannot),
+        TEST(history_of_another_epoch_is_refused),
+        TEST(a_hub_that_was_behind_is_filled_without_gap_or_repeat),
+        TEST(other_hubs_go_on_while_one_is_behind),
+        TEST(a_subscribe_waits_until_its_hub_has_caught_up),
+        TEST(a_subscribe_that_waits_can_be_taken_back),
+        TEST(when_all_others_leave_a_subscribe_need_not_wait),
+        TEST(what_the_stream_no_longer_holds_is_told_as_lost),
+        TEST(what_no_stream_holds_is_told_as_lost),
+        TEST(a_join_that_a_hub_missed_is_told_once_where_somebody_listens),
+        TEST(a_signal_that_finds_no_room_is_let_go),
+        TEST(many_rooms_are_filled_in_slices_and_all_of_them),
+        TEST(a_near_hub_falls_behind_and_is_filled_alike),
+        TEST(when_every_room_is_in_use_another_is_refused),
+        TEST(the_room_idle_for_longest_is_forgotten_first_and_begins_anew),
+        TEST(a_room_without_a_stream_leaves_nothing_behind),
+    };
+    map_seed();
+    return cmocka_run_group_tests_name("sequencer", tests, NULL, NULL);
+}
