@@ -13,10 +13,12 @@
 
 #include <cmocka.h>
 
-/* Sanitizers end the program at an impossible allocation unless told that this is tested here. The
- * names are theirs. NOLINTBEGIN(bugprone-reserved-identifier) */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
+/* Sanitizers end the program at an impossible allocation unless told that this is tested here. They
+ * look these names up, so they must be visible. NOLINTBEGIN(bugprone-reserved-identifier) */
+#define VISIBLE __attribute__((visibility("default")))
+
+VISIBLE const char *__asan_default_options(void);
+VISIBLE const char *__tsan_default_options(void);
 
 const char *__asan_default_options(void)
 {
@@ -27,7 +29,6 @@ const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
-
 /* NOLINTEND(bugprone-reserved-identifier) */
 
 static void assert_bytes(const struct buf *b, struct span want)
