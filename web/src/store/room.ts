@@ -64,6 +64,7 @@ export class Room {
     private redrawing = false;
     private recounting = false;
     private closed = false;
+    private stored = true;
     private typingTimer: ReturnType<typeof setTimeout> | undefined;
 
     constructor(readonly title: string, private readonly me: () => Author) {
@@ -85,12 +86,20 @@ export class Room {
 
     private redraw(): void {
         this.redrawing = false;
-        save('session', this.outboxKey, this.outbox.items.length > 0 && !this.closed ? this.outbox.save() : null);
+        this.keepOutbox();
         const waiting = this.outbox.items.map((item): Line => {
             const message = this.pending(item);
             return { kind: 'message', key: message.key, message };
         });
         this.lines.value = [...this.stream.lines(), ...waiting];
+    }
+
+    /** Unsent messages outlive a reload of the page. Storage is touched only when there are any. */
+    private keepOutbox(): void {
+        const unsent = this.closed ? [] : this.outbox.save();
+        if (unsent.length > 0) save('session', this.outboxKey, unsent);
+        else if (this.stored) save('session', this.outboxKey, null);
+        this.stored = unsent.length > 0;
     }
 
     /** A subscription began. `recovered`: what was missed follows as ordinary publications. */
