@@ -56,6 +56,7 @@ static struct terms agree(const struct session *s, const struct room_rules *r,
     return t;
 }
 
+/* In the order that the protocol prescribes: what the session has comes before what the room is. */
 static enum err check(const struct session *s, const struct room_rules *r,
                       const struct subscribe_params *p)
 {
@@ -63,6 +64,8 @@ static enum err check(const struct session *s, const struct room_rules *r,
         return ERR_ALREADY_SUBSCRIBED;
     if (s->sub_count >= s->hub->options->channel_limit)
         return ERR_LIMIT;
+    if (!r)
+        return ERR_UNKNOWN_CHANNEL;
     if (p->type || p->filter.n) /* maps, shared polls and tags filters are not offered */
         return ERR_BAD_REQUEST;
     return may(s, r, p->channel, MAY_SUBSCRIBE) ? OK : ERR_PERMISSION;
@@ -136,9 +139,9 @@ void method_subscribe(struct session *s, const struct command *c)
         session_close(s, CLOSE_BAD_REQUEST);
         return;
     }
-    const struct room_rules *r = check_channel(s, c->id, p.channel);
-    if (!r)
+    if (!check_name(s, c->id, p.channel))
         return;
+    const struct room_rules *r = rules_of(&s->hub->options->rules, p.channel);
     enum err e = check(s, r, &p);
     struct subscription *sub = e ? NULL : subscription_new(s, r, p.channel);
     if (sub)

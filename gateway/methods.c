@@ -121,17 +121,25 @@ void reply_publications(struct session *s, struct msg **pubs, size_t count, stru
     session_send_reply(s, r);
 }
 
-const struct room_rules *check_channel(struct session *s, uint32_t id, struct span channel)
+bool check_name(struct session *s, uint32_t id, struct span channel)
 {
-    const struct options *o = s->hub->options;
     if (!channel.n) {
         session_close(s, CLOSE_BAD_REQUEST);
-        return NULL;
+        return false;
     }
-    enum err e = room_name_check(channel, o->channel_max_length);
-    const struct room_rules *r = e ? NULL : rules_of(&o->rules, channel);
+    enum err e = room_name_check(channel, s->hub->options->channel_max_length);
+    if (e)
+        reply_error(s, id, e);
+    return !e;
+}
+
+const struct room_rules *check_channel(struct session *s, uint32_t id, struct span channel)
+{
+    if (!check_name(s, id, channel))
+        return NULL;
+    const struct room_rules *r = rules_of(&s->hub->options->rules, channel);
     if (!r)
-        reply_error(s, id, e ? e : ERR_UNKNOWN_CHANNEL);
+        reply_error(s, id, ERR_UNKNOWN_CHANNEL);
     return r;
 }
 

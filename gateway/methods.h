@@ -22,8 +22,11 @@ void reply_end(struct session *s); /* adds the closing brace and sends */
  * over. Small ones are copied, large ones streamed. */
 void reply_publications(struct session *s, struct msg **pubs, size_t count, struct span tail);
 
-/* Looks at what every command with a channel has to state: closes the session for an empty name; answers
- * the error and returns NULL if the name or its namespace will not do. */
+/* Looks at what every command with a channel has to state: closes the session for an empty name, answers
+ * the error for one that will not do. */
+bool check_name(struct session *s, uint32_t id, struct span channel);
+
+/* The same, and the rules of the room; answers the error and returns NULL if its namespace is unknown. */
 const struct room_rules *check_channel(struct session *s, uint32_t id, struct span channel);
 
 /* The methods. */
