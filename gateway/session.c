@@ -355,13 +355,7 @@ static void no_pong(struct timer *t)
 static void ping(struct timer *t)
 {
     struct session *s = container_of(t, struct session, timer);
-    if (s->in && s->in->aged) {
-        session_close(s, CLOSE_STALE); /* begins a message and never ends it */
-        return;
-    }
-    if (s->in)
-        s->in->aged = !s->in->complete;
-    s->pong_due = true;
+    s->pong_due = true; /* also what ends a message that was begun and never is ended */
     session_send(s, s->hub->ping);
     loop_arm(s->hub->loop, t, s->hub->options->pong_timeout_ms, no_pong);
 }

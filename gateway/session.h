@@ -32,7 +32,6 @@ struct inframe {
     char *p;
     size_t n, cap, at; /* at: where the next command begins */
     bool complete;     /* the last fragment is here */
-    bool aged;         /* a ping went out since it began */
 };
 
 /* Why a socket is not read from. */
