@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+//
+// Gateways for tests: one is started on a port that the kernel chose, or on a given one, and must end
+// by SIGTERM with exit code 0 and with nothing in its log that should not be there.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { get } from 'node:http'
+
+const bin = process.env.MADANG_BIN
+assert.ok(bin, 'MADANG_BIN must name the program')
+
+const sanitizers = /^(PATH|[ATU]?[BS]?SAN_OPTIONS|LSAN_OPTIONS)$/
+const alarming = / error |AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error/
+
+// Without the tester's own MADANG_… variables.
+const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => sanitizers.test(name)))
+
+// Starts `madang serve`. Options that are not given are those of most tests: everything permitted, and
+// a limit for connections that keeps the library's tables small.
+export async function startGateway(args = [], { port = 0, host = '127.0.0.1', auth = 'insecure', hubs = 1 } = {}) {
+  const fixed = ['serve', '--listen', `${host}:${port}`, '--auth', auth, '--hubs', String(hubs)]
+  const child = spawn(bin, [...fixed, '--max-connections', '2000', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: environment(),
+  })
+  const gateway = new Gateway(child, host)
+  await gateway.ready
+  return gateway
+}
+
+export class Gateway {
+  constructor(child, host) {
+    this.child = child
+    this.host = host
+    this.out = ''
+    this.log = ''
+    this.ended = new Promise((settle, fail) => {
+      child.on('error', fail)
+      child.on('close', (code, signal) => settle({ code, signal }))
+    })
+    this.ready = new Promise((settle, fail) => {
+      child.stdout.on('data', (text) => {
+        this.out += text
+        const port = /^ +listen .*:(\d+)$/m.exec(this.out)
+        if (!port || !/^ +stop /m.test(this.out)) return
+        this.port = Number(port[1])
+        settle()
+      })
+      this.ended.then(() => fail(new Error(`the gateway did not start: ${this.log}`)), fail)
+    })
+    child.stderr.on('data', (text) => (this.log += text))
+  }
+
+  get url() {
+    return `ws://${this.host}:${this.port}/connection/websocket`
+  }
+
+  signal(name) {
+    this.child.kill(name)
+  }
+
+  // Resolves when the text has appeared in the log.
+  async said(text) {
+    while (!this.log.includes(text)) {
+      const more = new Promise((settle) => this.child.stderr.once('data', settle))
+      const { code } = (await Promise.race([more.then(() => ({})), this.ended])) ?? {}
+      if (code !== undefined) assert.ok(this.log.includes(text), `it ended without saying '${text}':\n${this.log}`)
+    }
+  }
+
+  assertQuiet() {
+    const bad = this.log.split('\n').filter((line) => alarming.test(line))
+    assert.deepEqual(bad, [], `the log of the gateway:\n${this.log}`)
+  }
+
+  // The end of every test's gateway.
+  async stop() {
+    this.signal('SIGTERM')
+    const exit = await this.ended
+    this.assertQuiet()
+    assert.deepEqual(exit, { code: 0, signal: null }, this.log)
+  }
+
+  async kill() {
+    this.signal('SIGKILL')
+    await this.ended
+    this.assertQuiet()
+  }
+
+  // The sum over all labels of each metric.
+  async metrics() {
+    const { body } = await request(this, '/metrics')
+    const sums = {}
+    for (const line of body.split('\n')) {
+      const row = /^(\w+)(?:\{.*\})? (\S+)$/.exec(line)
+      if (row) sums[row[1]] = (sums[row[1]] ?? 0) + Number(row[2])
+    }
+    return sums
+  }
+}
+
+// One HTTP request: { status, headers, body }.
+export function request(gateway, path, headers = {}, method = 'GET') {
+  return new Promise((settle, fail) => {
+    const options = { host: gateway.host, port: gateway.port, path, headers, method, agent: false }
+    get(options, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (text) => (body += text))
+      response.on('end', () => settle({ status: response.statusCode, headers: response.headers, body }))
+      response.on('error', fail)
+    }).on('error', fail)
+  })
+}
