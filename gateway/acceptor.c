@@ -275,10 +275,12 @@ static bool open_doors(struct acceptor *a, struct buf *error)
     struct listener *listeners = calloc(o->listen_count, sizeof(*listeners));
 
     a->doors = calloc(o->listen_count, sizeof(*a->doors));
-    if (!listeners || !a->doors)
+    if (!listeners || !a->doors) {
         buf_str(error, "out of memory");
-    else
-        a->door_count = listeners_open(o->listen, o->listen_count, listeners, error);
+        free(listeners);
+        return false;
+    }
+    a->door_count = listeners_open(o->listen, o->listen_count, listeners, error);
     for (size_t i = 0; i < a->door_count; i++)
         a->doors[i].listener = listeners[i];
     free(listeners);

@@ -14,7 +14,7 @@ CLOSE_LIST(CLOSE_CHECK)
 #undef CLOSE_CHECK
 
 static const struct close_info infos[CLOSE_REASONS] = {
-#define CLOSE_INFO(sym, code, text, flush) [sym] = {code, text, flush},
+#define CLOSE_INFO(sym, code, text, flush) [sym] = {text, code, flush},
     CLOSE_LIST(CLOSE_INFO)
 #undef CLOSE_INFO
 };

@@ -34,8 +34,8 @@ enum close_reason {
 };
 
 struct close_info {
-    unsigned code;
     const char *text;
+    unsigned code;
     enum close_flush flush;
 };
 

@@ -80,7 +80,7 @@ static void without_a_key_every_connection_is_somebody_else(void **state)
         "{\"guest\":null}",
         "{\"guest\":{}}",
         "{\"guest\":{\"key\":null,\"name\":\"A\"}}",
-        "{\"name\":\"A\",\"key\":\"" KEY_16 "\"}",
+        "{\"name\":\"A\",\"key\":\"0123456789abcdef\"}",
     };
 
     (void)state;
