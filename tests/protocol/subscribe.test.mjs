@@ -7,7 +7,7 @@ import { it, suite, suites } from '../lib/suite.mjs'
 
 const rooms = [
   '--channel-limit', '128',
-  '--config', new URL('subscribe.ini', import.meta.url).pathname,
+  '--config', new URL('rooms.ini', import.meta.url).pathname,
 ]
 
 let nth = 0
