@@ -36,7 +36,9 @@ struct fake_sub {
     uint8_t room;
     uint8_t state;      /* enum sub_state */
     bool present;       /* asked for presence */
+    bool listening;     /* … and for joins and leaves */
     bool streamed;
+    void *model;        /* the test's */
 };
 
 /* One client. */
@@ -57,7 +59,7 @@ struct fake_hub {
     uint8_t port;
     struct buf log;
     struct buf presence; /* the last answer's object */
-    struct fake_session *sessions[64];
+    struct fake_session *sessions[1100];
     size_t session_count, answers_due;
     char handles[ROOMS];
 };
@@ -145,7 +147,9 @@ static inline void client_takes(struct fake_sub *sub, const struct msg *m)
     sub->at.offset = m->offset;
 }
 
-static void (*on_push)(struct fake_hub *h, int room, const struct msg *m); /* may be NULL */
+/* The test's own checks; may be NULL. */
+static void (*on_push)(struct fake_hub *h, int room, const struct msg *m);
+static void (*on_subscribed)(struct fake_sub *sub, const struct request_subscribe *q);
 
 static inline void for_subs(struct fake_hub *h, int room,
                             void (*each)(struct fake_sub *, const struct msg *),
@@ -233,6 +237,8 @@ static inline void take_subscribed(struct fake_hub *h, struct request_subscribe 
         sub->at = q->read.top;
         if (sub->state == SUB_ASKED)
             sub->state = SUB_ACTIVE;
+        if (on_subscribed)
+            on_subscribed(sub, q);
     }
     stream_read_deinit(&q->read);
     free(q);
@@ -363,12 +369,13 @@ static inline void post(struct fake_hub *h, struct request *r, enum request_kind
 
 static inline struct fake_session *session_new(struct fake_hub *h, const char *name)
 {
+    static unsigned clients;
     char id[CLIENT_ID_LENGTH + 1];
     struct fake_session *s = calloc(1, sizeof(*s));
     assert_true(s && h->session_count < COUNT_OF(h->sessions));
     s->hub = h;
     snprintf(s->name, sizeof(s->name), "%s", name);
-    snprintf(id, sizeof(id), "%0*d", CLIENT_ID_LENGTH, (int)h->session_count);
+    snprintf(id, sizeof(id), "%0*u", CLIENT_ID_LENGTH, clients++);
     s->client = client_info_new(id, span_str(name), (struct span){0});
     h->sessions[h->session_count++] = s;
     return s;
@@ -393,6 +400,7 @@ static inline struct fake_sub *subscribe(struct fake_session *s, char room, cons
     assert_true(sub < s->subs + SESSION_ROOMS);
     *sub = (struct fake_sub){.session = s, .room = (uint8_t)(room - 'a'), .state = SUB_ASKED};
     sub->present = ask->presence;
+    sub->listening = ask->join_leave;
     sub->streamed = ask->limits.count != 0;
     struct request_subscribe *q = calloc(1, sizeof(*q));
     q->member = &sub->member;
@@ -494,6 +502,7 @@ static inline void harness_open(const struct sequencer_config *config, bool near
     largest_push = sizeof(struct push_entry) + 256; /* joins and leaves */
     check_bounds = true;
     on_push = NULL;
+    on_subscribed = NULL;
     assert_int_equal(sequencer_new(&seq, &seq_loop, config), OK);
     for (size_t i = 0; i < HUBS; i++) {
         struct fake_hub *h = &hubs[i];

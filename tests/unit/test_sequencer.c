@@ -160,6 +160,26 @@ static void presence_counts_clients_and_users(void **state)
     assert_span(((struct span){hubs[0].presence.p, hubs[0].presence.n}), "{}");
 }
 
+static void in_a_large_room_nobody_is_told_who_comes_and_goes(void **state)
+{
+    (void)state;
+    struct ask deaf = chat;
+    deaf.join_leave = false;
+    subscribe(session_new(&hubs[1], "v"), 'a', &chat);
+    for (int i = 1; i < JOIN_LEAVE_MEMBERS_MAX - 1; i++)
+        subscribe(session_new(&hubs[0], "u"), 'a', &deaf);
+    run_all();
+    buf_clear(&hubs[1].log);
+    subscribe(session_new(&hubs[0], "last"), 'a', &deaf);
+    subscribe(session_new(&hubs[0], "more"), 'a', &deaf);
+    struct fake_sub *more = subscribe(session_new(&hubs[0], "more"), 'a', &deaf);
+    run_all();
+    unsubscribe(more);
+    ask_presence(&hubs[1], 'a', 0, true);
+    run_all();
+    assert_heard(&hubs[1], "a>last a?1001/4");
+}
+
 /* ---- leaving while arriving ----------------------------------------------------------------- */
 
 static void who_unsubscribes_while_subscribing_is_in_and_out_again(void **state)
@@ -605,6 +625,7 @@ int main(void)
         TEST(after_the_last_unsubscribe_nothing_more_comes),
         TEST(own_join_comes_after_the_reply_and_leaves_go_to_who_listens),
         TEST(presence_counts_clients_and_users),
+        TEST(in_a_large_room_nobody_is_told_who_comes_and_goes),
         TEST(who_unsubscribes_while_subscribing_is_in_and_out_again),
         TEST(an_end_waits_for_what_is_under_way_and_is_answered_once),
         TEST(an_end_without_rooms_is_answered),
