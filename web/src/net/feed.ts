@@ -9,7 +9,7 @@
 import type { Subscription, SubscribedContext } from 'centrifuge';
 import type { Outgoing } from '../store/outbox';
 import type { Room } from '../store/room';
-import { NOTICE_MS } from '../store/typists';
+import { NOTICE_LEAST_MS, NOTICE_MS } from '../store/typists';
 import type { Link } from './link';
 import { authorOf, readPublication } from './publication';
 
@@ -36,6 +36,7 @@ export class Feed {
     private loaded = false;
     private typingOff = false;
     private typingSent = 0;
+    private typingPause = NOTICE_MS;
     private presenceTimer: ReturnType<typeof setInterval> | undefined;
     private pumpTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -85,7 +86,7 @@ export class Feed {
 
     send(text: string): void {
         this.room.send(text);
-        this.typingSent = 0;
+        this.typingPause = NOTICE_LEAST_MS; // it ended the last notice
         this.pump();
     }
 
@@ -100,8 +101,9 @@ export class Feed {
     /** Tells the others that I am typing; to be called on every change of the text. */
     typing(): void {
         const now = Date.now();
-        if (this.typingOff || !this.isLive || now - this.typingSent < NOTICE_MS) return;
+        if (this.typingOff || !this.isLive || now - this.typingSent < this.typingPause) return;
         this.typingSent = now;
+        this.typingPause = NOTICE_MS;
         this.link.client.rpc('rooms.typing', { room: this.room.channel }).catch((error: unknown) => {
             // A notice lost is no loss; where there are none, asking again makes no sense.
             if (NOT_AVAILABLE.has(codeOf(error))) this.typingOff = true;

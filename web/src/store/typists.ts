@@ -6,6 +6,8 @@ import { authorKey, type Author } from './message';
 export const SHOWN_MS = 5000;
 /** While somebody types, notices go out this far apart, ms. */
 export const NOTICE_MS = 3000;
+/** Never nearer than this, ms: the gateway passes on one a second. */
+export const NOTICE_LEAST_MS = 1200;
 
 export class Typists {
     private readonly until = new Map<string, { name: string; until: number }>();
