@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-/** What stands above the oldest message: the way to older ones, or the beginning. */
+/**
+ * What stands above the oldest message: the way to older ones, or the beginning. Not a component
+ * of its own: its height changes, so it must change together with the log, which keeps the view
+ * still.
+ */
+import type { VNode } from 'preact';
 import type { Feed } from '../net/feed';
 import { t } from '../strings';
 import { id } from '../testids';
 
-export function LogTop({ feed }: { feed: Feed }) {
+export function logTop(feed: Feed): VNode | null {
     const { room } = feed;
     const lines = room.lines.value;
     const history = room.history.value;

@@ -13,7 +13,7 @@ import type { Line } from '../store/stream';
 import { t } from '../strings';
 import { id } from '../testids';
 import { Icon } from './icon';
-import { LogTop } from './log-top';
+import { logTop } from './log-top';
 import { MessageRow } from './message-row';
 import { dayName } from './time';
 
@@ -173,7 +173,7 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
                     ref={(element) => { this.scroller = element; }} onScroll={this.scrolled}
                 >
                     <ol ref={(element) => { this.list = element; }}>
-                        {this.range.low === 0 && <LogTop key="top" feed={feed} />}
+                        {this.range.low === 0 && logTop(feed)}
                         {rows.map((row) => this.drawn(row))}
                     </ol>
                 </div>
