@@ -167,7 +167,7 @@ static struct fake_session *any_session(struct fake_hub *h)
 {
     if (h->session_count < 4 || one_in(8)) {
         for (size_t i = 0; i < h->session_count; i++)
-            if (h->sessions[i]->ended)
+            if (session_over(h->sessions[i]))
                 session_drop(h->sessions[i]);
         if (h->session_count < 12)
             return session_new(h, "u");
