@@ -18,10 +18,13 @@ export function nextTheme(): void {
     save('local', 'theme', theme.value === 'system' ? null : theme.value);
 }
 
+/** Keeps the theme in force on the document, as the style sheet wants it. */
 export function applyTheme(): void {
+    const query = matchMedia('(prefers-color-scheme: dark)');
+    const systemDark = signal(query.matches);
+    query.addEventListener('change', (event) => { systemDark.value = event.matches; });
     effect(() => {
-        const { dataset } = document.documentElement;
-        if (theme.value === 'system') delete dataset.theme;
-        else dataset.theme = theme.value;
+        const system = systemDark.value ? 'dark' : 'light';
+        document.documentElement.dataset.theme = theme.value === 'system' ? system : theme.value;
     });
 }
