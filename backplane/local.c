@@ -62,8 +62,9 @@ static struct local_room *room_of(struct local *l, struct stream_ref *ref,
     return room;
 }
 
-/* Over the bound for all streams, the rooms that were silent longest lose their publications; epoch
- * and offset stay, so that nobody takes the loss for a recovery. The room just written is spared. */
+/* Over the bound for all streams, the rooms that were silent longest lose their publications;
+ * epoch and offset stay, so that nobody takes the loss for a recovery. The room just written
+ * is spared. */
 static void make_space(struct local *l, const struct local_room *spared)
 {
     while (l->bytes > l->base.config.max_stream_bytes && !list_empty(&l->filled)) {
@@ -168,9 +169,10 @@ static void tell(struct local *l, struct operation *o)
     events->committed(owner, c);
 }
 
-/* Streams that nobody touches any more still end. Rooms are looked at in the order in which they fell
- * silent, and only until the first that is young enough: with several ages in use a short-lived one
- * may wait behind a long-lived one, which costs memory within the bound and nothing else. */
+/* Streams that nobody touches any more still end. Rooms are looked at in the order in which they
+ * fell silent, and only until the first that is young enough: with several ages in use a
+ * short-lived one may wait behind a long-lived one, which costs memory within the bound and nothing
+ * else. */
 static void expire(struct local *l)
 {
     while (!list_empty(&l->filled)) {

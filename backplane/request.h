@@ -40,8 +40,9 @@ struct request {
     enum err error;
 };
 
-/* What the sequencer keeps of one subscription. Embedded in the hub's subscription, which lives until
- * an unsubscribe or the end of the session came back; between, these fields are the sequencer's. */
+/* What the sequencer keeps of one subscription. Embedded in the hub's subscription, which lives
+ * until an unsubscribe or the end of the session came back; between, these fields are the
+ * sequencer's. */
 struct member {
     struct seq_room *room;
     struct present present;

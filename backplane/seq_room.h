@@ -38,8 +38,8 @@ void seq_rooms_deinit(struct seq_rooms *rs); /* frees every room; none is in use
 
 struct seq_room *seq_rooms_find(const struct seq_rooms *rs, struct span name);
 
-/* Finds or makes; the room is held (busy) until seq_room_release. NULL: no memory, or as many rooms as
- * allowed are in use. */
+/* Finds or makes; the room is held (busy) until seq_room_release. NULL: no memory, or as many rooms
+ * as allowed are in use. */
 struct seq_room *seq_rooms_hold(struct seq_rooms *rs, struct span name);
 void seq_room_release(struct seq_rooms *rs, struct seq_room *room);
 

@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* A fill reads this much at a time, and a hub gets this many reads per turn, so that a hub that fell
- * behind in many rooms does not hold up the others. */
+/* A fill reads this much at a time, and a hub gets this many reads per turn, so that a hub that
+ * fell behind in many rooms does not hold up the others. */
 #define FILL_BYTES     (256 * 1024)
 #define FILL_COUNT     1024
 #define FILLS_PER_TURN 16
@@ -86,7 +86,8 @@ static void push_publication(struct sequencer *s, struct interest *in, struct ms
         miss(s, in);
 }
 
-/* Joins and leaves are in no stream: a member list that missed one is wrong until it is read anew. */
+/* Joins and leaves are in no stream: a member list that missed one is wrong until it is read
+ * anew. */
 static void push_presence_to_hubs(struct sequencer *s, struct seq_room *room, enum msg_kind kind,
                                   const struct client_info *client)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* sequencer.h: the one place in a gateway that decides (or learns) the order of every room.
  *
- * An actor: with one hub it lives on the hub's loop, with more it has a loop of its own; the code is
- * the same. It owns every room's position, presence and list of interested hubs, and the driver. It
- * never blocks. Hubs talk to it through their outboxes and hear from it through their inboxes:
+ * An actor: with one hub it lives on the hub's loop, with more it has a loop of its own; the code
+ * is the same. It owns every room's position, presence and list of interested hubs, and the driver.
+ * It never blocks. Hubs talk to it through their outboxes and hear from it through their inboxes:
  * a hub gets a gapless FIFO of pushes per room, or one HUB_INSUFFICIENT.
  *
- * A hub whose inbox holds more than a bound is *behind*: pushes for it are left out, and when it has
- * handled what it had, each room is filled from the stream. A subscribe that arrives meanwhile waits
- * for the fill, so that its position never lies ahead of what the hub's other subscribers have seen.
+ * A hub whose inbox holds more than a bound is *behind*: pushes for it are left out, and when it
+ * has handled what it had, each room is filled from the stream. A subscribe that arrives meanwhile
+ * waits for the fill, so that its position never lies ahead of what the hub's other subscribers
+ * have seen.
  */
 #ifndef MADANG_BACKPLANE_SEQUENCER_H
 #define MADANG_BACKPLANE_SEQUENCER_H
@@ -27,8 +28,8 @@ struct sequencer_config {
     const struct driver_ops *driver;
     size_t max_stream_bytes;
     size_t hub_inbox_bytes; /* of pushes waiting for one hub */
-    uint32_t
-        max_rooms; /* remembered; idle ones are forgotten first, and when all are in use: ERR_LIMIT */
+    uint32_t max_rooms;     /* remembered; idle ones are forgotten first, and when all are in use:
+                               ERR_LIMIT */
 };
 
 /* Any thread may read them. */

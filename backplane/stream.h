@@ -25,8 +25,8 @@ size_t stream_count(const struct stream *s);
 bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64_t *offset,
                      bool *same);
 
-/* Appends m (a reference is taken) as offset top + 1, then trims to the limits; the newest always stays.
- * ERR_INTERNAL: no memory, nothing changed. */
+/* Appends m (a reference is taken) as offset top + 1, then trims to the limits; the newest always
+ * stays. ERR_INTERNAL: no memory, nothing changed. */
 enum err stream_append(struct stream *s, struct msg *m, const struct idempotency *k,
                        const struct stream_limits *limits, uint64_t now_ms);
 

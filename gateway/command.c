@@ -10,7 +10,8 @@ struct scratch {
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
-/* Strings without escapes, nearly all, are borrowed; others are decoded, which never makes them longer. */
+/* Strings without escapes, nearly all, are borrowed; others are decoded, which never makes them
+ * longer. */
 static bool read_string(struct scratch *mem, struct span v, struct span *out)
 {
     if (!json_is_quoted(v))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* command.h: one command of the client protocol: decoded, dispatched.
  *
- * `{"id":7,"subscribe":{…}}`: an id and a method. Unknown members are ignored. Several methods in one
- * object: the first in the order of the table counts. Without id, and not `send`, it is a pong. What
- * is not a command at all closes the session with 3501.
+ * `{"id":7,"subscribe":{…}}`: an id and a method. Unknown members are ignored. Several methods in
+ * one object: the first in the order of the table counts. Without id, and not `send`, it is a pong.
+ * What is not a command at all closes the session with 3501.
  */
 #ifndef MADANG_GATEWAY_COMMAND_H
 #define MADANG_GATEWAY_COMMAND_H
@@ -29,8 +29,9 @@ void command_run(struct session *s, struct span line);
 
 enum field_type { FIELD_RAW, FIELD_STRING, FIELD_BOOL, FIELD_U64, FIELD_I64, FIELD_OBJECT };
 
-/* Where a member of an object goes. Strings are decoded into the hub's scratch memory and are good until
- * the next command; raw values are borrowed from the command. null counts as absent, but for FIELD_RAW. */
+/* Where a member of an object goes. Strings are decoded into the hub's scratch memory and are good
+ * until the next command; raw values are borrowed from the command. null counts as absent, but for
+ * FIELD_RAW. */
 struct field {
     const char *name;
     enum field_type type;

@@ -13,9 +13,10 @@
 
 /* Frames written in one turn before sockets, timers and other rooms get their share again. */
 #define FLUSH_WRITES 512
-/* Input of one turn is seldom all there is: a socket is read in small pieces, and senders that answer to
- * the same push write one after the other. Pushes of one batch cost one system call per subscriber
- * together, so the flush waits for a turn without input, but only so often and so long. */
+/* Input of one turn is seldom all there is: a socket is read in small pieces, and senders
+ * that answer to the same push write one after the other. Pushes of one batch cost one system
+ * call per subscriber together, so the flush waits for a turn without input, but only so
+ * often and so long. */
 #define DEFER_TURNS 8
 #define DEFER_NS    500000
 /* Subscriptions told per tick that they lost publications: they all come back at once. */
@@ -116,8 +117,8 @@ static void will_tell(void *owner, struct sub *s)
         loop_arm(h->loop, &h->tell_timer, TELL_TICK_MS, tell_some);
 }
 
-/* Publications of the room were lost. From now on its subscribers get nothing more, so that none takes
- * a later publication for the next one; they are told one after the other and come back. */
+/* Publications of the room were lost. From now on its subscribers get nothing more, so that none
+ * takes a later publication for the next one; they are told one after the other and come back. */
 static void lost(void *owner, struct room *room)
 {
     room_deactivate_all(room, will_tell, owner);

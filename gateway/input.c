@@ -35,7 +35,8 @@ static void one(struct session *s, struct span line)
         command_run(s, line);
 }
 
-/* Carries out the commands of a complete message from *at on; false: stopped for want of a credit. */
+/* Carries out the commands of a complete message from *at on; false: stopped for want of a
+ * credit. */
 static bool run(struct session *s, struct span text, size_t *at)
 {
     if (text.n && text.p[text.n - 1] == '\n')

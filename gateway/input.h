@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* input.h: from chunks of a WebSocket message to commands.
  *
- * A message holds commands separated by newlines. Commands are carried out in order; when a credit is
- * missing the rest of the message waits, and the socket is not read meanwhile.
+ * A message holds commands separated by newlines. Commands are carried out in order; when a credit
+ * is missing the rest of the message waits, and the socket is not read meanwhile.
  */
 #ifndef MADANG_GATEWAY_INPUT_H
 #define MADANG_GATEWAY_INPUT_H

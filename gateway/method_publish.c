@@ -20,7 +20,8 @@ static const struct field fields[] = {
     {"type", FIELD_U64, offsetof(struct publish_params, type)},
 };
 
-/* The raw text of the string member `name` of the top-level object `data`; absent if there is none. */
+/* The raw text of the string member `name` of the top-level object `data`; absent if there is
+ * none. */
 static struct span member_of(struct span data, struct span name)
 {
     struct span none = {0}, key, v;
@@ -33,7 +34,8 @@ static struct span member_of(struct span data, struct span name)
     return none;
 }
 
-/* The sender and the key, hashed together, and the hash of the message. ERR_BAD_REQUEST: key too long. */
+/* The sender and the key, hashed together, and the hash of the message. ERR_BAD_REQUEST: key too
+ * long. */
 static enum err idempotency_of(const struct session *s, const struct room_rules *r,
                                struct span data, struct idempotency *out)
 {

@@ -91,7 +91,8 @@ static struct subscription *subscription_new(struct session *s, const struct roo
     return NULL;
 }
 
-/* The client's epoch, cut to what an epoch can be: a longer one is no epoch of ours and must differ. */
+/* The client's epoch, cut to what an epoch can be: a longer one is no epoch of ours and must
+ * differ. */
 static struct position since(const struct subscribe_params *p)
 {
     struct position at = {.offset = p->offset};

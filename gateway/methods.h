@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* methods.h: the methods of the client protocol, in the order in which they are looked for, and what
- * is done with the sequencer's answers to them.
+/* methods.h: the methods of the client protocol, in the order in which they are looked for, and
+ * what is done with the sequencer's answers to them.
  */
 #ifndef MADANG_GATEWAY_METHODS_H
 #define MADANG_GATEWAY_METHODS_H
@@ -14,7 +14,8 @@ bool method_is_send(const struct method *m);
 /* Replies with an error of the protocol. */
 void reply_error(struct session *s, uint32_t id, enum err e);
 
-/* Begins a reply in the hub's text: `{"id":7,"subscribe":`. The caller adds the object and a brace. */
+/* Begins a reply in the hub's text: `{"id":7,"subscribe":`. The caller adds the object and a
+ * brace. */
 struct buf *reply_begin(struct session *s, uint32_t id, const char *method);
 void reply_end(struct session *s); /* adds the closing brace and sends */
 
@@ -22,11 +23,12 @@ void reply_end(struct session *s); /* adds the closing brace and sends */
  * over. Small ones are copied, large ones streamed. */
 void reply_publications(struct session *s, struct msg **pubs, size_t count, struct span tail);
 
-/* Looks at what every command with a channel has to state: closes the session for an empty name, answers
- * the error for one that will not do. */
+/* Looks at what every command with a channel has to state: closes the session for an empty name,
+ * answers the error for one that will not do. */
 bool check_name(struct session *s, uint32_t id, struct span channel);
 
-/* The same, and the rules of the room; answers the error and returns NULL if its namespace is unknown. */
+/* The same, and the rules of the room; answers the error and returns NULL if its namespace is
+ * unknown. */
 const struct room_rules *check_channel(struct session *s, uint32_t id, struct span channel);
 
 /* The methods. */
@@ -40,7 +42,8 @@ void method_history(struct session *s, const struct command *c);
 void method_rpc(struct session *s, const struct command *c);
 void method_send(struct session *s, const struct command *c);
 
-/* What came back. The session may have ended meanwhile (session_alive tells). Each frees its request. */
+/* What came back. The session may have ended meanwhile (session_alive tells). Each frees its
+ * request. */
 void answered_publish(struct hub *h, struct request *r);
 void answered_subscribe(struct hub *h, struct request *r);
 void answered_unsubscribe(struct hub *h, struct request *r);

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* A streamed reply leaves in fragments of at most this much, so that others' writes come between. */
+/* A streamed reply leaves in fragments of at most this much, so that others' writes come
+ * between. */
 #define FRAGMENT_MAX (32 * 1024)
 
 struct out_node {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of things, once each way:
  *
- * up:    limits → loops → sequencer → hubs (with their library contexts) → threads → listening sockets → ready
- * down:  not ready → drain_delay → stop accepting → paced closes (3001) → hubs' threads → sequencer's
- *        thread → library contexts, one after the other on this thread
+ * up:    limits → loops → sequencer → hubs (with their library contexts) → threads →
+ *        listening sockets → ready
+ * down:  not ready → drain_delay → stop accepting → paced closes (3001) → hubs' threads →
+ *        sequencer's thread → library contexts, one after the other on this thread
  *
- * The way down has one deadline, shutdown_timeout: what is left then is cut. A second signal cuts at once.
+ * The way down has one deadline, shutdown_timeout: what is left then is cut. A second signal cuts
+ * at once.
  */
 #include "gateway/serve.h"
 
@@ -25,8 +27,8 @@
 #include <unistd.h>
 
 #define HUBS_DEFAULT_MAX 8
-/* Descriptors beside the connections: three standard ones, and per loop an epoll, an eventfd or two, a
- * random source and what libuv keeps. */
+/* Descriptors beside the connections: three standard ones, and per loop an epoll, an eventfd or
+ * two, a random source and what libuv keeps. */
 #define DESCRIPTORS_EXTRA 128
 /* After everything was cut, sessions have this long to come to their end. */
 #define CUT_MS 2000
@@ -165,7 +167,8 @@ static void join(struct loop *loop, pthread_t thread, bool *running)
     *running = false;
 }
 
-/* Everything that was begun ends, however far it got. No other thread runs when contexts are closed. */
+/* Everything that was begun ends, however far it got. No other thread runs when contexts are
+ * closed. */
 static void server_deinit(struct server *sv)
 {
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
@@ -189,7 +192,8 @@ static void server_deinit(struct server *sv)
 
 /* ---- up ------------------------------------------------------------------------------------- */
 
-/* The library sizes its tables by the limit and scans them at each close: as much as needed, no more. */
+/* The library sizes its tables by the limit and scans them at each close: as much as needed, no
+ * more. */
 static void limit_descriptors(const struct options *o)
 {
     struct rlimit r;

@@ -189,8 +189,8 @@ static bool need_queue(struct session *s)
     return true;
 }
 
-/* Books what was added to the queue and applies the bounds: anything may enter an empty queue, and the
- * close frame of a session always. */
+/* Books what was added to the queue and applies the bounds: anything may enter an empty queue, and
+ * the close frame of a session always. */
 static void queued(struct session *s, size_t before)
 {
     struct hub *h = s->hub;
@@ -289,7 +289,8 @@ void session_writable(struct session *s)
 
 /* ---- replies ------------------------------------------------------------------------------- */
 
-/* Room for n more bytes in the turn's reply frame; what is there leaves if it would grow too large. */
+/* Room for n more bytes in the turn's reply frame; what is there leaves if it would grow too
+ * large. */
 static bool reply_room(struct session *s, size_t n)
 {
     if (s->replies && s->replies->cap - s->replies->len >= n)

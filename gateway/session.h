@@ -2,9 +2,9 @@
 /* session.h: one client connection.
  *
  * Belongs to its hub's thread. Born when the WebSocket handshake is done. It ends through one door,
- * session_close(reason), which may be called from anywhere: it only marks and queues; the hub's turn
- * does the rest (leaves rooms, flushes or drops output, sends the close frame, waits for the peer's).
- * The memory is freed when the socket is gone and every request has come back.
+ * session_close(reason), which may be called from anywhere: it only marks and queues; the hub's
+ * turn does the rest (leaves rooms, flushes or drops output, sends the close frame, waits for the
+ * peer's). The memory is freed when the socket is gone and every request has come back.
  */
 #ifndef MADANG_GATEWAY_SESSION_H
 #define MADANG_GATEWAY_SESSION_H

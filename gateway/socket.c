@@ -5,12 +5,12 @@
  *   LWS_WRITE_HTTP do not pass through that code. So all frames are made by us, and written raw.
  * - lws_callback_on_writable costs four system calls; it only serves to drain.
  * - A close frame asked of the library is lost in several states. We send our own.
- * - Its timers do not fire when armed outside its callbacks, and cost O(n). We use our wheel, and turn
- *   its own pings off.
+ * - Its timers do not fire when armed outside its callbacks, and cost O(n). We use our wheel, and
+ *   turn its own pings off.
  * - CVE-2025-11677: a second request on a kept-alive connection with a foreign Upgrade header uses
  *   freed memory, unless LWS_CALLBACK_HTTP_CONFIRM_UPGRADE refuses it first.
- * - Its listener spins when descriptors run out, and setting fd_limit_per_thread makes every event a
- *   linear search. We accept ourselves and hand descriptors over.
+ * - Its listener spins when descriptors run out, and setting fd_limit_per_thread makes every event
+ *   a linear search. We accept ourselves and hand descriptors over.
  * - It upgrades plain connections to HTTP/2 when asked to; raw frames would break those.
  */
 #include "gateway/socket.h"
@@ -65,7 +65,8 @@ struct request_text {
     char tag[HEADER_MAX_BYTES], encoding[HEADER_MAX_BYTES], address[64];
 };
 
-/* The value of a header; absent: p NULL; too long to be sensible: an empty one, which nothing allows. */
+/* The value of a header; absent: p NULL; too long to be sensible: an empty one, which nothing
+ * allows. */
 static struct span header(struct lws *wsi, enum lws_token_indexes token, char *to, size_t cap)
 {
     if (lws_hdr_total_length(wsi, token) <= 0)
@@ -155,8 +156,8 @@ static bool query_is(struct lws *wsi, const char *name, const char *value)
     return v && strcmp(v, value) == 0;
 }
 
-/* Only one subprotocol is spoken here; a client that names others in vain is told so, for the library
- * would just drop it. */
+/* Only one subprotocol is spoken here; a client that names others in vain is told so, for the
+ * library would just drop it. */
 static bool subprotocol_ok(struct lws *wsi)
 {
     char list[128];
@@ -309,7 +310,8 @@ void socket_global_init(void)
 {
     lws_set_log_level(LLL_ERR | LLL_WARN, emit);
     lws_set_allocator(allocate);
-    /* The libuv plugin is unloaded with the last context, while libuv may still hold its callbacks. */
+    /* The libuv plugin is unloaded with the last context, while libuv may still hold its
+     * callbacks. */
     if (!dlopen("libwebsockets-evlib_uv.so", RTLD_NOW | RTLD_NODELETE))
         log_debug("libwebsockets-evlib_uv.so is not loaded ahead: %s", dlerror());
 }
@@ -345,7 +347,8 @@ enum err socket_context_new(struct socket_context **out, struct hub *hub)
                   hub_index(hub));
         if (c->lws)
             lws_context_destroy(c->lws);
-        return ERR_INTERNAL; /* c stays: the library may still write to c->lws; the process ends now */
+        /* c stays: the library may still write to c->lws. The process ends now. */
+        return ERR_INTERNAL;
     }
     *out = c;
     return OK;

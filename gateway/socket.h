@@ -33,7 +33,8 @@ void socket_context_free(struct socket_context *c);
 /* Takes over an accepted descriptor; on failure it is closed. */
 void socket_adopt(struct socket_context *c, int fd);
 
-/* True while bytes of an earlier write wait in the library: then do not write, wait for `writable`. */
+/* True while bytes of an earlier write wait in the library: then do not write, wait for
+ * `writable`. */
 bool socket_busy(struct lws *wsi);
 
 /* Writes complete frames; 0, or -1: the connection is dead. Not while busy. */
@@ -42,8 +43,8 @@ int socket_write(struct lws *wsi, struct span frames);
 void socket_want_write(struct lws *wsi); /* session_writable will be called */
 void socket_read(struct lws *wsi, bool on);
 
-/* Cuts the connection at once; session_gone is called before it returns. Never from within a callback
- * of the same connection. */
+/* Cuts the connection at once; session_gone is called before it returns. Never from within a
+ * callback of the same connection. */
 void socket_kill(struct lws *wsi);
 
 /* The largest chunk that a read delivers. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_reply.h: a reply that quotes stored publications, encoded as it is sent.
  *
- * head + publication {, publication} + tail. The publications are references to the room's messages,
- * so fifteen thousand clients that recover at once share one copy.
+ * head + publication {, publication} + tail. The publications are references to the room's
+ * messages, so fifteen thousand clients that recover at once share one copy.
  */
 #ifndef MADANG_GATEWAY_STREAM_REPLY_H
 #define MADANG_GATEWAY_STREAM_REPLY_H

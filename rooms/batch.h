@@ -33,7 +33,8 @@ bool batch_full(const struct batch *b, const struct msg *next);
 void batch_add(struct batch *b,
                struct msg *m); /* takes a reference; not full, no frame built yet */
 
-/* The frame for a class, borrowed; NULL: nothing for this class, or no memory (then *failed is set, never cleared). */
+/* The frame for a class, borrowed; NULL: nothing for this class, or no memory (then *failed is set,
+ * never cleared). */
 struct msg *batch_frame(struct batch *b, enum sub_class class, bool *failed);
 
 #endif

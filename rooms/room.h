@@ -51,8 +51,8 @@ struct rooms_events {
     /* Queues the frame for one subscriber; takes its own reference if it needs one. Must not change
      * any room. */
     void (*deliver)(void *owner, struct sub *s, struct msg *frame);
-    /* Pushes of this room could not be sent for want of memory: its subscribers are to be told. Called
-     * between deliveries; may deactivate subscribers. */
+    /* Pushes of this room could not be sent for want of memory: its subscribers are to be told.
+     * Called between deliveries; may deactivate subscribers. */
     void (*lost)(void *owner, struct room *r);
 };
 

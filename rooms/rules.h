@@ -48,7 +48,8 @@ struct rules {
 /* The rules of a room, or NULL: unknown namespace. */
 const struct room_rules *rules_of(const struct rules *r, struct span room);
 
-/* Checks a room name: OK; ERR_BAD_REQUEST for one too long, with control characters or not UTF-8. */
+/* Checks a room name: OK; ERR_BAD_REQUEST for one too long, with control characters or not
+ * UTF-8. */
 enum err room_name_check(struct span room, size_t max_bytes);
 
 #endif
