@@ -79,7 +79,7 @@ enum err presence_json(const struct presence *p, size_t max_bytes, struct buf *o
         buf_add(out, c->id, CLIENT_ID_LENGTH);
         buf_lit(out, "\":");
         buf_span(out, client_info_json(c));
-        if (out->n - start > max_bytes)
+        if (out->n - start + 1 > max_bytes) /* with the brace to come */
             return ERR_LIMIT;
     }
     buf_char(out, '}');
