@@ -68,7 +68,7 @@ const idle = {
     const sessions = scaled(19000, scale, 1000);
     const settle = scale < 1 ? 1 : 30; // long enough for pings
     const options = { sessions, rooms: sessions / 10, in_flight: 0, duration: 0, settle };
-    const report = await withGateway({}, (gateway) => checked(options, gateway));
+    const report = await withGateway({ args: ['--max-connections', '19500'] }, (gateway) => checked(options, gateway));
     const value = report.memory_per_connection_bytes / 1024;
     return [
       { what: 'connections', value: report.sessions, digits: 0, least: sessions },
