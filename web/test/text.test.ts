@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import './browser';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { backoff } from '../src/base/backoff';
@@ -6,11 +7,6 @@ import { randomId } from '../src/base/random';
 import { bucket, initial, oneLine } from '../src/base/text';
 import { pickLanguage } from '../src/strings';
 import { partsOf } from '../src/ui/links';
-
-if (!globalThis.crypto) {
-    const { webcrypto } = await import('node:crypto');
-    Object.defineProperty(globalThis, 'crypto', { value: webcrypto });
-}
 
 const links = (text: string): string[] => partsOf(text).flatMap((part) => (part.href ? [part.text] : []));
 

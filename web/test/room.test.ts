@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+import { settled } from './browser';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Publication } from '../src/net/publication';
+import { Room } from '../src/store/room';
+
+const me = { user: 'g_me', client: 'c-me', name: 'Me' };
+const ann = { user: 'g_ann', client: 'c-ann', name: 'Ann' };
+let rooms = 0;
+const newRoom = (): Room => new Room(`room-${rooms++}`, () => me);
+
+function said(offset: number, text: string, author = ann, cid: string | null = null): Publication {
+    return { kind: 'message', offset, author, text, cid, time: 1000 + offset };
+}
+
+async function shown(room: Room): Promise<string[]> {
+    await settled();
+    return room.lines.value.map((line) =>
+        line.kind === 'gap' ? `[${line.gap}]` : `${line.message.state} ${line.message.offset ?? '-'} ${line.message.text}`);
+}
+
+test('my message keeps its row from the queue into the stream', async () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 0 }, false);
+    room.send('hi');
+    assert.deepEqual(await shown(room), ['queued - hi']);
+    const key = room.lines.value[0]!.key;
+    const cid = room.outbox.items[0]!.cid;
+    room.outbox.begin(cid);
+    room.publication(said(1, 'hi', me, cid), true);
+    assert.deepEqual(await shown(room), ['sent 1 hi']);
+    assert.equal(room.lines.value[0]!.key, key);
+    assert.equal(room.outbox.items.length, 0);
+});
+
+test('my other window and my earlier connection confirm too, somebody else does not', async () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 0 }, false);
+    room.send('one');
+    const cid = room.outbox.items[0]!.cid;
+    room.publication(said(1, 'one', ann, cid), true);
+    assert.deepEqual(await shown(room), ['sent 1 one', 'queued - one']);
+    room.publication(said(2, 'one', { ...me, client: 'c-old' }, cid), true);
+    assert.deepEqual(await shown(room), ['sent 1 one', 'sent 2 one']);
+});
+
+test('what others say counts as unread unless it is watched', () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 5 }, false);
+    room.publication(said(5, 'was there before'), false);
+    assert.equal(room.unread.value, 0);
+    room.publication(said(6, 'new'), true);
+    room.publication(said(7, 'mine', me, 'x'), true);
+    room.publication(said(7, 'again'), true);
+    assert.equal(room.unread.value, 1);
+    room.seen();
+    assert.equal(room.unread.value, 0);
+    room.watched = true;
+    room.publication(said(8, 'seen at once'), true);
+    assert.equal(room.unread.value, 0);
+    assert.equal(room.heard.value?.text, 'seen at once');
+});
+
+test('what history brings after an outage is unread, older pages are not', () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 5 }, false);
+    room.publication(said(5, 'five'), false);
+    room.subscribed({ epoch: 'a', offset: 8 }, false);
+    for (const offset of [8, 7, 6, 4, 3]) room.publication(said(offset, `m${offset}`), false);
+    assert.equal(room.unread.value, 3);
+});
+
+test('after a change of epoch: a break, all unread, the unsent still waiting', async () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 0 }, false);
+    room.publication(said(1, 'old'), true);
+    room.seen();
+    room.send('acknowledged');
+    room.send('waiting');
+    const [first] = room.outbox.items;
+    room.outbox.begin(first!.cid);
+    room.outbox.acknowledged(first!.cid);
+    room.subscribed({ epoch: 'b', offset: 1 }, false);
+    room.publication(said(1, 'new'), false);
+    assert.deepEqual(await shown(room), ['sent 1 old', 'sent - acknowledged', '[break]', 'sent 1 new', 'queued - waiting']);
+    assert.equal(room.unread.value, 1);
+});
+
+test('a message that went out in both epochs is shown once, in the first', async () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 0 }, false);
+    room.publication(said(1, 'twice', ann, 'x'), true);
+    room.subscribed({ epoch: 'b', offset: 1 }, false);
+    room.publication(said(1, 'twice', ann, 'x'), false);
+    room.publication(said(2, 'after', ann, 'y'), true);
+    assert.deepEqual(await shown(room), ['sent 1 twice', '[break]', 'sent 2 after']);
+});
+
+test('typing shows others only, and ends with their message', () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 0 }, false);
+    room.publication({ kind: 'typing', author: { ...me, client: 'c-other-window' } }, true);
+    assert.deepEqual(room.typing.value, []);
+    room.publication({ kind: 'typing', author: ann }, true);
+    assert.deepEqual(room.typing.value, ['Ann']);
+    room.publication(said(1, 'done'), true);
+    assert.deepEqual(room.typing.value, []);
+    room.close();
+});
+
+test('unsent messages outlive a reload, a left room leaves nothing', async () => {
+    const first = new Room('kept', () => me);
+    first.send('still here');
+    await settled();
+    const second = new Room('kept', () => me);
+    assert.deepEqual(await shown(second), ['queued - still here']);
+    second.close();
+    assert.deepEqual(await shown(new Room('kept', () => me)), []);
+});
+
+test('an edited message goes back to the composer', () => {
+    const room = newRoom();
+    room.send('wrnog');
+    room.edit(room.outbox.items[0]!.cid);
+    assert.equal(room.restored.value, 'wrnog');
+    assert.equal(room.outbox.items.length, 0);
+});
