@@ -262,9 +262,9 @@ int http_check_upgrade(const struct gateway *g, const struct http_request *r, co
          "this gateway does not know itself by that host name: add it to public_names"},
         {origin_allowed(g->options, r->origin, r->host), 403,
          "pages of this origin may not connect: add it to allowed_origins"},
+        {r->method == HTTP_GET, 405, "a WebSocket handshake is a GET request"},
         {span_eq(r->path, SPAN(WEBSOCKET_PATH)), 404,
          "WebSocket connections are served at " WEBSOCKET_PATH},
-        {r->method == HTTP_GET, 405, "a WebSocket handshake is a GET request"},
     };
 
     *why = "";
