@@ -22,6 +22,7 @@ struct interest {
     uint32_t members;     /* of this hub; 0: the hub does not have the room */
     uint32_t listeners;   /* of these, who want join/leave */
     struct position sent; /* the last publication posted */
+    uint32_t again;       /* of those that waited, how many read once more */
     bool filling;         /* a read for it is under way */
     bool lost;            /* something that no stream holds was left out */
 };

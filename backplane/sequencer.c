@@ -14,7 +14,7 @@
 #define FILL_COUNT     1024
 #define FILLS_PER_TURN 16
 
-enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL };
+enum purpose { FOR_SUBSCRIBE, FOR_SUBSCRIBE_AGAIN, FOR_HISTORY, FOR_FILL };
 
 struct sequencer {
     struct actor actor;
@@ -117,12 +117,19 @@ static void begin_read(struct sequencer *s, struct stream_read *r, struct seq_ro
     s->driver->ops->read(s->driver, r);
 }
 
+static void read_again(struct sequencer *s, struct interest *in, struct stream_read *r)
+{
+    in->again++;
+    r->purpose = FOR_SUBSCRIBE_AGAIN;
+    s->driver->ops->read(s->driver, r);
+}
+
 /* Subscribes that waited until the hub had caught up begin anew. */
 static void resume_waiting(struct sequencer *s, struct interest *in)
 {
     for (struct list *n; (n = list_shift(&in->waiting));) {
         struct operation *o = container_of(n, struct operation, link);
-        s->driver->ops->read(s->driver, container_of(o, struct stream_read, operation));
+        read_again(s, in, container_of(o, struct stream_read, operation));
     }
 }
 
@@ -238,16 +245,26 @@ static enum err settle(struct request_subscribe *sub, struct seq_room *room)
     return e;
 }
 
+/* True if a subscribe has to wait: while the hub is left out, because its position would lie ahead of
+ * what the hub has seen; and behind those that waited before it, because a client's leave must not
+ * come after its next join. */
+static bool postponed(struct sequencer *s, struct interest *in, struct stream_read *r)
+{
+    bool again = r->purpose == FOR_SUBSCRIBE_AGAIN;
+    in->again -= again;
+    if (!left_out(in) && (again || !in->again))
+        return false;
+    stream_read_deinit(r);
+    left_out(in) ? list_push(&in->waiting, &r->operation.link) : read_again(s, in, r);
+    return true;
+}
+
 static void subscribe_read(struct sequencer *s, struct stream_read *r)
 {
     struct request_subscribe *sub = container_of(r, struct request_subscribe, read);
     struct seq_room *room = room_of(r->room);
-    struct interest *in = &room->hubs[sub->request.hub];
-    if (left_out(in)) { /* its position would lie ahead of what the hub has seen */
-        stream_read_deinit(r);
-        list_push(&in->waiting, &r->operation.link);
+    if (postponed(s, &room->hubs[sub->request.hub], r))
         return;
-    }
     struct member *m = sub->member;
     const struct client_info *client = sub->client;
     enum err e = settle(sub, room);
@@ -483,6 +500,7 @@ static void read_done(void *owner, struct stream_read *r)
 {
     static void (*const done[])(struct sequencer *, struct stream_read *) = {
         [FOR_SUBSCRIBE] = subscribe_read,
+        [FOR_SUBSCRIBE_AGAIN] = subscribe_read,
         [FOR_HISTORY] = history_read,
         [FOR_FILL] = fill_read,
     };
