@@ -427,6 +427,32 @@ static void a_subscribe_that_waits_can_be_taken_back(void **state)
     assert_int_equal(times(&hubs[1], ".w"), 1);
 }
 
+/* Else its leave would come after its second join, and others would take it for gone. */
+static void who_waits_and_leaves_and_comes_back_does_so_in_that_order(void **state)
+{
+    (void)state;
+    subscribe(session_new(&hubs[1], "u"), 'a', &plain);
+    subscribe(session_new(&hubs[2], "v"), 'a', &chat);
+    run_all();
+    for (int i = 0; i < 12; i++) {
+        publish_many('a', 1, &ring);
+        hub_take(&hubs[2]);
+    }
+    struct fake_session *c = session_new(&hubs[1], "c");
+    struct fake_sub *first = subscribe(c, 'a', &chat);
+    seq_run();
+    hub_take(&hubs[1]);
+    (void)seq_turn(); /* the fill is under way */
+    buf_clear(&hubs[1].log);
+    hub_take(&hubs[2]);
+    buf_clear(&hubs[2].log);
+    unsubscribe(first);
+    subscribe(c, 'a', &chat);
+    run_all();
+    assert_heard(&hubs[2], "a>c a<c a>c");
+    assert_heard(&hubs[1], "a:10 a:11 a:12 +c@12 a>c -c +c@12 a>c");
+}
+
 static void when_all_others_leave_a_subscribe_need_not_wait(void **state)
 {
     (void)state;
@@ -637,6 +663,7 @@ int main(void)
         TEST(other_hubs_go_on_while_one_is_behind),
         TEST(a_subscribe_waits_until_its_hub_has_caught_up),
         TEST(a_subscribe_that_waits_can_be_taken_back),
+        TEST(who_waits_and_leaves_and_comes_back_does_so_in_that_order),
         TEST(when_all_others_leave_a_subscribe_need_not_wait),
         TEST(what_the_stream_no_longer_holds_is_told_as_lost),
         TEST(what_no_stream_holds_is_told_as_lost),
