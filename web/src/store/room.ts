@@ -26,7 +26,7 @@ export interface View {
     stuck: boolean;
     /** First line of the window and the row that must not move, while not stuck. */
     first: string | null;
-    anchor: { key: string; top: number } | null;
+    anchor: { key: string; bottom: number } | null;
 }
 
 export type HistoryState = 'idle' | 'loading' | 'failed' | 'unavailable';

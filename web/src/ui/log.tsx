@@ -9,6 +9,7 @@ import { Component, type VNode } from 'preact';
 import type { Feed } from '../net/feed';
 import { rangeFrom, rowsOf, slide, tailRange, type Range, type Row } from '../store/layout';
 import type { Message } from '../store/message';
+import type { View } from '../store/room';
 import type { Line } from '../store/stream';
 import { t } from '../strings';
 import { id } from '../testids';
@@ -82,7 +83,7 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
         }
         const row = view.anchor && scroller.querySelector(`[data-key="${CSS.escape(view.anchor.key)}"]`);
         if (!row || !view.anchor) return;
-        const moved = topOf(row, scroller) - view.anchor.top;
+        const moved = bottomOf(row, scroller) - view.anchor.bottom;
         if (Math.abs(moved) >= 1) scroller.scrollBy({ top: moved, behavior: 'instant' });
     }
 
@@ -207,12 +208,15 @@ function RowView({ row, feed }: { row: Exclude<Row, { kind: 'message' }>; feed: 
     );
 }
 
-function topOf(element: Element, scroller: Element): number {
-    return element.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+function bottomOf(element: Element, scroller: Element): number {
+    return element.getBoundingClientRect().bottom - scroller.getBoundingClientRect().top;
 }
 
-/** The first message that reaches into the view, and where its top is. */
-function findAnchor(scroller: HTMLElement): { key: string; top: number } | null {
+/**
+ * The first message that reaches into the view, and where its bottom is: its top may be out of
+ * view, and loses the name and the day when an older message of the same run joins above it.
+ */
+function findAnchor(scroller: HTMLElement): View['anchor'] {
     const rows = scroller.querySelectorAll('[data-key]');
     let low = 0;
     let high = rows.length;
@@ -223,5 +227,5 @@ function findAnchor(scroller: HTMLElement): { key: string; top: number } | null 
         else high = middle;
     }
     const row = rows[low];
-    return row ? { key: row.getAttribute('data-key')!, top: topOf(row, scroller) } : null;
+    return row ? { key: row.getAttribute('data-key')!, bottom: bottomOf(row, scroller) } : null;
 }
