@@ -426,6 +426,13 @@ void session_begin_close(struct session *s)
         finish_close(s);
 }
 
+bool session_peer_closes(struct session *s)
+{
+    bool first = !s->close_sent;
+    s->close_sent = true;
+    return first;
+}
+
 void session_gone(struct session *s)
 {
     s->wsi = NULL;
@@ -452,7 +459,7 @@ void session_resume(struct session *s)
 void session_received(struct session *s, struct span chunk, bool first, bool final,
                       size_t frame_left)
 {
-    if (s->closing || s->failed)
+    if (s->closing || s->failed || s->close_sent)
         return;
     counter_add(&s->hub->counters.received_bytes, chunk.n);
     if (!input_chunk(s, chunk, first, final, frame_left))

@@ -61,7 +61,7 @@ struct session {
     bool failed;       /* connect was answered with an error: nothing more is read */
     bool pong_due;
     bool read_off;
-    bool close_sent;
+    bool close_sent; /* or the library's answer to the peer's: no frame follows, none is carried out */
 };
 
 struct session *session_new(struct hub *h, struct lws *wsi); /* NULL: no memory */
@@ -71,6 +71,8 @@ void session_set_state(struct session *s, enum session_state state);
 void session_received(struct session *s, struct span chunk, bool first, bool final,
                       size_t frame_left);
 void session_writable(struct session *s);
+/* The peer's close frame. True: the library is to answer it, and nothing of ours follows. */
+bool session_peer_closes(struct session *s);
 void session_gone(struct session *s);
 
 void session_close(struct session *s, enum close_reason reason);

@@ -242,7 +242,7 @@ static int on_receive(struct lws *wsi, struct conn *conn, const char *p, size_t 
 /* If we closed first, the library would answer the peer's answer with a second close frame. */
 static int on_peer_close(const struct conn *conn)
 {
-    return conn->session && conn->session->close_sent ? -1 : 0;
+    return conn->session && !session_peer_closes(conn->session) ? -1 : 0;
 }
 
 static void on_closed(struct conn *conn)
