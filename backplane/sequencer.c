@@ -245,9 +245,9 @@ static enum err settle(struct request_subscribe *sub, struct seq_room *room)
     return e;
 }
 
-/* True if a subscribe has to wait: while the hub is left out, because its position would lie ahead of
- * what the hub has seen; and behind those that waited before it, because a client's leave must not
- * come after its next join. */
+/* True if a subscribe has to wait: while the hub is left out, because its position would lie ahead
+ * of what the hub has seen; and behind those that waited before it, because a client's leave must
+ * not come after its next join. */
 static bool postponed(struct sequencer *s, struct interest *in, struct stream_read *r)
 {
     bool again = r->purpose == FOR_SUBSCRIBE_AGAIN;

@@ -61,7 +61,7 @@ struct session {
     bool failed;       /* connect was answered with an error: nothing more is read */
     bool pong_due;
     bool read_off;
-    bool close_sent; /* or the library's answer to the peer's: no frame follows, none is carried out */
+    bool close_sent; /* or the library's answer to the peer's: none follows, none is carried out */
 };
 
 struct session *session_new(struct hub *h, struct lws *wsi); /* NULL: no memory */

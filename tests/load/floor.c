@@ -171,8 +171,8 @@ static void end_slice(struct result *result)
     *slice = (struct sums){0};
 }
 
-/* Sends a round for each 'w' (warm-up) or 'm' (measured) that the reader writes, ends a slice at each
- * 's', and is done when the reader closes its end. */
+/* Sends a round for each 'w' (warm-up) or 'm' (measured) that the reader writes, ends a slice at
+ * each 's', and is done when the reader closes its end. */
 static void send_all(const struct floor *floor, struct result *result)
 {
     struct check check;

@@ -2,12 +2,12 @@
 /* seq_kit.h: a sequencer with fake hubs, all loops run by hand in one thread.
  *
  * The sequencer's loop runs only while it would not sleep, so work that it forgets is a test that
- * fails. A hub looks into its inbox only in hub_take: one that is not asked to falls behind. What it
- * finds is written down, one word each, and every subscription is checked as a client would check:
+ * fails. A hub looks into its inbox only in hub_take: one that is not asked to falls behind. What
+ * it finds is written down, one word each, and each subscription is checked as a client would:
  *
  *   +u@3      u's subscribe was answered, at offset 3    +u@3[2,3]  … and recovered these
  *   +u!106    u's subscribe was refused                  -u         u's unsubscribe was answered
- *   .u        the end of u's session was answered        ok, !106   a publish or signal was answered
+ *   .u        the end of u's session was answered        ok, !106  a publish or signal was answered
  *   a?2/1     presence: two clients, one user           a@4[2,3]   history: the top, and these
  *   r:4       publication 4 of room r                    r~data     one that no stream holds
  *   r>u r<u   u came to, u left r                        lost:r     pushes of r were left out
@@ -23,8 +23,8 @@
 
 #include <poll.h>
 
-#define HUBS 4
-#define ROOMS 26 /* named a … z */
+#define HUBS          4
+#define ROOMS         26 /* named a … z */
 #define SESSION_ROOMS ROOMS
 
 enum sub_state { SUB_NONE, SUB_ASKED, SUB_ACTIVE, SUB_TOLD, SUB_LEAVING };
@@ -34,11 +34,11 @@ struct fake_sub {
     struct fake_session *session;
     struct position at; /* the last publication that its client knows of */
     uint8_t room;
-    uint8_t state;      /* enum sub_state */
-    bool present;       /* asked for presence */
-    bool listening;     /* … and for joins and leaves */
+    uint8_t state;  /* enum sub_state */
+    bool present;   /* asked for presence */
+    bool listening; /* … and for joins and leaves */
     bool streamed;
-    void *model;        /* the test's */
+    void *model; /* the test's */
 };
 
 /* One client. */

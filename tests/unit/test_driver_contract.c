@@ -213,7 +213,7 @@ static void a_stream_ends_with_its_age_and_keeps_its_position(void **state)
     forget(&room);
 }
 
-static void over_the_bound_for_all_the_longest_idle_are_emptied_and_keep_their_position(void **state)
+static void over_the_bound_for_all_the_longest_idle_are_emptied_but_keep_position(void **state)
 {
     (void)state;
     stop(NULL);
@@ -353,8 +353,7 @@ static size_t expected(uint64_t first, uint64_t top, const struct stream_read *r
     return n;
 }
 
-static void assert_read(struct stream_ref *room, uint64_t first, uint64_t top,
-                        struct stream_read r)
+static void assert_read(struct stream_ref *room, uint64_t first, uint64_t top, struct stream_read r)
 {
     uint64_t want[64];
     begin_read(&r, room);
@@ -489,7 +488,7 @@ int main(void)
         TEST(a_stream_is_trimmed_by_count),
         TEST(a_stream_is_trimmed_by_bytes_but_the_newest_stays),
         TEST(a_stream_ends_with_its_age_and_keeps_its_position),
-        TEST(over_the_bound_for_all_the_longest_idle_are_emptied_and_keep_their_position),
+        TEST(over_the_bound_for_all_the_longest_idle_are_emptied_but_keep_position),
         TEST(the_room_just_written_is_spared),
         TEST(a_forgotten_room_comes_back_with_a_new_epoch),
         TEST(a_repeat_is_told_and_not_published),

@@ -28,8 +28,8 @@ static void assert_push(struct msg *m, const char *text, const char *pub)
 static void a_publication_says_what_is_known_and_nothing_else(void **state)
 {
     (void)state;
-    assert_push(push("r", "1", NULL, NULL, 0, 0), "{\"push\":{\"channel\":\"r\",\"pub\":{\"data\":1}}}",
-                "{\"data\":1}");
+    assert_push(push("r", "1", NULL, NULL, 0, 0),
+                "{\"push\":{\"channel\":\"r\",\"pub\":{\"data\":1}}}", "{\"data\":1}");
     assert_push(push("r", "1", NULL, NULL, 7, 0),
                 "{\"push\":{\"channel\":\"r\",\"pub\":{\"data\":1,\"offset\":7}}}",
                 "{\"data\":1,\"offset\":7}");
@@ -68,9 +68,10 @@ static void the_longest_numbers_fit(void **state)
 static void pretty_printed_data_becomes_one_line_and_is_otherwise_left_alone(void **state)
 {
     (void)state;
-    assert_push(push("r", "{\r\n \"a\" :\t[1,\n2],\r\"b\":\"c\\n d\"\n}", NULL, NULL, 0, 0),
-                "{\"push\":{\"channel\":\"r\",\"pub\":{\"data\":{ \"a\" :\t[1,2],\"b\":\"c\\n d\"}}}}",
-                "{\"data\":{ \"a\" :\t[1,2],\"b\":\"c\\n d\"}}");
+    assert_push(
+        push("r", "{\r\n \"a\" :\t[1,\n2],\r\"b\":\"c\\n d\"\n}", NULL, NULL, 0, 0),
+        "{\"push\":{\"channel\":\"r\",\"pub\":{\"data\":{ \"a\" :\t[1,2],\"b\":\"c\\n d\"}}}}",
+        "{\"data\":{ \"a\" :\t[1,2],\"b\":\"c\\n d\"}}");
 }
 
 static void a_room_name_is_escaped(void **state)

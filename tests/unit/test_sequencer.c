@@ -463,7 +463,7 @@ static void when_all_others_leave_a_subscribe_need_not_wait(void **state)
     seq_run();
     unsubscribe(u);
     seq_run();
-    struct entry *e = inbox_take(&hubs[1].inbox); /* `behind` is not answered: it cannot be filled */
+    struct entry *e = inbox_take(&hubs[1].inbox); /* `behind` stays unanswered: cannot be filled */
     bool answered = false;
     for (struct entry *next; e; e = next) {
         next = e->next;

@@ -32,7 +32,7 @@ static void a_new_stream_has_an_epoch_of_its_own_and_no_publications(void **stat
     stream_free(NULL);
 }
 
-/* Against a plain list, with trims of every size, so that the ring wraps and grows at odd places. */
+/* Against a plain list, with trims of every size, so that the ring wraps and grows anywhere. */
 static void the_ring_holds_the_last_ones_whatever_was_dropped_when(void **state)
 {
     (void)state;
