@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* gateway_kit.h: one real hub and sequencer on one loop, and sockets that are only memory.
+ *
+ * Include it in one file of a program: it defines the functions of gateway/socket.h. What a client
+ * gets is checked as it arrives: whole frames, valid JSON, one reply per line, and nothing after the
+ * close frame, whose reason is one of the list. Checks abort, so that a fuzzer can use them.
+ */
+#ifndef MADANG_TESTS_UNIT_GATEWAY_KIT_H
+#define MADANG_TESTS_UNIT_GATEWAY_KIT_H
+
+#include "backplane/base/json.h"
+#include "backplane/base/loop.h"
+#include "backplane/local.h"
+#include "gateway/session.h"
+#include "gateway/socket.h"
+#include "tests/unit/ws_kit.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LINES_MAX 4096
+
+/* Aborting is how a fuzzer reports; the condition stands in the trace. */
+static inline void must(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* One client and its connection. */
+struct lws {
+    struct session *session; /* NULL: gone */
+    struct ws_reader reader;
+    struct buf replies;      /* the lines that came, each with a newline */
+    uint32_t reply_count, error_count, push_count, ping_count;
+    unsigned close_code;     /* 0: no close frame yet */
+    size_t window;           /* bytes taken before the socket is full */
+    size_t waiting;          /* of these, how many are used up */
+    bool busy, wants_write, paused, broken;
+    uint32_t killed;
+};
+
+static struct loop kit_loop;
+static struct gateway kit_gateway;
+static struct hub *kit_hub;
+
+/* ---- what a client gets --------------------------------------------------------------------- */
+
+static inline bool is_method(struct span key)
+{
+    static const char *names[] = {"connect",  "subscribe",      "unsubscribe", "publish",
+                                  "presence", "presence_stats", "history",     "rpc"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (span_eq(key, span_str(names[i])))
+            return true;
+    return false;
+}
+
+/* An answer has an id, and then either an error or what the method returns. */
+static inline void client_line(struct lws *wsi, struct span line)
+{
+    struct json_members it;
+    struct span key, value;
+    unsigned ids = 0, errors = 0, methods = 0, pushes = 0, members = 0;
+    must(line.n > 0 && json_members_begin(&it, line, JSON_MAX_DEPTH));
+    enum json_step step;
+    while ((step = json_members_next(&it, &key, &value)) == JSON_MEMBER) {
+        uint64_t id;
+        members++;
+        if (span_eq(key, SPAN("id"))) {
+            must(json_u64(value, &id) && id > 0 && id <= UINT32_MAX);
+            ids++;
+        }
+        errors += span_eq(key, SPAN("error"));
+        pushes += span_eq(key, SPAN("push"));
+        methods += is_method(key);
+    }
+    must(step == JSON_END);
+    must(members == 0 || (pushes == 1 && members == 1) ||
+         (ids == 1 && errors + methods == 1 && members == 2));
+    wsi->reply_count += ids;
+    wsi->error_count += errors;
+    wsi->push_count += pushes;
+    wsi->ping_count += members == 0;
+}
+
+static inline void client_message(struct lws *wsi, struct span text)
+{
+    buf_span(&wsi->replies, text);
+    buf_char(&wsi->replies, '\n');
+    for (const char *p = text.p, *end = text.p + text.n; p <= end;) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        stop = stop ? stop : end;
+        client_line(wsi, (struct span){p, (size_t)(stop - p)});
+        p = stop + 1;
+    }
+}
+
+static inline void client_closed(struct lws *wsi, struct span payload)
+{
+    unsigned code = (unsigned char)payload.p[0] * 256U + (unsigned char)payload.p[1];
+    struct span text = {payload.p + 2, payload.n - 2};
+    bool listed = false;
+    for (int r = 0; r < CLOSE_REASONS; r++) {
+        const struct close_info *info = close_info((enum close_reason)r);
+        listed |= info->code == code && span_eq(span_str(info->text), text);
+    }
+    must(listed && code != 3000); /* a peer that has gone is sent nothing */
+    wsi->close_code = code;
+}
+
+/* ---- the socket ----------------------------------------------------------------------------- */
+
+struct socket_context {
+    struct hub *hub;
+};
+
+void socket_global_init(void)
+{
+}
+
+enum err socket_context_new(struct socket_context **out, struct hub *hub)
+{
+    *out = calloc(1, sizeof(**out));
+    must(*out);
+    (*out)->hub = hub;
+    return OK;
+}
+
+void socket_context_close(struct socket_context *c)
+{
+    (void)c;
+}
+
+void socket_context_free(struct socket_context *c)
+{
+    free(c);
+}
+
+void socket_adopt(struct socket_context *c, int fd)
+{
+    (void)c;
+    (void)fd;
+    abort(); /* nobody accepts here */
+}
+
+bool socket_busy(struct lws *wsi)
+{
+    must(wsi->session != NULL);
+    return wsi->busy;
+}
+
+int socket_write(struct lws *wsi, struct span frames)
+{
+    must(wsi->session != NULL && !wsi->busy && frames.n > 0);
+    if (wsi->broken)
+        return -1;
+    wsi->waiting += frames.n;
+    wsi->busy = wsi->waiting > wsi->window;
+    while (frames.n) {
+        must(!wsi->close_code);
+        enum ws_step step = ws_step(&wsi->reader, &frames);
+        struct span got = {wsi->reader.message.p, wsi->reader.message.n};
+        must(step != WS_BAD);
+        if (step == WS_MESSAGE)
+            client_message(wsi, got);
+        else if (step == WS_CLOSED)
+            client_closed(wsi, got);
+    }
+    return 0;
+}
+
+void socket_want_write(struct lws *wsi)
+{
+    must(wsi->session != NULL);
+    wsi->wants_write = true;
+}
+
+void socket_read(struct lws *wsi, bool on)
+{
+    must(wsi->session != NULL && wsi->paused == on);
+    wsi->paused = !on;
+}
+
+static inline void client_gone(struct lws *wsi)
+{
+    struct session *s = wsi->session;
+    if (!s)
+        return;
+    session_gone(s); /* the library still knows the connection while it tells */
+    wsi->session = NULL;
+}
+
+void socket_kill(struct lws *wsi)
+{
+    wsi->killed++;
+    client_gone(wsi);
+}
+
+/* ---- the client ----------------------------------------------------------------------------- */
+
+static inline bool client_open(struct lws *wsi)
+{
+    *wsi = (struct lws){.window = SIZE_MAX};
+    wsi->session = session_new(kit_hub, wsi);
+    return wsi->session != NULL;
+}
+
+/* The socket takes what was waiting; there may be more to come. */
+static inline void client_drain(struct lws *wsi)
+{
+    if (!wsi->session || !(wsi->busy || wsi->wants_write))
+        return;
+    wsi->busy = wsi->wants_write = false;
+    wsi->waiting = 0;
+    session_writable(wsi->session);
+}
+
+/* One frame's payload, in chunks of at most `chunk` bytes, as the library hands it over. */
+static inline void client_frame(struct lws *wsi, struct span payload, size_t chunk, bool first,
+                                bool final)
+{
+    size_t at = 0;
+    do {
+        size_t n = payload.n - at < chunk ? payload.n - at : chunk;
+        char *copy = malloc(n); /* the library only lends, and exactly this much */
+        must(copy || !n);
+        if (n)
+            memcpy(copy, payload.p + at, n);
+        size_t left = payload.n - at - n;
+        if (wsi->session)
+            session_received(wsi->session, (struct span){copy, n}, first && at == 0,
+                             final && !left, left);
+        free(copy);
+        at += n;
+    } while (at < payload.n);
+}
+
+static inline void client_send(struct lws *wsi, const char *text)
+{
+    client_frame(wsi, span_str(text), SOCKET_RX, true, true);
+}
+
+static inline void client_deinit(struct lws *wsi)
+{
+    client_gone(wsi);
+    buf_deinit(&wsi->reader.message);
+    buf_deinit(&wsi->replies);
+}
+
+/* ---- the gateway ---------------------------------------------------------------------------- */
+
+/* Until the loop would sleep. */
+static inline void kit_run(void)
+{
+    for (int i = 0; i < 10000; i++) {
+        struct pollfd p = {.fd = kit_loop.wake_fd, .events = POLLIN};
+        if (!kit_loop.pending && !kit_loop.near_inboxes && poll(&p, 1, 0) != 1)
+            return;
+        uv_run(&kit_loop.uv, UV_RUN_NOWAIT);
+    }
+    abort(); /* it never comes to rest */
+}
+
+static inline void kit_turn(void)
+{
+    uv_run(&kit_loop.uv, UV_RUN_NOWAIT);
+}
+
+static inline void kit_open(struct options *o)
+{
+    must(o && loop_init(&kit_loop) == 0);
+    struct sequencer_config config = {&local_driver, o->max_stream_bytes, o->hub_inbox_bytes,
+                                      o->max_rooms};
+    kit_gateway = (struct gateway){.options = o, .hub_count = 1, .main_loop = &kit_loop};
+    must(sequencer_new(&kit_gateway.sequencer, &kit_loop, &config) == OK);
+    must(hub_new(&kit_hub, &kit_loop, &kit_gateway, kit_gateway.sequencer) == OK);
+    kit_gateway.hubs[0] = kit_hub;
+    must(hub_open(kit_hub) == OK);
+}
+
+/* All clients are gone. */
+static inline void kit_close(struct options *o)
+{
+    kit_run();
+    for (int i = 0; i < SESSION_STATES; i++)
+        must(kit_hub->sessions[i].count == 0);
+    must(kit_hub->credits_used == 0 && kit_hub->queued_bytes == 0);
+    must(kit_hub->rooms.count == 0);
+    hub_close(kit_hub);
+    loop_settle(&kit_loop);
+    hub_free(kit_hub);
+    sequencer_free(kit_gateway.sequencer);
+    must(loop_deinit(&kit_loop) == 0);
+    options_free(o);
+}
+
+#endif
