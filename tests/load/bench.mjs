@@ -7,7 +7,7 @@
 // taken within one run; absolute numbers are shown, never judged.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { budgets } from './rows.mjs';
@@ -66,6 +66,9 @@ async function main() {
   }
   requireBinaries(gatewayBinary, toolBinary('madang-load'), toolBinary('madang-floor'));
   if (cpus().length < 2) throw new Error('two cores are needed: one for the gateway, one for the load');
+  const [busy] = loadavg();
+  if (busy > cpus().length / 2)
+    console.error(`this machine is busy (load ${busy.toFixed(1)}): ratios hold, latencies mean little`);
   const results = [];
   for (const name of options.only) results.push(await runOne(name, options));
   console.log();
@@ -74,7 +77,7 @@ async function main() {
     if (error) console.log(`${name.padEnd(12)} FAIL: ${error}`);
   }
   mkdirSync(dirname(options.json), { recursive: true });
-  writeFileSync(options.json, `${JSON.stringify({ cpu: cpus()[0].model, results }, null, 2)}\n`);
+  writeFileSync(options.json, `${JSON.stringify({ cpu: cpus()[0].model, load_before: busy, results }, null, 2)}\n`);
   console.log(`\nthe numbers are in ${options.json}`);
   process.exitCode = results.some(({ failed }) => failed) ? 1 : 0;
 }
