@@ -70,6 +70,7 @@ static void drop_oldest(struct stream *s)
     s->bytes -= o->msg->len;
     msg_unref(o->msg);
     forget_key(s, o->key);
+    o->key = NULL;
     s->first = (s->first + 1) & (s->cap - 1);
     s->count--;
 }

@@ -3,6 +3,7 @@
 
 #include "gateway/command.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void input_drop(struct session *s)
@@ -84,6 +85,7 @@ static bool keep(struct session *s, struct span chunk, size_t frame_left)
         in->p = p;
         in->cap = cap;
     }
+    assert(in->p);
     if (chunk.n)
         memcpy(in->p + in->n, chunk.p, chunk.n);
     in->n += chunk.n;

@@ -52,6 +52,7 @@ struct session {
     struct timer timer; /* stale, ping, pong, close: one at a time */
     struct request_end end;
     uint32_t in_flight; /* requests, the end included */
+    size_t awaited;     /* bytes with which they may yet be answered */
     uint16_t sub_count, sub_cap;
     uint8_t state;     /* enum session_state; written by session_set_state only */
     uint8_t reason;    /* enum close_reason, once `closing` */
@@ -87,6 +88,8 @@ void session_flush_replies(struct session *s);
 
 /* Goes on with commands that wait for a credit. */
 void session_resume(struct session *s);
+/* Whether the next command's answer may be as large as answers get: else it waits. */
+bool session_takes_answers(const struct session *s);
 bool session_alive(const struct session *s); /* open and not about to close */
 
 /* Steps of the hub's turn. */
@@ -98,7 +101,7 @@ void session_free(struct session *s);
 void session_start_pings(struct session *s);
 void session_pong(struct session *s);
 
-struct subscription *session_find(const struct session *s, struct span room);
+struct subscription *session_find(const struct session *s, struct span name);
 bool session_attach(struct session *s, struct subscription *sub); /* false: no memory */
 void session_detach(struct session *s, struct subscription *sub);
 void subscription_free(struct hub *h,

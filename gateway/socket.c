@@ -311,7 +311,8 @@ void socket_global_init(void)
     /* The libuv plugin is unloaded with the last context, while libuv may still hold its
      * callbacks. */
     if (!dlopen("libwebsockets-evlib_uv.so", RTLD_NOW | RTLD_NODELETE))
-        log_debug("libwebsockets-evlib_uv.so is not loaded ahead: %s", dlerror());
+        log_debug("libwebsockets-evlib_uv.so is not loaded ahead: %s",
+                  dlerror()); /* NOLINT(concurrency-mt-unsafe): before any thread */
 }
 
 enum err socket_context_new(struct socket_context **out, struct hub *hub)
