@@ -192,7 +192,9 @@ static struct span member(struct span object, struct span name)
     while (json_members_next(&it, &key, &value) == JSON_MEMBER)
         if (span_eq(key, name))
             found = value;
-    return span_eq(found, SPAN("null")) ? (struct span){0} : found;
+    if (span_eq(found, SPAN("null")))
+        return (struct span){0};
+    return found;
 }
 
 static enum err add_guest_user(struct buf *user, struct span key, const char **why)

@@ -41,7 +41,8 @@ tidy() {
 # uninitvar: version 2.10 takes arguments that the call before fills for unset; compilers know better.
 analyse() {
   sources '*.c' | cppcheck --file-list=- -I . --std=c11 --enable=warning,performance,portability \
-    --inline-suppr --suppress=missingIncludeSystem --suppress=uninitvar --error-exitcode=1 --quiet -j "$(nproc)"
+    --inline-suppr --suppress=missingIncludeSystem --suppress=uninitvar --error-exitcode=1 --quiet \
+    --library=tests/check/cppcheck.cfg -j "$(nproc)"
 }
 
 types() { (cd web && npm run --silent check); }

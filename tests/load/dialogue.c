@@ -33,7 +33,7 @@ static size_t put_subscribe(const struct swarm *swarm, const struct seat *seat, 
 void dialogue_greet(struct swarm *swarm, struct client *client)
 {
     char *out = swarm->scratch;
-    size_t n = (size_t)snprintf(out, SWARM_SCRATCH, "{\"id\":%u,\"connect\":%s}", ID_CONNECT,
+    size_t n = (size_t)snprintf(out, SWARM_SCRATCH, "{\"id\":%d,\"connect\":%s}", ID_CONNECT,
                                 swarm->opt->connect);
     client->replies = 0;
     if (check_listens(swarm->opt, client->number)) {
