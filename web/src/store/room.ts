@@ -84,6 +84,11 @@ export class Room {
         soon(() => this.redraw());
     }
 
+    /** Whether `lines` shows all that is held; if not, they are about to change. */
+    get drawn(): boolean {
+        return !this.redrawing;
+    }
+
     private redraw(): void {
         this.redrawing = false;
         this.keepOutbox();

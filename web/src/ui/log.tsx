@@ -134,8 +134,8 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
     }
 
     private loadOlder(): void {
-        const { history, stream } = this.room;
-        if (history.value === 'idle' && !stream.broken) void this.props.feed.loadOlder();
+        const { history, stream, drawn } = this.room;
+        if (history.value === 'idle' && drawn && !stream.broken) void this.props.feed.loadOlder();
     }
 
     private readonly toEnd = (): void => {

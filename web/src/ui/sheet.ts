@@ -16,11 +16,16 @@ export function openSheet(which: Sheet): void {
     requestAnimationFrame(() => document.querySelector<HTMLElement>(`.sheet-${which} .sheet-close`)?.focus());
 }
 
+/** Something was chosen in the sheet: the focus goes where that leads, not back. */
+export function leaveSheet(): void {
+    sheet.value = null;
+    opener = null;
+}
+
 export function closeSheet(): void {
     if (sheet.value === null) return;
-    sheet.value = null;
     const back = opener;
-    opener = null;
+    leaveSheet();
     // What lies under the sheet takes no focus before the next frame has drawn it free.
     requestAnimationFrame(() => back?.focus());
 }

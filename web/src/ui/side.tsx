@@ -11,7 +11,7 @@ import { id } from '../testids';
 import { Avatar } from './avatar';
 import { IconButton } from './icon-button';
 import { isComposing } from './keys';
-import { closeSheet } from './sheet';
+import { closeSheet, leaveSheet } from './sheet';
 
 export function Side({ onRename }: { onRename: () => void }) {
     return (
@@ -42,7 +42,7 @@ function NewRoom() {
         problem.value = join(field.value);
         if (problem.value !== null) return;
         field.value = '';
-        closeSheet();
+        leaveSheet();
     };
     return (
         <form class="new-room" onSubmit={(event) => { event.preventDefault(); submit(event.currentTarget.querySelector('input')!); }}>
@@ -70,7 +70,7 @@ function RoomLink({ feed: { room } }: { feed: Feed }) {
         <li>
             <a
                 href={hrefOf(room.title)} class={unread > 0 ? 'unread' : ''} aria-current={open ? 'page' : undefined}
-                data-testid={id.roomLink} data-room={room.title} data-unread={unread} onClick={closeSheet}
+                data-testid={id.roomLink} data-room={room.title} data-unread={unread} onClick={leaveSheet}
             >
                 <span class="hash" aria-hidden="true">#</span>
                 <bdi class="name">{room.title}</bdi>
