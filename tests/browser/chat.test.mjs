@@ -54,7 +54,7 @@ scene('a typing line appears, goes with the message, and goes by itself', async 
   await ben.get('send-button').click()
   await ann.sees('hm')
   await ann.seesTyping('')
-  await ben.get('composer').pressSequentially('never sent', { delay: 200 }) // as people type
+  await ben.type('never sent')
   await ann.seesTyping('Ben is typing…')
   await ann.seesTyping('')
   await ann.seesExactly(['hm'])

@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 
 const PATIENCE = 20_000 // ms that anything on a page may take
-const outage = /WebSocket connection to '[^']*' failed|net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|INTERNET_DISCONNECTED)/
+const outage = /WebSocket connection to '[^']*' failed|^socket: .*net::ERR_/
 
 // Runs in the page before its own scripts: the console says which policy was violated by what.
 function tellViolations() {
@@ -32,7 +32,7 @@ export class Person {
     this.context = context
     this.url = url
     this.complaints = complaints
-    this.outage = false
+    this.expected = [] // patterns of what is no complaint
   }
 
   async openTab() {
@@ -50,7 +50,8 @@ export class Person {
 
   #listen(page) {
     const note = (kind, text) => {
-      if (!(this.outage && outage.test(text))) this.complaints.push(`${kind}: ${text}`)
+      const complaint = `${kind}: ${text}`
+      if (!this.expected.some((pattern) => pattern.test(complaint))) this.complaints.push(complaint)
     }
     page.on('console', (message) => {
       if (['error', 'warning', 'assert'].includes(message.type())) note(`console ${message.type()}`, message.text())
@@ -68,8 +69,21 @@ export class Person {
     page.on('websocket', (socket) => socket.on('socketerror', (text) => note('socket', text)))
   }
 
+  expect(pattern) {
+    this.expected.push(pattern)
+  }
+
   expectOutage() {
-    this.outage = true
+    this.expect(outage)
+  }
+
+  // Resolves when the browser has complained like that; all complaints so far are forgotten then.
+  async complains(pattern) {
+    for (const end = Date.now() + PATIENCE; !this.complaints.some((one) => pattern.test(one)); ) {
+      assert.ok(Date.now() < end, `no complaint like ${pattern} among: ${this.complaints}`)
+      await this.page.evaluate(() => new Promise(requestAnimationFrame))
+    }
+    this.complaints.splice(0)
   }
 
   get(id) {
@@ -85,7 +99,9 @@ export class Person {
     await this.isConnected()
   }
 
+  // Joins or creates the room, by the drawer where the list is one.
   async join(title) {
+    if (!(await this.get('new-room-input').isVisible())) await this.get('rooms-button').click()
     await this.get('new-room-input').fill(title)
     await this.get('new-room-input').press('Enter')
   }
@@ -99,6 +115,11 @@ export class Person {
   async say(text) {
     await this.get('composer').fill(text)
     await this.get('send-button').click()
+  }
+
+  // Types as slowly as people do: the gateway passes on one typing notice a second.
+  async type(text) {
+    await this.get('composer').pressSequentially(text, { delay: Math.ceil(2000 / text.length) })
   }
 
   // Many messages at once, faster than anybody types; through the composer all the same.

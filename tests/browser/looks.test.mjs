@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+//
+// The page on a phone and on a desk, dark and light, and for people who cannot see it: axe-core finds no
+// serious fault, contrast included.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+import { scene } from './stage.mjs'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+// What is wrong with the page for people with disabilities, of the kinds that keep them out.
+async function faultsOf(person) {
+  await person.page.evaluate(axe)
+  const violations = await person.page.evaluate(async () => (await window.axe.run(document)).violations)
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`)
+}
+
+async function assertAccessible(person, where) {
+  assert.deepEqual(await faultsOf(person), [], where)
+}
+
+const background = (person) => person.page.evaluate(() => getComputedStyle(document.body).backgroundColor)
+
+// Red, green and blue, together: 0 to 765.
+const brightness = (colour) => colour.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0)
+
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }
+
+const inView = (person, id) =>
+  person.get(id).evaluate((one) => {
+    const box = one.getBoundingClientRect()
+    return box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight && box.width > 0
+  })
+
+const hasNoSideways = (person) =>
+  person.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const [device, options] of Object.entries({ desk: {}, phone: PHONE })) {
+    scene(`the page is accessible: ${colorScheme}, on a ${device}`, async (stage) => {
+      const ann = await stage.window({ colorScheme, ...options })
+      assert.equal(brightness(await background(ann)) > 382, colorScheme === 'light')
+      await assertAccessible(ann, 'name screen')
+      await ann.enter('Ann')
+      const ben = await stage.person('Ben', { room: 'design' })
+      await ann.join('general')
+      await assertAccessible(ann, 'empty room')
+      await ann.join('design')
+      await ann.isIn('design')
+      await ann.say('see https://example.org/ for more')
+      await ben.say('안녕하세요')
+      await ben.say('and a second line')
+      await ann.sees('and a second line')
+      await ben.type('and then')
+      await ann.seesTyping('Ben is typing…')
+      await assertAccessible(ann, 'conversation')
+      for (const [button, list] of device === 'phone' ? [['rooms-button', 'room-list'], ['members-button', 'member-list']] : []) {
+        await ann.get(button).click()
+        await ann.until(`${list} is out`, (id) =>
+          document.querySelector(`[data-testid=${id}]`).getBoundingClientRect().right <= innerWidth &&
+          document.querySelector(`[data-testid=${id}]`).getBoundingClientRect().left >= 0, list)
+        await ann.page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.finished)))
+        await assertAccessible(ann, list)
+        await ann.page.keyboard.press('Escape')
+      }
+      await stage.killGateway()
+      await ann.seesBanner('lost')
+      await ann.say('unsent')
+      await ann.sees('unsent', 'queued')
+      await assertAccessible(ann, 'connection lost')
+      await stage.restart(['--rooms-allow-publish-for-subscriber', 'off', '--rooms-allow-publish-for-client', 'off'])
+      await ann.sees('unsent', 'failed')
+      await ann.get('gap').waitFor()
+      await assertAccessible(ann, 'refused message and gap')
+    })
+  }
+}
+
+scene('the theme follows the system until somebody chooses, and the choice is kept', async (stage) => {
+  const ann = await stage.person('Ann', { colorScheme: 'dark' })
+  const choice = () => ann.get('theme-button').getAttribute('data-theme-choice')
+  const dark = await background(ann)
+  await ann.page.emulateMedia({ colorScheme: 'light' })
+  const light = await background(ann)
+  assert.ok(brightness(light) > 700 && brightness(dark) < 100, `${light} and ${dark}`)
+  const seen = []
+  for (let i = 0; i < 3; i++) {
+    seen.push([await choice(), await background(ann)])
+    await ann.get('theme-button').getByRole('button').click()
+  }
+  assert.deepEqual(seen, [['system', light], ['light', light], ['dark', dark]])
+  assert.equal(await choice(), 'system')
+  await ann.get('theme-button').getByRole('button').click()
+  await ann.get('theme-button').getByRole('button').click()
+  await ann.page.reload()
+  await ann.isConnected()
+  assert.equal(await choice(), 'dark')
+  assert.equal(await background(ann), dark)
+})
+
+scene('on a phone the rooms are a drawer and the composer is always in view', async (stage) => {
+  const ann = await stage.person('Ann', PHONE)
+  const ben = await stage.person('Ben')
+  await ann.isIn('general')
+  assert.ok(!(await inView(ann, 'room-list')))
+  await ann.get('rooms-button').tap()
+  await ann.until('the drawer is out', () => document.querySelector('[data-testid=room-list]').getBoundingClientRect().left >= 0)
+  await ann.join('design')
+  await ann.isIn('design')
+  await ann.until('the drawer is in', () => document.querySelector('[data-testid=room-list]').getBoundingClientRect().right <= 0)
+  await ben.say('are you there?')
+  await ann.until('the menu button counts', () => /1 unread/.test(document.querySelector('[data-testid=rooms-button]').ariaLabel))
+  await ann.get('rooms-button').tap()
+  await ann.roomLink('general').tap()
+  await ann.seesExactly(['are you there?'])
+
+  await ann.get('members-button').tap()
+  await ann.until('the members are out', () =>
+    document.querySelector('[data-testid=member-list]').getBoundingClientRect().right <= innerWidth)
+  await ann.seesPeople(['Ann', 'Ben'])
+  await ann.page.keyboard.press('Escape')
+  await ann.until('the members are in', () =>
+    document.querySelector('[data-testid=member-list]').getBoundingClientRect().left >= innerWidth)
+
+  // Enter on a touch keyboard breaks the line; the button sends.
+  await ann.canPressEnter()
+  await ann.get('composer').tap()
+  await ann.page.keyboard.type('a')
+  await ann.page.keyboard.press('Enter')
+  await ann.page.keyboard.type('b')
+  assert.equal(await ann.get('composer').inputValue(), 'a\nb')
+  await ann.get('send-button').tap()
+  await ben.seesExactly(['are you there?', 'a\nb'])
+
+  // The keyboard of a phone takes half of the height.
+  for (const height of [844, 500, 320]) {
+    await ann.page.setViewportSize({ width: 390, height })
+    for (const id of ['composer', 'send-button', 'room-title']) {
+      assert.ok(await inView(ann, id), `${id} is out of view at a height of ${height}`)
+    }
+    const button = await ann.get('send-button').boundingBox()
+    assert.ok(button.width >= 40 && button.height >= 40, 'large enough for a finger')
+    assert.ok(await hasNoSideways(ann))
+  }
+  await ann.get('composer').fill('line\n'.repeat(30))
+  assert.ok(await inView(ann, 'composer'), 'a long message does not push the composer out')
+  assert.ok(await inView(ann, 'send-button'))
+})
+
+scene('nothing is wider than a narrow window, however long its words are', async (stage) => {
+  const ann = await stage.person('n'.repeat(40), { viewport: { width: 320, height: 600 } })
+  await ann.say('https://example.org/' + 'x'.repeat(900))
+  await ann.say('마당'.repeat(200))
+  await ann.say('y'.repeat(900))
+  await ann.sees('y'.repeat(900))
+  assert.ok(await hasNoSideways(ann))
+  const log = await ann.get('log').evaluate((one) => one.scrollWidth <= one.clientWidth)
+  assert.ok(log, 'the log does not scroll sideways')
+})
