@@ -37,6 +37,26 @@ bool hub_has_credit(const struct hub *h)
     return h->credits_used < h->options->hub_credits;
 }
 
+/* The bytes that an answer may have, of those that hold more than a line. */
+static size_t answer_bytes(const struct request *r)
+{
+    switch (r->entry.kind) {
+    case REQUEST_SUBSCRIBE: {
+        const struct request_subscribe *sub = (const struct request_subscribe *)r;
+        return sub->recover ? sub->read.max_bytes : 0;
+    }
+    case REQUEST_HISTORY: {
+        const struct request_history *q = (const struct request_history *)r;
+        return q->read.max_count ? q->read.max_bytes : 0;
+    }
+    case REQUEST_PRESENCE: {
+        const struct request_presence *q = (const struct request_presence *)r;
+        return q->stats_only ? 0 : q->max_bytes;
+    }
+    default: return 0;
+    }
+}
+
 void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
                  uint32_t id)
 {
@@ -46,6 +66,7 @@ void hub_request(struct hub *h, struct session *s, struct request *r, enum reque
     r->session = s;
     r->hub = h->port;
     s->in_flight++;
+    s->awaited += answer_bytes(r);
     h->credits_used++;
     outbox_post(&h->to_sequencer, &r->entry);
 }
@@ -81,6 +102,7 @@ static void on_answer(struct hub *h, struct entry *e)
     struct request *r = container_of(e, struct request, entry);
     struct session *s = r->session;
     h->credits_used--;
+    s->awaited -= answer_bytes(r);
     answered[e->kind](h, r); /* frees r, but for the one embedded in the session */
     s->in_flight--;
     bury(s);

@@ -17,12 +17,13 @@ void input_drop(struct session *s)
 
 static bool has_credit(const struct session *s)
 {
-    return hub_has_credit(s->hub) && s->in_flight < s->hub->options->credits;
+    return hub_has_credit(s->hub) && s->in_flight < s->hub->options->credits && session_has_room(s);
 }
 
 static void starve(struct session *s)
 {
-    counter_add(&s->hub->counters.starved, 1);
+    if (!(s->held & HOLD_CREDIT)) /* else it has starved since a turn before */
+        counter_add(&s->hub->counters.starved, 1);
     if (!list_linked(&s->todo))
         list_push(&s->hub->starved, &s->todo);
 }

@@ -2,7 +2,8 @@
 /* input.h: from chunks of a WebSocket message to commands.
  *
  * A message holds commands separated by newlines. Commands are carried out in order; when a credit
- * is missing the rest of the message waits, and the socket is not read meanwhile.
+ * is missing, or room for another answer (session_has_room), the rest of the message waits, and the
+ * socket is not read meanwhile.
  */
 #ifndef MADANG_GATEWAY_INPUT_H
 #define MADANG_GATEWAY_INPUT_H

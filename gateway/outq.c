@@ -12,6 +12,7 @@ struct out_node {
     struct msg *msg;            /* either */
     struct stream_reply *reply; /* or */
     uint64_t since_ms;
+    bool answer;
 };
 
 struct outq *outq_new(void)
@@ -53,13 +54,21 @@ static struct out_node *append(struct outq *q, uint64_t now_ms)
     return n;
 }
 
-bool outq_add(struct outq *q, struct msg *m, uint64_t now_ms)
+static void account(struct outq *q, const struct out_node *n, size_t added, size_t removed)
+{
+    q->bytes += added - removed;
+    if (n->answer)
+        q->answers += added - removed;
+}
+
+bool outq_add(struct outq *q, struct msg *m, bool answer, uint64_t now_ms)
 {
     struct out_node *n = append(q, now_ms);
     if (!n)
         return false;
     n->msg = msg_ref(m);
-    q->bytes += msg_frame(m).n;
+    n->answer = answer;
+    account(q, n, msg_frame(m).n, 0);
     return true;
 }
 
@@ -71,7 +80,8 @@ bool outq_add_reply(struct outq *q, struct stream_reply *r, uint64_t now_ms)
         return false;
     }
     n->reply = r;
-    q->bytes += stream_reply_bytes(r);
+    n->answer = true;
+    account(q, n, stream_reply_bytes(r), 0);
     return true;
 }
 
@@ -82,7 +92,7 @@ static size_t take_fragment(struct outq *q, uint64_t now_ms, char *to, size_t ca
     size_t before = r->taken;
     bool last;
     size_t n = stream_reply_fragment(r, to, cap < FRAGMENT_MAX ? cap : FRAGMENT_MAX, &last);
-    q->bytes -= r->taken - before;
+    account(q, q->head, 0, r->taken - before);
     q->head->since_ms = now_ms;
     if (last)
         drop_head(q);
@@ -103,7 +113,7 @@ size_t outq_take(struct outq *q, uint64_t now_ms, char *to, size_t cap, struct m
         struct span f = msg_frame(q->head->msg);
         if (f.n > cap && !n) {
             *big = msg_ref(q->head->msg);
-            q->bytes -= f.n;
+            account(q, q->head, 0, f.n);
             drop_head(q);
             return f.n;
         }
@@ -111,7 +121,7 @@ size_t outq_take(struct outq *q, uint64_t now_ms, char *to, size_t cap, struct m
             break;
         memcpy(to + n, f.p, f.n);
         n += f.n;
-        q->bytes -= f.n;
+        account(q, q->head, 0, f.n);
         drop_head(q);
     }
     return n;

@@ -15,7 +15,8 @@ struct out_node;
 
 struct outq {
     struct out_node *head, **end;
-    size_t bytes;
+    size_t bytes;   /* of all that waits */
+    size_t answers; /* of these, what answers the session's own commands */
 };
 
 struct outq *outq_new(void);
@@ -23,7 +24,7 @@ void outq_free(struct outq *q); /* drops what waits; NULL is fine */
 
 /* Both append; false: no memory. A message is referenced; a reply is handed over (also on
  * failure). */
-bool outq_add(struct outq *q, struct msg *m, uint64_t now_ms);
+bool outq_add(struct outq *q, struct msg *m, bool answer, uint64_t now_ms);
 bool outq_add_reply(struct outq *q, struct stream_reply *r, uint64_t now_ms);
 
 /* Copies whole frames from the front into `to`, as many as fit into cap (at least SOCKET_TX), and

@@ -190,7 +190,9 @@ static bool need_queue(struct session *s)
 }
 
 /* Books what was added to the queue and applies the bounds: anything may enter an empty queue, and
- * the close frame of a session always. */
+ * the close frame of a session always. What the session itself asked for is bounded before it is
+ * asked for (session_has_room) and not here: recovering must not end in CLOSE_SLOW, for the client
+ * would come back and ask for the same again. */
 static void queued(struct session *s, size_t before)
 {
     struct hub *h = s->hub;
@@ -199,20 +201,20 @@ static void queued(struct session *s, size_t before)
     counter_set(&h->counters.queued_bytes, h->queued_bytes);
     if (s->closing)
         return;
-    if (before && s->out->bytes > o->queue_bytes)
+    if (before && s->out->bytes - s->out->answers > o->queue_bytes)
         session_close(s, CLOSE_SLOW);
     else if (s->out->bytes > o->queue_bytes / 4)
         hold(s, HOLD_OUTPUT, true);
 }
 
-static void enqueue(struct session *s, struct msg *frame)
+static void enqueue(struct session *s, struct msg *frame, bool answer)
 {
     if (!need_queue(s)) {
         session_close(s, CLOSE_INTERNAL);
         return;
     }
     size_t before = s->out->bytes;
-    if (!outq_add(s->out, frame, now_ms(s)))
+    if (!outq_add(s->out, frame, answer, now_ms(s)))
         session_close(s, CLOSE_INTERNAL);
     queued(s, before);
 }
@@ -224,13 +226,13 @@ static void write_now(struct session *s, struct span frames)
 }
 
 /* For the close frame too, so without asking whether the session is closing. */
-static void transmit(struct session *s, struct msg *frame)
+static void transmit(struct session *s, struct msg *frame, bool answer)
 {
     struct span f = msg_frame(frame);
     counter_add(&s->hub->counters.deliveries, 1);
     counter_add(&s->hub->counters.sent_bytes, f.n);
     if (s->out || socket_busy(s->wsi))
-        enqueue(s, frame);
+        enqueue(s, frame, answer);
     else
         write_now(s, f);
 }
@@ -238,7 +240,7 @@ static void transmit(struct session *s, struct msg *frame)
 void session_send(struct session *s, struct msg *frame)
 {
     if (s->wsi && !s->closing)
-        transmit(s, frame);
+        transmit(s, frame, false);
 }
 
 void session_send_reply(struct session *s, struct stream_reply *r)
@@ -340,7 +342,7 @@ void session_flush_replies(struct session *s)
         return;
     msg_seal(m);
     if (s->wsi && !s->close_sent)
-        transmit(s, m);
+        transmit(s, m, true);
     msg_unref(m);
 }
 
@@ -348,14 +350,29 @@ void session_flush_replies(struct session *s)
 
 static void ping(struct timer *t);
 
+/* While we do not read its pong cannot be seen, and behind a backlog a ping would tell nothing:
+ * the peer is not silent but slow, which has bounds of its own. */
+static bool is_slow(const struct session *s)
+{
+    return s->out || s->read_off;
+}
+
 static void no_pong(struct timer *t)
 {
-    session_close(container_of(t, struct session, timer), CLOSE_NO_PONG);
+    struct session *s = container_of(t, struct session, timer);
+    if (is_slow(s))
+        loop_arm(s->hub->loop, t, s->hub->options->pong_timeout_ms, no_pong);
+    else
+        session_close(s, CLOSE_NO_PONG);
 }
 
 static void ping(struct timer *t)
 {
     struct session *s = container_of(t, struct session, timer);
+    if (is_slow(s)) {
+        loop_arm(s->hub->loop, t, s->hub->options->pong_timeout_ms, ping);
+        return;
+    }
     s->pong_due = true; /* also what ends a message that was begun and never is ended */
     session_send(s, s->hub->ping);
     loop_arm(s->hub->loop, t, s->hub->options->pong_timeout_ms, no_pong);
@@ -364,8 +381,8 @@ static void ping(struct timer *t)
 void session_start_pings(struct session *s)
 {
     uint64_t interval = s->hub->options->ping_interval_ms;
-    uint64_t spread = map_hash(&s, sizeof(s), now_ms(s)) % (interval / 2 + 1);
-    loop_arm(s->hub->loop, &s->timer, interval / 2 + spread, ping);
+    uint64_t spread = map_hash(&s, sizeof(s), now_ms(s)); /* NOLINT: of the pointer itself */
+    loop_arm(s->hub->loop, &s->timer, interval / 2 + spread % (interval / 2 + 1), ping);
 }
 
 void session_pong(struct session *s)
@@ -395,7 +412,7 @@ static void finish_close(struct session *s)
     s->close_sent = true;
     struct msg *m = close_frame((enum close_reason)s->reason);
     if (m)
-        transmit(s, m);
+        transmit(s, m, true);
     else
         socket_kill(s->wsi);
     msg_unref(m);
@@ -449,11 +466,14 @@ void session_gone(struct session *s)
 
 /* ---- input --------------------------------------------------------------------------------- */
 
+bool session_has_room(const struct session *s)
+{
+    return s->awaited + (s->out ? s->out->bytes : 0) < s->hub->options->queue_bytes / 2;
+}
+
 void session_resume(struct session *s)
 {
-    hold(s, HOLD_CREDIT, false);
-    if (!input_pump(s))
-        hold(s, HOLD_CREDIT, true);
+    hold(s, HOLD_CREDIT, !input_pump(s));
 }
 
 void session_received(struct session *s, struct span chunk, bool first, bool final,

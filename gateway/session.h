@@ -88,8 +88,8 @@ void session_flush_replies(struct session *s);
 
 /* Goes on with commands that wait for a credit. */
 void session_resume(struct session *s);
-/* Whether the next command's answer may be as large as answers get: else it waits. */
-bool session_takes_answers(const struct session *s);
+/* Whether there is room for another answer, be it a large one; commands wait until there is. */
+bool session_has_room(const struct session *s);
 bool session_alive(const struct session *s); /* open and not about to close */
 
 /* Steps of the hub's turn. */

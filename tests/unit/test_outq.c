@@ -37,7 +37,7 @@ static struct msg *frame_of(size_t n, char fill)
 static void add(size_t n, char fill, uint64_t now)
 {
     struct msg *m = frame_of(n, fill);
-    assert_true(outq_add(q, m, now));
+    assert_true(outq_add(q, m, false, now));
     msg_unref(m);
 }
 
@@ -113,7 +113,7 @@ static void a_frame_larger_than_a_write_comes_by_reference_and_alone(void **stat
     struct msg *m = frame_of(SOCKET_TX, 'm'); /* with its header: more */
     struct msg *big;
     add(10, 'a', 1);
-    assert_true(outq_add(q, m, 1));
+    assert_true(outq_add(q, m, false, 1));
     add(10, 'b', 1);
     assert_int_equal(outq_take(q, 1, scratch, SOCKET_TX, &big), 12);
     assert_null(big);
@@ -183,8 +183,8 @@ static void what_is_dropped_is_let_go(void **state)
 {
     (void)state;
     struct msg *m = frame_of(10, 'm');
-    assert_true(outq_add(q, m, 1));
-    assert_true(outq_add(q, m, 1));
+    assert_true(outq_add(q, m, false, 1));
+    assert_true(outq_add(q, m, false, 1));
     add_reply(10, 'r', 1);
     assert_int_equal(m->refs, 3);
     outq_free(q);
