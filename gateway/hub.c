@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Frames written in one turn before sockets, timers and other rooms get their share again. */
-#define FLUSH_WRITES 512
+/* How long a flush may last before sockets and timers get their share again, and how many frames are
+ * written between two looks at the clock: what a write costs depends on the machine. */
+#define FLUSH_NS     1500000
+#define FLUSH_WRITES 64
 /* Input of one turn is seldom all there is: a socket is read in small pieces, and senders
  * that answer to the same push write one after the other. Pushes of one batch cost one system
  * call per subscriber together, so the flush waits for a turn without input, but only so
@@ -313,7 +315,8 @@ static void flush_replies(struct hub *h)
         session_flush_replies(container_of(h->replying.next, struct session, reply_link));
 }
 
-/* True if the flush should wait for more input. */
+/* True if the flush should wait for more input. One that is under way does not: what arrives
+ * meanwhile is batched anyway. */
 static bool defer(struct hub *h)
 {
     bool more = h->had_input;
@@ -321,12 +324,23 @@ static bool defer(struct hub *h)
     uint64_t now = uv_hrtime();
     if (!h->deferred)
         h->deferred_since_ns = now;
-    if (more && h->deferred < DEFER_TURNS && now - h->deferred_since_ns < DEFER_NS) {
+    if (more && !h->flushing && h->deferred < DEFER_TURNS &&
+        now - h->deferred_since_ns < DEFER_NS) {
         h->deferred++;
         return true;
     }
     h->deferred = 0;
     return false;
+}
+
+/* True if something is left. */
+static bool flush_rooms(struct hub *h)
+{
+    uint64_t until = uv_hrtime() + FLUSH_NS;
+    do
+        h->flushing = rooms_flush(&h->rooms, FLUSH_WRITES);
+    while (h->flushing && uv_hrtime() < until);
+    return h->flushing;
 }
 
 static bool turn(struct actor *a)
@@ -340,7 +354,7 @@ static bool turn(struct actor *a)
     bool more = defer(h);
     if (!more) {
         flush_replies(h); /* before batches: see hub.h */
-        more = rooms_flush(&h->rooms, FLUSH_WRITES);
+        more = flush_rooms(h);
     }
     counter_set(&h->counters.rooms, h->rooms.count);
     counter_set(&h->counters.requests, h->credits_used);

@@ -51,6 +51,7 @@ struct hub {
     uint32_t credits_used;
     size_t queued_bytes; /* of all output queues */
 
+    bool flushing;     /* the last flush left something */
     bool had_input;    /* this turn */
     uint32_t deferred; /* turns in a row in which the flush waited for that */
     uint64_t deferred_since_ns;
@@ -64,6 +65,7 @@ struct hub {
     struct buf text;      /* the reply at hand */
     char *scratch;        /* decoded strings of the command at hand; coalesced writes */
     size_t scratch_bytes; /* enough for the longest command and the largest write */
+    size_t scratch_used;  /* by the strings of the command at hand */
     struct hub_counters counters;
 };
 

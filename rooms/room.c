@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* One room's share of a flush: after this many writes the next dirty room has its turn. */
-#define ROOM_SHARE 256
+#define ROOM_SHARE 64
 
 void rooms_init(struct rooms *rs, const struct rooms_events *events, void *owner)
 {
