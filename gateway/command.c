@@ -4,15 +4,11 @@
 #include "backplane/base/json.h"
 #include "gateway/methods.h"
 
-struct scratch {
-    char *at, *end;
-};
-
 /* ---- fields --------------------------------------------------------------------------------- */
 
 /* Strings without escapes, nearly all, are borrowed; others are decoded, which never makes them
- * longer. */
-static bool read_string(struct scratch *mem, struct span v, struct span *out)
+ * longer: all of a command's fit, those of nested objects included. */
+static bool read_string(struct hub *h, struct span v, struct span *out)
 {
     if (!json_is_quoted(v))
         return false;
@@ -20,19 +16,20 @@ static bool read_string(struct scratch *mem, struct span v, struct span *out)
         *out = (struct span){v.p + 1, v.n - 2};
         return true;
     }
-    long n = json_unquote(v, mem->at, (size_t)(mem->end - mem->at));
+    char *to = h->scratch + h->scratch_used;
+    long n = json_unquote(v, to, h->scratch_bytes - h->scratch_used);
     if (n < 0)
         return false;
-    *out = (struct span){mem->at, (size_t)n};
-    mem->at += n;
+    *out = (struct span){to, (size_t)n};
+    h->scratch_used += (size_t)n;
     return true;
 }
 
-static bool read_field(struct scratch *mem, struct span v, enum field_type type, void *out)
+static bool read_field(struct hub *h, struct span v, enum field_type type, void *out)
 {
     switch (type) {
     case FIELD_RAW: *(struct span *)out = v; return true;
-    case FIELD_STRING: return read_string(mem, v, out);
+    case FIELD_STRING: return read_string(h, v, out);
     case FIELD_BOOL: return json_bool(v, out);
     case FIELD_U64: return json_u64(v, out);
     case FIELD_I64: return json_i64(v, out);
@@ -52,7 +49,6 @@ static const struct field *field_of(const struct field *fields, size_t count, st
 bool fields_read(struct session *s, struct span object, const struct field *fields, size_t count,
                  void *target)
 {
-    struct scratch mem = {s->hub->scratch, s->hub->scratch + s->hub->scratch_bytes};
     struct json_members it;
     struct span key, v;
     if (!json_members_begin(&it, object, JSON_MAX_DEPTH))
@@ -62,7 +58,7 @@ bool fields_read(struct session *s, struct span object, const struct field *fiel
         const struct field *f = field_of(fields, count, key);
         if (!f || (f->type != FIELD_RAW && span_eq(v, SPAN("null"))))
             continue;
-        if (!read_field(&mem, v, f->type, (char *)target + f->at))
+        if (!read_field(s->hub, v, f->type, (char *)target + f->at))
             return false;
     }
     return step == JSON_END;
@@ -107,6 +103,7 @@ void command_run(struct session *s, struct span line)
 {
     struct decoded d = {0};
     counter_add(&s->hub->counters.commands, 1);
+    s->hub->scratch_used = 0;
     if (!decode(line, &d)) {
         session_close(s, CLOSE_BAD_REQUEST);
         return;
