@@ -251,21 +251,23 @@ static inline void client_deinit(struct lws *wsi)
 
 /* ---- the gateway ---------------------------------------------------------------------------- */
 
-/* Until the loop would sleep. */
+/* What came in by a socket has a turn after it in any case. */
+static inline void kit_turn(void)
+{
+    uv_run(&kit_loop.uv, UV_RUN_NOWAIT);
+}
+
+/* One turn, and more until the loop would sleep. */
 static inline void kit_run(void)
 {
+    kit_turn();
     for (int i = 0; i < 10000; i++) {
         struct pollfd p = {.fd = kit_loop.wake_fd, .events = POLLIN};
         if (!kit_loop.pending && !kit_loop.near_inboxes && poll(&p, 1, 0) != 1)
             return;
-        uv_run(&kit_loop.uv, UV_RUN_NOWAIT);
+        kit_turn();
     }
     abort(); /* it never comes to rest */
-}
-
-static inline void kit_turn(void)
-{
-    uv_run(&kit_loop.uv, UV_RUN_NOWAIT);
 }
 
 static inline void kit_open(struct options *o)

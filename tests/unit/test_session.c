@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* test_session.c: what a client gets, where only the order of things inside decides it. */
+#include "gateway/session.h"
+
+#include "backplane/base/map.h"
+#include "tests/unit/core_kit.h"
+#include "tests/unit/gateway_kit.h"
+
+#define CLIENTS 4
+
+static struct lws clients[CLIENTS];
+static struct options *options;
+
+static int start(void **state)
+{
+    (void)state;
+    options = options_new();
+    kit_open(options);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_true(client_open(&clients[i]));
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CLIENTS; i++)
+        client_deinit(&clients[i]);
+    kit_close(options);
+    return 0;
+}
+
+static void say(struct lws *wsi, const char *text)
+{
+    client_send(wsi, text);
+    kit_run();
+}
+
+static void connect_client(struct lws *wsi)
+{
+    say(wsi, "{\"id\":1,\"connect\":{}}");
+    assert_int_equal(wsi->reply_count, 1);
+    buf_clear(&wsi->replies);
+}
+
+/* Everything that waits goes out. */
+static void drain(struct lws *wsi)
+{
+    for (int i = 0; wsi->session && (wsi->busy || wsi->wants_write); i++) {
+        assert_true(i < 10000);
+        client_drain(wsi);
+        kit_run();
+    }
+}
+
+/* These texts have come, in this order; `from` goes behind the one found. */
+static void assert_next(const struct lws *wsi, size_t *from, const char *what)
+{
+    const char *p = wsi->replies.p + *from;
+    const char *at = wsi->replies.n ? memmem(p, wsi->replies.n - *from, what, strlen(what)) : NULL;
+    if (!at)
+        fail_msg("%s is not in %.*s", what, (int)(wsi->replies.n - *from), p);
+    else
+        *from = (size_t)(at - wsi->replies.p) + strlen(what);
+}
+
+static void replies_leave_in_order_and_before_pushes(void **state)
+{
+    (void)state;
+    size_t at = 0;
+    connect_client(&clients[0]);
+    say(&clients[0], "{\"id\":2,\"subscribe\":{\"channel\":\"a\",\"join_leave\":true}}\n"
+                     "{\"id\":3,\"publish\":{\"channel\":\"a\",\"data\":1}}");
+    assert_next(&clients[0], &at, "{\"id\":2,\"subscribe\":{");
+    assert_next(&clients[0], &at, "{\"id\":3,\"publish\":{}}");
+    assert_next(&clients[0], &at, "\"join\"");
+    assert_next(&clients[0], &at, "\"data\":1");
+    assert_int_equal(clients[0].push_count, 2);
+}
+
+/* Both strings need decoding, and both are needed: neither may end up in the other's place. */
+static void strings_with_escapes_in_nested_objects_do_not_mix(void **state)
+{
+    (void)state;
+    char text[200];
+    connect_client(&clients[0]);
+    say(&clients[0], "{\"id\":2,\"publish\":{\"channel\":\"abcdefgh\",\"data\":1}}");
+    say(&clients[0], "{\"id\":3,\"history\":{\"channel\":\"abcdefgh\"}}");
+    struct buf *b = &clients[0].replies;
+    const char *epoch = memmem(b->p, b->n, "epoch\":\"", 8);
+    assert_non_null(epoch);
+    snprintf(text, sizeof(text),
+             "{\"id\":4,\"history\":{\"channel\":\"\\u0061bcdefgh\",\"limit\":1,"
+             "\"since\":{\"offset\":0,\"epoch\":\"\\u%04x%.7s\"}}}",
+             epoch[8], epoch + 9);
+    say(&clients[0], text);
+    size_t at = 0;
+    assert_next(&clients[0], &at, "{\"id\":4,\"history\":{");
+    assert_next(&clients[0], &at, "\"data\":1");
+}
+
+/* A client that comes back after a while asks for all its rooms in one frame. */
+static void recovering_many_rooms_at_once_never_ends_the_session(void **state)
+{
+    (void)state;
+    enum { ROOMS = 40, EACH = 60 };
+    char text[4200], data[4001];
+    struct buf all = {0};
+    memset(data, 'x', sizeof(data) - 1);
+    data[sizeof(data) - 1] = '\0';
+    connect_client(&clients[0]);
+    for (int room = 0; room < ROOMS; room++) {
+        for (int i = 0; i < EACH; i++) {
+            snprintf(text, sizeof(text),
+                     "{\"id\":9,\"publish\":{\"channel\":\"r%d\",\"data\":\"%s\"}}", room, data);
+            say(&clients[0], text);
+        }
+    }
+    connect_client(&clients[1]);
+    clients[1].window = 65536; /* as much as the kernel takes */
+    for (int room = 0; room < ROOMS; room++)
+        buf_fmt(&all, "%s{\"id\":%d,\"subscribe\":{\"channel\":\"r%d\",\"recover\":true,"
+                      "\"recoverable\":true,\"epoch\":\"\",\"offset\":0}}",
+                room ? "\n" : "", 2 + room, room);
+    client_frame(&clients[1], (struct span){all.p, all.n}, SOCKET_RX, true, true);
+    kit_run();
+    assert_true(kit_hub->queued_bytes <= options->queue_bytes + options->history_bytes);
+    drain(&clients[1]);
+    assert_int_equal(clients[1].close_code, 0);
+    assert_int_equal(clients[1].reply_count, 1 + ROOMS);
+    assert_int_equal(clients[1].error_count, 0);
+    assert_false(clients[1].paused);
+    assert_true(clients[1].replies.n > (size_t)ROOMS * EACH * 4000);
+    buf_deinit(&all);
+}
+
+/* … and one that asks for histories without end is only read from as fast as it reads. */
+static void a_client_that_does_not_read_its_replies_is_not_read_from(void **state)
+{
+    (void)state;
+    char text[4200], data[4001];
+    memset(data, 'x', sizeof(data) - 1);
+    data[sizeof(data) - 1] = '\0';
+    connect_client(&clients[0]);
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof(text), "{\"id\":9,\"publish\":{\"channel\":\"r\",\"data\":\"%s\"}}",
+                 data);
+        say(&clients[0], text);
+    }
+    connect_client(&clients[1]);
+    clients[1].window = 65536;
+    int asked = 0;
+    for (; asked < 50 && !clients[1].paused; asked++)
+        say(&clients[1], "{\"id\":2,\"history\":{\"channel\":\"r\",\"limit\":300}}");
+    assert_in_range(asked, 1, 10);
+    assert_int_equal(clients[1].close_code, 0);
+    drain(&clients[1]);
+    assert_false(clients[1].paused);
+    assert_int_equal(clients[1].reply_count, 1 + asked);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(replies_leave_in_order_and_before_pushes),
+        TEST(strings_with_escapes_in_nested_objects_do_not_mix),
+        TEST(recovering_many_rooms_at_once_never_ends_the_session),
+        TEST(a_client_that_does_not_read_its_replies_is_not_read_from),
+    };
+    map_seed();
+    return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
