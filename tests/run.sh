@@ -17,7 +17,7 @@ limit=400 # seconds a suite may take
 # For gateways that a suite starts; the C tests have theirs from CMake.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1:detect_stack_use_after_return=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
-export TSAN_OPTIONS="${TSAN_OPTIONS:-second_deadlock_stack=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-second_deadlock_stack=1:print_suppressions=0:suppressions=$top/tests/check/tsan.supp}"
 
 # Each runner leaves its log in $tmp/log and returns the exit status; a counter reads the log.
 
