@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How long a flush may last before sockets and timers get their share again, and how many frames are
- * written between two looks at the clock: what a write costs depends on the machine. */
+/* How long a flush may last before sockets and timers get their share again, and how many frames
+ * are written between two looks at the clock: what a write costs depends on the machine. */
 #define FLUSH_NS     1500000
 #define FLUSH_WRITES 64
 /* Input of one turn is seldom all there is: a socket is read in small pieces, and senders

@@ -85,7 +85,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_string_equal(o->backplane, "local");
     assert_string_equal(o->store, "none");
     assert_int_equal(o->hubs, 0);
-    assert_int_equal(o->max_connections, 20000);
+    assert_int_equal(o->max_connections, 19000);
     assert_int_equal(o->log_level, LOG_INFO);
     assert_int_equal(o->shutdown_timeout_ms, 9000);
     assert_int_equal(o->ping_interval_ms, 25000);
