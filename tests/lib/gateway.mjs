@@ -88,7 +88,7 @@ export class Gateway {
     this.assertQuiet()
   }
 
-  // The sum over all labels of each metric.
+  // The sum over all labels of each metric; asking for one that does not exist is an error.
   async metrics() {
     const { body } = await request(this, '/metrics')
     const sums = {}
@@ -96,7 +96,11 @@ export class Gateway {
       const row = /^(\w+)(?:\{.*\})? (\S+)$/.exec(line)
       if (row) sums[row[1]] = (sums[row[1]] ?? 0) + Number(row[2])
     }
-    return sums
+    const existing = (metrics, name) => {
+      if (name !== 'then') assert.ok(name in metrics, `there is no metric ${String(name)}`)
+      return metrics[name]
+    }
+    return new Proxy(sums, { get: existing })
   }
 }
 
