@@ -72,45 +72,11 @@ const ways = {
 }
 
 for (const [way, confirm] of Object.entries(ways)) {
-  scene(`Enter sends no half of a word: ${way}`, async (stage) => {
-    const ann = await stage.person('Ann')
-    const ben = await stage.person('Ben')
-    const method = await InputMethod.on(ann)
-    await ann.canPressEnter()
-    await ann.get('composer').focus()
-
-    for (const part of ['ㅇ', '아', '안', '안녀', '안녕']) await method.compose(part)
-    assert.equal(await ann.get('composer').inputValue(), '안녕')
-    await confirm(method, ann, '안녕')
-    assert.equal(await ann.get('composer').inputValue(), '안녕')
-    await confirm(method, ann, '하세요')
-    assert.equal(await ann.get('composer').inputValue(), '안녕하세요')
-    assert.deepEqual(await ann.rows(), [])
-
-    await ann.page.keyboard.press('Enter')
-    await ben.sees('안녕하세요')
-    assert.equal(await ann.get('composer').inputValue(), '')
-    // A message behind it proves that nothing else was on its way.
-    await ann.say('끝')
-    for (const one of [ann, ben]) await one.seesExactly(['안녕하세요', '끝'])
-  })
-
-  scene(`nor does it join a half-written room: ${way}`, async (stage) => {
-    const ann = await stage.person('Ann')
-    const method = await InputMethod.on(ann)
-    await ann.get('new-room-input').focus()
-    await confirm(method, ann, '会議')
-    await confirm(method, ann, '室')
-    assert.equal(await ann.get('new-room-input').inputValue(), '会議室')
-    assert.equal(await ann.get('room-link').count(), 1)
-    await ann.page.keyboard.press('Enter')
-    await ann.isIn('会議室')
-    assert.equal(await ann.get('room-link').count(), 2)
-  })
-
-  scene(`nor does it take a half-written name: ${way}`, async (stage) => {
+  scene(`an Enter that confirms a word does nothing else: ${way}`, async (stage) => {
+    const ben = await stage.person('Ben', { room: '会議室' })
     const ann = await stage.window()
     const method = await InputMethod.on(ann)
+
     await ann.get('name-input').focus()
     await confirm(method, ann, '김')
     await confirm(method, ann, '미나')
@@ -118,5 +84,31 @@ for (const [way, confirm] of Object.entries(ways)) {
     await ann.page.keyboard.press('Enter')
     await ann.isConnected()
     await ann.seesPeople(['김미나'])
+    await recordedKeys(ann)
+
+    await ann.get('new-room-input').focus()
+    await confirm(method, ann, '会議')
+    await confirm(method, ann, '室')
+    assert.equal(await ann.get('new-room-input').inputValue(), '会議室')
+    assert.equal(await ann.get('room-link').count(), 1)
+    await ann.page.keyboard.press('Enter')
+    await ann.isIn('会議室')
+    await recordedKeys(ann)
+
+    await ann.canPressEnter()
+    await ann.get('composer').focus()
+    for (const part of ['ㅇ', '아', '안', '안녀', '안녕']) await method.compose(part)
+    assert.equal(await ann.get('composer').inputValue(), '안녕')
+    await confirm(method, ann, '안녕')
+    assert.equal(await ann.get('composer').inputValue(), '안녕')
+    await confirm(method, ann, '하세요')
+    assert.equal(await ann.get('composer').inputValue(), '안녕하세요')
+    assert.deepEqual(await ann.rows(), [])
+    await ann.page.keyboard.press('Enter')
+    await ben.sees('안녕하세요')
+    assert.equal(await ann.get('composer').inputValue(), '')
+    // A message behind it proves that nothing else was on its way.
+    await ann.say('끝')
+    for (const one of [ann, ben]) await one.seesExactly(['안녕하세요', '끝'])
   })
 }
