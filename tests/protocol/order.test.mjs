@@ -96,8 +96,8 @@ suites('order', { args: ['--rooms-history-size', '100000', '--rooms-history-byte
     // The order of the room tells who was served when, however slow this process is.
     const mine = []
     for (let i = 0; i < 10; i++) {
-      await other.publish('flood', 'mine')
-      const { publications } = await other.ok({ history: { channel: 'flood', limit: 300, reverse: true } })
+      const [, id] = other.command(publish('flood', 'mine'), { history: { channel: 'flood', limit: 300, reverse: true } })
+      const { publications } = (await other.reply(id)).value.history
       mine.push(publications.find(({ data }) => data === 'mine')?.offset)
     }
     await answered

@@ -92,7 +92,7 @@ suites('a reader slower than its queue', { args: [...narrow, ...roomy] }, (at, j
     const seen = slow.lines.map(({ value }) => value.push.pub.offset)
     assert.deepEqual(seen, upTo(seen.length), 'what it did get is without a gap')
     assert.ok(seen.length < count)
-    assert.equal((await at.gateway.metrics()).madang_hub_queued_bytes, 0)
+    assert.equal((await at.gateway.metrics()).madang_queued_bytes, 0)
     await Promise.all([...others, publisher].map((c) => c.leave()))
   })
 
@@ -181,7 +181,7 @@ suites('large replies', { args: ['--max-stream-bytes', '64MiB'] }, (at, join) =>
     for (let i = 0; i < 20; i++) ids.push(...c.command(...Array.from({ length: 10 }, () => ({ history: { channel: 'greedy', limit: -1 } }))))
     const other = await join()
     await other.fence()
-    assert.ok((await at.gateway.metrics()).madang_hub_queued_bytes < 2 * 1024 * 1024)
+    assert.ok((await at.gateway.metrics()).madang_queued_bytes < 2 * 1024 * 1024)
     c.wire.resume()
     for (const id of ids) assert.equal((await c.reply(id)).value.history.publications.length, 100)
     await Promise.all([c.leave(), other.leave()])
