@@ -13,6 +13,7 @@ struct batch *batch_new(uint32_t number)
     b->number = number;
     b->count = b->presence = 0;
     b->bytes = 0;
+    b->failed = false;
     for (int c = 0; c < CLASS_COUNT; c++)
         b->frames[c] = NULL;
     return b;
@@ -79,7 +80,7 @@ static struct msg *joined(const struct batch *b, enum sub_class class)
     return frame;
 }
 
-struct msg *batch_frame(struct batch *b, enum sub_class class, bool *failed)
+struct msg *batch_frame(struct batch *b, enum sub_class class)
 {
     if (!b->presence)
         class = CLASS_PLAIN; /* the same bytes for all */
@@ -90,6 +91,6 @@ struct msg *batch_frame(struct batch *b, enum sub_class class, bool *failed)
         return NULL;
     b->frames[class] = n == 1 ? lone(b, class) : joined(b, class);
     if (!b->frames[class])
-        *failed = true;
+        b->failed = true;
     return b->frames[class];
 }

@@ -22,6 +22,7 @@ struct batch {
     uint32_t count;
     uint32_t presence; /* how many of them are joins and leaves */
     size_t bytes;
+    bool failed; /* a frame could not be built for want of memory; never cleared */
     struct msg *frames[CLASS_COUNT]; /* built when first asked for */
     struct msg *msgs[BATCH_MSGS];
 };
@@ -33,8 +34,8 @@ bool batch_full(const struct batch *b, const struct msg *next);
 void batch_add(struct batch *b,
                struct msg *m); /* takes a reference; not full, no frame built yet */
 
-/* The frame for a class, borrowed; NULL: nothing for this class, or no memory (then *failed is set,
- * never cleared). */
-struct msg *batch_frame(struct batch *b, enum sub_class class, bool *failed);
+/* The frame for a class, borrowed; NULL: nothing for this class, or no memory (then `failed` is
+ * set). */
+struct msg *batch_frame(struct batch *b, enum sub_class class);
 
 #endif

@@ -199,13 +199,12 @@ static bool send_class(struct rooms *rs, struct room *r, const struct batch *b, 
 }
 
 /* True if the batch has gone to everybody it could go to. */
-static bool send_batch(struct rooms *rs, struct room *r, struct batch *b, uint32_t *share,
-                       bool *lost)
+static bool send_batch(struct rooms *rs, struct room *r, struct batch *b, uint32_t *share)
 {
     for (; r->cursor_class < CLASS_COUNT; r->cursor_class++, r->cursor = 0) {
         if (!r->subs[r->cursor_class].n)
             continue;
-        struct msg *frame = batch_frame(b, (enum sub_class)r->cursor_class, lost);
+        struct msg *frame = batch_frame(b, (enum sub_class)r->cursor_class);
         if (frame && !send_class(rs, r, b, frame, share))
             return false;
     }
@@ -218,9 +217,9 @@ static bool flush_room(struct rooms *rs, struct room *r, uint32_t *share)
     for (struct batch *b; (b = first_batch(r));) {
         if (r->open == b)
             r->open = NULL; /* its frame is about to be built */
-        bool lost = false;
-        if (!send_batch(rs, r, b, share, &lost))
+        if (!send_batch(rs, r, b, share))
             return false;
+        bool lost = b->failed; /* maybe in an earlier turn */
         drop_batch(r, b);
         if (lost)
             rs->events->lost(rs->owner, r);

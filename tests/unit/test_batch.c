@@ -23,9 +23,8 @@ static void add(struct batch *b, const char *text, enum msg_kind kind)
 
 static struct msg *frame(struct batch *b, enum sub_class class)
 {
-    bool failed = false;
-    struct msg *m = batch_frame(b, class, &failed);
-    assert_false(failed);
+    struct msg *m = batch_frame(b, class);
+    assert_false(b->failed);
     return m;
 }
 
