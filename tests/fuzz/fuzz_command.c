@@ -63,7 +63,7 @@ static void come_to_rest(void)
         clients[i].window = SIZE_MAX;
     kit_run();
     for (int n = 0; n < 1000; n++) {
-        bool more = false;
+        bool more = kit_fire(&kit_hub->tell_timer);
         for (int i = 0; i < 2; i++) {
             more |= clients[i].session && (clients[i].busy || clients[i].wants_write);
             client_drain(&clients[i]);

@@ -44,6 +44,7 @@ struct lws {
 static struct loop kit_loop;
 static struct gateway kit_gateway;
 static struct hub *kit_hub;
+static volatile int kit_own; /* above 0: an allocation at this moment is the kit's own, not the gateway's */
 
 /* ---- what a client gets --------------------------------------------------------------------- */
 
@@ -158,6 +159,7 @@ int socket_write(struct lws *wsi, struct span frames)
         return -1;
     wsi->waiting += frames.n;
     wsi->busy = wsi->waiting > wsi->window;
+    kit_own++;
     while (frames.n) {
         must(!wsi->close_code);
         enum ws_step step = ws_step(&wsi->reader, &frames);
@@ -168,6 +170,7 @@ int socket_write(struct lws *wsi, struct span frames)
         else if (step == WS_CLOSED)
             client_closed(wsi, got);
     }
+    kit_own--;
     return 0;
 }
 
@@ -224,7 +227,9 @@ static inline void client_frame(struct lws *wsi, struct span payload, size_t chu
     size_t at = 0;
     do {
         size_t n = payload.n - at < chunk ? payload.n - at : chunk;
+        kit_own++;
         char *copy = malloc(n); /* the library only lends, and exactly this much */
+        kit_own--;
         must(copy || !n);
         if (n)
             memcpy(copy, payload.p + at, n);
@@ -268,6 +273,17 @@ static inline void kit_run(void)
         kit_turn();
     }
     abort(); /* it never comes to rest */
+}
+
+/* Fires a timer of the hub without waiting for it; false: it is not armed. */
+static inline bool kit_fire(struct timer *t)
+{
+    if (!timer_armed(t))
+        return false;
+    loop_cancel(&kit_loop, t);
+    t->fire(t);
+    kit_run();
+    return true;
 }
 
 static inline void kit_open(struct options *o)
