@@ -14,13 +14,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum how {
-    HOW_CHUNK = 0x03,    /* 0: whole, 1: byte by byte, 2: 7 bytes, 3: 512 */
-    HOW_PIECES = 0x04,   /* two fragments */
-    HOW_NO_TURN = 0x08,  /* the next message comes in the same turn */
-    HOW_FULL = 0x10,     /* the socket is full from now on … */
-    HOW_DRAIN = 0x20,    /* … until it drains */
-    HOW_OTHER = 0x40,    /* the other client */
-    HOW_UNASKED = 0x80,  /* comes although the session does not want to read */
+    HOW_CHUNK = 0x03,   /* 0: whole, 1: byte by byte, 2: 7 bytes, 3: 512 */
+    HOW_PIECES = 0x04,  /* two fragments */
+    HOW_NO_TURN = 0x08, /* the next message comes in the same turn */
+    HOW_FULL = 0x10,    /* the socket is full from now on … */
+    HOW_DRAIN = 0x20,   /* … until it drains */
+    HOW_OTHER = 0x40,   /* the other client */
+    HOW_UNASKED = 0x80, /* comes although the session does not want to read */
 };
 
 static struct lws clients[2];

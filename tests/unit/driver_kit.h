@@ -6,7 +6,7 @@
 #include "backplane/driver.h"
 #include "tests/unit/core_kit.h"
 
-#define EVENTS_MAX 4096
+#define EVENTS_MAX   4096
 #define STREAM_BYTES (1024 * 1024)
 
 /* Which driver is under test. */
@@ -45,7 +45,7 @@ static inline void record(struct event e)
 }
 
 static inline void published(void *owner, struct stream_ref *room, struct msg *m,
-                      const struct position *at)
+                             const struct position *at)
 {
     assert_ptr_equal(owner, &driver);
     assert_int_equal(m->offset, at->offset);
@@ -106,7 +106,7 @@ static inline struct stream_ref room_named(const char *name)
 static const struct stream_limits roomy = {100, 1024 * 1024, 0};
 
 static inline void begin_commit(struct commit *c, struct stream_ref *room, const char *data,
-                         const struct stream_limits *limits)
+                                const struct stream_limits *limits)
 {
     c->room = room;
     c->msg = publication("r", data);
@@ -118,7 +118,7 @@ static inline void begin_commit(struct commit *c, struct stream_ref *room, const
 
 /* One publication from beginning to end; the driver's references stay. */
 static inline struct commit commit_one(struct stream_ref *room, const char *data,
-                                const struct stream_limits *limits, struct idempotency key)
+                                       const struct stream_limits *limits, struct idempotency key)
 {
     struct commit c = {.idempotency = key};
     begin_commit(&c, room, data, limits);

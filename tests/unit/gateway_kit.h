@@ -2,7 +2,7 @@
 /* gateway_kit.h: one real hub and sequencer on one loop, and sockets that are only memory.
  *
  * Include it in one file of a program: it defines the functions of gateway/socket.h. What a client
- * gets is checked as it arrives: whole frames, valid JSON, one reply per line, and nothing after the
+ * gets is checked as it arrives: whole frames, valid JSON, one reply a line, and nothing after the
  * close frame, whose reason is one of the list. Checks abort, so that a fuzzer can use them.
  */
 #ifndef MADANG_TESTS_UNIT_GATEWAY_KIT_H
@@ -32,11 +32,11 @@ static inline void must(bool condition)
 struct lws {
     struct session *session; /* NULL: gone */
     struct ws_reader reader;
-    struct buf replies;      /* the lines that came, each with a newline */
+    struct buf replies; /* the lines that came, each with a newline */
     uint32_t reply_count, error_count, push_count, ping_count;
-    unsigned close_code;     /* 0: no close frame yet */
-    size_t window;           /* bytes taken before the socket is full */
-    size_t waiting;          /* of these, how many are used up */
+    unsigned close_code; /* 0: no close frame yet */
+    size_t window;       /* bytes taken before the socket is full */
+    size_t waiting;      /* of these, how many are used up */
     bool busy, wants_write, paused, broken;
     uint32_t killed;
 };
@@ -44,7 +44,8 @@ struct lws {
 static struct loop kit_loop;
 static struct gateway kit_gateway;
 static struct hub *kit_hub;
-static volatile int kit_own; /* above 0: an allocation at this moment is the kit's own, not the gateway's */
+/* Above 0: an allocation at this moment is the kit's own, not the gateway's. */
+static volatile int kit_own;
 
 /* ---- what a client gets --------------------------------------------------------------------- */
 
@@ -235,8 +236,8 @@ static inline void client_frame(struct lws *wsi, struct span payload, size_t chu
             memcpy(copy, payload.p + at, n);
         size_t left = payload.n - at - n;
         if (wsi->session)
-            session_received(wsi->session, (struct span){copy, n}, first && at == 0,
-                             final && !left, left);
+            session_received(wsi->session, (struct span){copy, n}, first && at == 0, final && !left,
+                             left);
         free(copy);
         at += n;
     } while (at < payload.n);

@@ -45,7 +45,7 @@ void *__wrap_realloc(void *p, size_t n)
 /* ---- a conversation ------------------------------------------------------------------------- */
 
 #define CLIENTS 3
-#define TURNS 12 /* enough for everything that is asked for at a time */
+#define TURNS   12 /* enough for everything that is asked for at a time */
 
 static struct lws clients[CLIENTS];
 static uint32_t asked[CLIENTS];
@@ -138,9 +138,8 @@ static struct options *small_options(void)
 {
     struct options *o = NULL;
     struct buf report = {0};
-    must(options_load_text(&o, "test",
-                           SPAN("[hub]\ninbox_bytes = 4KiB\n[rooms bare]\nhistory_size = 0\n"),
-                           &report));
+    must(options_load_text(
+        &o, "test", SPAN("[hub]\ninbox_bytes = 4KiB\n[rooms bare]\nhistory_size = 0\n"), &report));
     return o;
 }
 
@@ -189,8 +188,7 @@ static void check_gapless(struct lws *wsi, uint64_t top)
             last = number_behind(line, "\"offset\":");
         } else if (has(line, "{\"push\":{\"channel\":\"a\",\"unsubscribe\"")) {
             in = false;
-        } else if (has(line, "{\"push\":{\"channel\":\"a\",\"pub\"") &&
-                   !has(line, "\"typing\"")) {
+        } else if (has(line, "{\"push\":{\"channel\":\"a\",\"pub\"") && !has(line, "\"typing\"")) {
             uint64_t offset = number_behind(line, ",\"offset\":");
             assert_true(in);
             assert_int_equal(offset, last + 1);
@@ -198,9 +196,9 @@ static void check_gapless(struct lws *wsi, uint64_t top)
         }
     }
     if (in && !wsi->close_code && wsi->session && last != top)
-        fail_msg("allocation %lu failed, and of %llu publications only %llu came:\n%.*s", refuse_from,
-                 (unsigned long long)top, (unsigned long long)last, (int)wsi->replies.n,
-                 wsi->replies.p);
+        fail_msg("allocation %lu failed, and of %llu publications only %llu came:\n%.*s",
+                 refuse_from, (unsigned long long)top, (unsigned long long)last,
+                 (int)wsi->replies.n, wsi->replies.p);
 }
 
 /* The position of room `a`, asked for by somebody who has memory again. */

@@ -3,42 +3,7 @@
 
 #include "backplane/base/map.h"
 #include "backplane/fail.h"
-#include "tests/unit/seq_kit.h"
-
-#define BOUND 1000 /* bytes of pushes that may wait for a hub */
-
-static const struct stream_limits ring = {1000, 1 << 20, 0}, short_ring = {5, 1 << 20, 0}, none;
-static const struct ask plain = {.limits = {1000, 1 << 20, 0}};
-static const struct ask brief = {.limits = {5, 1 << 20, 0}};
-static const struct ask streamless = {0};
-static const struct ask chat = {
-    .limits = {1000, 1 << 20, 0}, .presence = true, .announce = true, .join_leave = true};
-
-static struct sequencer_config config(void)
-{
-    return (struct sequencer_config){&local_driver, 64 << 20, BOUND, 1000};
-}
-
-static int start(void **state)
-{
-    struct sequencer_config c = config();
-    (void)state;
-    harness_open(&c, false);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    harness_close();
-    return 0;
-}
-
-static void restart(struct sequencer_config c, bool near)
-{
-    harness_close();
-    harness_open(&c, near);
-}
+#include "tests/unit/seq_scene.h"
 
 /* ---- fan-out -------------------------------------------------------------------------------- */
 
@@ -289,15 +254,6 @@ static void in_every_interleaving_clients_miss_nothing_and_nobody_stays_behind(v
 
 /* ---- recovery ------------------------------------------------------------------------------- */
 
-static void publish_many(char room, int n, const struct stream_limits *limits)
-{
-    for (int i = 0; i < n; i++)
-        publish(&hubs[3], room, "\"some text, to weigh something\"", limits);
-    seq_run();
-    hub_take(&hubs[3]);
-    buf_clear(&hubs[3].log);
-}
-
 static void who_comes_back_gets_what_it_missed_or_is_told_that_it_cannot(void **state)
 {
     (void)state;
@@ -341,242 +297,6 @@ static void history_of_another_epoch_is_refused(void **state)
     ask_history(&hubs[0], 'b', (struct position){0}, &none);
     run_all();
     assert_heard(&hubs[0], "a@3[1,2,3] a@3[3] a!112 b!108");
-}
-
-/* ---- hubs that are behind ------------------------------------------------------------------- */
-
-static size_t times(const struct fake_hub *h, const char *what)
-{
-    size_t n = 0;
-    struct span rest = {h->log.p, h->log.n};
-    for (const char *at; rest.n && (at = memmem(rest.p, rest.n, what, strlen(what))); n++) {
-        rest.n -= (size_t)(at + 1 - rest.p);
-        rest.p = at + 1;
-    }
-    return n;
-}
-
-static void a_hub_that_was_behind_is_filled_without_gap_or_repeat(void **state)
-{
-    (void)state;
-    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    run_all();
-    publish_many('a', 100, &ring);
-    hub_take(&hubs[1]);
-    assert_in_range(u->at.offset, 1, 99);
-    assert_int_equal(times(&hubs[1], "behind"), 1);
-    publish_many('a', 100, &ring);
-    run_all();
-    assert_int_equal(u->at.offset, 200); /* without gap or repeat: client_takes */
-    assert_int_equal(times(&hubs[1], "lost"), 0);
-    assert_true(sequencer_counters(seq)->fills > 0);
-    publish_many('a', 1, &ring);
-    run_all();
-    assert_int_equal(u->at.offset, 201);
-}
-
-static void other_hubs_go_on_while_one_is_behind(void **state)
-{
-    (void)state;
-    subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    struct fake_sub *v = subscribe(session_new(&hubs[2], "v"), 'a', &plain);
-    run_all();
-    for (int i = 0; i < 50; i++) {
-        publish_many('a', 1, &ring);
-        hub_take(&hubs[2]);
-        assert_int_equal(v->at.offset, i + 1);
-    }
-    assert_int_equal(times(&hubs[2], "behind"), 0);
-}
-
-static void a_subscribe_waits_until_its_hub_has_caught_up(void **state)
-{
-    (void)state;
-    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    run_all();
-    publish_many('a', 50, &ring);
-    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &plain);
-    seq_run();
-    hub_take(&hubs[1]);
-    assert_int_equal(v->state, SUB_ASKED); /* at 50 its hub's others would lose what lies between */
-    publish_many('a', 50, &ring);
-    run_all();
-    assert_int_equal(u->at.offset, 100);
-    assert_int_equal(v->at.offset, 100);
-    publish_many('a', 1, &ring);
-    run_all();
-    assert_int_equal(u->at.offset, 101);
-    assert_int_equal(v->at.offset, 101);
-    assert_int_equal(times(&hubs[1], "lost"), 0);
-}
-
-static void a_subscribe_that_waits_can_be_taken_back(void **state)
-{
-    (void)state;
-    subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    run_all();
-    publish_many('a', 50, &ring);
-    struct fake_session *w = session_new(&hubs[1], "w");
-    unsubscribe(subscribe(session_new(&hubs[1], "v"), 'a', &plain));
-    subscribe(w, 'a', &plain);
-    session_end(w);
-    seq_run();
-    assert_int_equal(times(&hubs[1], "-v"), 0);
-    run_all();
-    assert_int_equal(times(&hubs[1], "-v"), 1);
-    assert_int_equal(times(&hubs[1], ".w"), 1);
-}
-
-/* Else its leave would come after its second join, and others would take it for gone. */
-static void who_waits_and_leaves_and_comes_back_does_so_in_that_order(void **state)
-{
-    (void)state;
-    subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    subscribe(session_new(&hubs[2], "v"), 'a', &chat);
-    run_all();
-    for (int i = 0; i < 12; i++) {
-        publish_many('a', 1, &ring);
-        hub_take(&hubs[2]);
-    }
-    struct fake_session *c = session_new(&hubs[1], "c");
-    struct fake_sub *first = subscribe(c, 'a', &chat);
-    seq_run();
-    hub_take(&hubs[1]);
-    (void)seq_turn(); /* the fill is under way */
-    buf_clear(&hubs[1].log);
-    hub_take(&hubs[2]);
-    buf_clear(&hubs[2].log);
-    unsubscribe(first);
-    subscribe(c, 'a', &chat);
-    run_all();
-    assert_heard(&hubs[2], "a>c a<c a>c");
-    assert_heard(&hubs[1], "a:10 a:11 a:12 +c@12 a>c -c +c@12 a>c");
-}
-
-static void when_all_others_leave_a_subscribe_need_not_wait(void **state)
-{
-    (void)state;
-    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    run_all();
-    publish_many('a', 50, &ring);
-    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &plain);
-    seq_run();
-    unsubscribe(u);
-    seq_run();
-    struct entry *e = inbox_take(&hubs[1].inbox); /* `behind` stays unanswered: cannot be filled */
-    bool answered = false;
-    for (struct entry *next; e; e = next) {
-        next = e->next;
-        answered |= e->kind == REQUEST_SUBSCRIBE;
-        take_entry(&hubs[1], e);
-    }
-    assert_true(answered);
-    assert_int_equal(v->at.offset, 50);
-}
-
-static void what_the_stream_no_longer_holds_is_told_as_lost(void **state)
-{
-    (void)state;
-    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &brief);
-    run_all();
-    publish_many('a', 50, &short_ring);
-    run_all();
-    assert_int_equal(u->state, SUB_TOLD);
-    assert_int_equal(times(&hubs[1], "lost:a"), 1);
-    assert_int_equal(sequencer_counters(seq)->insufficient, 1);
-    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &brief);
-    publish_many('a', 3, &short_ring);
-    run_all();
-    assert_int_equal(v->at.offset, 53);
-    assert_int_equal(times(&hubs[1], "lost:a"), 1);
-}
-
-static void what_no_stream_holds_is_told_as_lost(void **state)
-{
-    (void)state;
-    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &streamless);
-    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'b', &plain);
-    run_all();
-    publish_many('b', 40, &ring);
-    publish_many('a', 1, &none);
-    run_all();
-    assert_int_equal(u->state, SUB_TOLD);
-    assert_int_equal(times(&hubs[1], "lost:a"), 1);
-    assert_int_equal(v->at.offset, 40);
-    subscribe(session_new(&hubs[1], "w"), 'a', &streamless);
-    run_all();
-    buf_clear(&hubs[1].log);
-    publish(&hubs[0], 'a', "5", &none);
-    run_all();
-    assert_heard(&hubs[1], "a~5");
-}
-
-static void a_join_that_a_hub_missed_is_told_once_where_somebody_listens(void **state)
-{
-    (void)state;
-    struct ask deaf = chat;
-    deaf.join_leave = false;
-    subscribe(session_new(&hubs[1], "u"), 'a', &chat);
-    subscribe(session_new(&hubs[1], "v"), 'b', &deaf);
-    struct fake_sub *x = subscribe(session_new(&hubs[1], "x"), 'c', &plain);
-    run_all();
-    publish_many('c', 40, &ring);
-    subscribe(session_new(&hubs[0], "w"), 'a', &chat);
-    subscribe(session_new(&hubs[0], "w"), 'b', &chat);
-    seq_run();
-    run_all();
-    assert_int_equal(times(&hubs[1], "lost:a"), 1);
-    assert_int_equal(times(&hubs[1], "lost:b"), 0);
-    assert_int_equal(x->at.offset, 40);
-    /* Who comes after that has lost nothing, however far behind the hub falls again. */
-    struct fake_sub *y = subscribe(session_new(&hubs[1], "y"), 'a', &chat);
-    run_all();
-    publish_many('c', 40, &ring);
-    publish_many('a', 3, &ring);
-    run_all();
-    assert_int_equal(times(&hubs[1], "lost:a"), 1);
-    assert_int_equal(y->at.offset, 3);
-}
-
-static void a_signal_that_finds_no_room_is_let_go(void **state)
-{
-    (void)state;
-    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    run_all();
-    publish_many('a', 40, &ring);
-    signal_room(&hubs[0], 'a', "7");
-    run_all();
-    assert_int_equal(u->at.offset, 40);
-    assert_int_equal(times(&hubs[1], "~7"), 0);
-    assert_int_equal(times(&hubs[1], "lost"), 0);
-}
-
-static void many_rooms_are_filled_in_slices_and_all_of_them(void **state)
-{
-    (void)state;
-    struct fake_session *u = session_new(&hubs[1], "u");
-    for (char room = 'a'; room <= 'z'; room++)
-        subscribe(u, room, &plain);
-    run_all();
-    for (char room = 'a'; room <= 'z'; room++)
-        publish_many(room, 20, &ring);
-    run_all();
-    for (int i = 0; i < ROOMS; i++)
-        assert_int_equal(u->subs[i].at.offset, 20);
-    assert_true(sequencer_counters(seq)->fills >= 20);
-}
-
-static void a_near_hub_falls_behind_and_is_filled_alike(void **state)
-{
-    (void)state;
-    restart(config(), true);
-    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &plain);
-    run_all();
-    publish_many('a', 100, &ring);
-    hub_take(&hubs[1]);
-    assert_int_equal(times(&hubs[1], "behind"), 1);
-    run_all();
-    assert_int_equal(u->at.offset, 100);
 }
 
 /* ---- bounds --------------------------------------------------------------------------------- */
@@ -639,8 +359,6 @@ static void a_room_without_a_stream_leaves_nothing_behind(void **state)
     assert_int_equal(sequencer_counters(seq)->stream_bytes, 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -659,18 +377,6 @@ int main(void)
         TEST(in_every_interleaving_clients_miss_nothing_and_nobody_stays_behind),
         TEST(who_comes_back_gets_what_it_missed_or_is_told_that_it_cannot),
         TEST(history_of_another_epoch_is_refused),
-        TEST(a_hub_that_was_behind_is_filled_without_gap_or_repeat),
-        TEST(other_hubs_go_on_while_one_is_behind),
-        TEST(a_subscribe_waits_until_its_hub_has_caught_up),
-        TEST(a_subscribe_that_waits_can_be_taken_back),
-        TEST(who_waits_and_leaves_and_comes_back_does_so_in_that_order),
-        TEST(when_all_others_leave_a_subscribe_need_not_wait),
-        TEST(what_the_stream_no_longer_holds_is_told_as_lost),
-        TEST(what_no_stream_holds_is_told_as_lost),
-        TEST(a_join_that_a_hub_missed_is_told_once_where_somebody_listens),
-        TEST(a_signal_that_finds_no_room_is_let_go),
-        TEST(many_rooms_are_filled_in_slices_and_all_of_them),
-        TEST(a_near_hub_falls_behind_and_is_filled_alike),
         TEST(when_every_room_is_in_use_another_is_refused),
         TEST(the_room_idle_for_longest_is_forgotten_first_and_begins_anew),
         TEST(a_room_without_a_stream_leaves_nothing_behind),

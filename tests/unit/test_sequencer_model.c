@@ -9,20 +9,20 @@
 #include "backplane/base/map.h"
 #include "tests/unit/seq_kit.h"
 
-#define ROUNDS 60
-#define STEPS 600
-#define BOUND 1500
-#define USED_ROOMS 4
+#define ROUNDS       60
+#define STEPS        600
+#define BOUND        1500
+#define USED_ROOMS   4
 #define PUBLICATIONS (STEPS * 5)
-#define CLIENTS 4096
+#define CLIENTS      4096
 
 static const struct stream_limits limits[USED_ROOMS] = {
     {1000, 1 << 20, 0}, {8, 1 << 20, 0}, {0, 0, 0}, {64, 1 << 20, 0}};
 
 /* What is checked beyond the kit's own checks. */
 struct view {
-    long seen;              /* streamless rooms: number of the last publication; -1: none yet */
-    size_t before;          /* … and how many there were when the subscribe was sent, answered */
+    long seen;     /* streamless rooms: number of the last publication; -1: none yet */
+    size_t before; /* … and how many there were when the subscribe was sent, answered */
     size_t answered;
     signed char who[CLIENTS]; /* of a listener: 1 came, -1 went, 0 not heard of */
 };

@@ -119,8 +119,9 @@ static void recovering_many_rooms_at_once_never_ends_the_session(void **state)
     connect_client(&clients[1]);
     clients[1].window = 65536; /* as much as the kernel takes */
     for (int room = 0; room < ROOMS; room++)
-        buf_fmt(&all, "%s{\"id\":%d,\"subscribe\":{\"channel\":\"r%d\",\"recover\":true,"
-                      "\"recoverable\":true,\"epoch\":\"\",\"offset\":0}}",
+        buf_fmt(&all,
+                "%s{\"id\":%d,\"subscribe\":{\"channel\":\"r%d\",\"recover\":true,"
+                "\"recoverable\":true,\"epoch\":\"\",\"offset\":0}}",
                 room ? "\n" : "", 2 + room, room);
     client_frame(&clients[1], (struct span){all.p, all.n}, SOCKET_RX, true, true);
     kit_run();

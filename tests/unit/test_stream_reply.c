@@ -76,7 +76,7 @@ static void fragments_of_every_size_make_up_the_exact_text(void **state)
 static void every_length_of_header_is_right(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {100,   125,   126,    127,    128,    65500,
+    static const size_t sizes[] = {100,   125,   126,   127,    128,    65500,
                                    65535, 65536, 65537, 100000, 200000, 70000};
     static const size_t caps[] = {130, 140, 65536, 65545, 65546, 65550, 70000, 300000};
     for (size_t s = 0; s < COUNT_OF(sizes); s++) {
