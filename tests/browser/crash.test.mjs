@@ -93,6 +93,31 @@ scene('the gateway is killed while a burst of messages is being sent', async (st
   }
 })
 
+scene('what was seen before a crash is not shown again when its sender must repeat it', async (stage) => {
+  const cable = await stage.cable()
+  const ann = await stage.person('Ann', { cable })
+  const ben = await stage.person('Ben')
+  const people = [ann, ben]
+  for (const one of people) await one.watchRepeats()
+  cable.hold('down') // Ann does not get to know that it arrived
+  await ann.say('did you get it?')
+  await ben.sees('did you get it?')
+  await ann.sees('did you get it?', 'sending')
+  await stage.killGateway()
+  cable.cut()
+  cable.release()
+  await stage.restart()
+  for (const one of people) await one.isConnected()
+  await ann.sees('did you get it?')
+  await ann.say('hello?')
+  for (const one of people) {
+    await one.seesExactly(['did you get it?', 'hello?'])
+    await one.assertNoRepeats()
+  }
+  const published = (await historyOf(stage, 'general')).map(({ text }) => text)
+  assert.deepEqual(published, ['did you get it?', 'hello?'])
+})
+
 scene('a page that is reloaded while the gateway is away keeps what was not sent', async (stage) => {
   const cable = await stage.cable()
   const ann = await stage.person('Ann', { cable })

@@ -12,10 +12,13 @@ const MOST_ROWS = 400
 // Messages of very different heights.
 const line = (i) => `message ${i}${' and more of it'.repeat((i * 7) % 40)}${i % 5 ? '' : '\nwith a second line'}`
 
+// A writer who is not in the room, and what it wrote there, a hundred at a time.
 async function fill(stage, channel, from, to) {
-  const writer = await stage.chatter('Writer', channel)
-  const numbers = Array.from({ length: to - from }, (_, i) => from + i)
-  await Promise.all(numbers.map((i) => writer.publish(channel, { cid: `cid of ${i}`, text: line(i) })))
+  const writer = await stage.chatter('Writer')
+  for (let low = from; low < to; low += 100) {
+    const numbers = Array.from({ length: Math.min(100, to - low) }, (_, i) => low + i)
+    await Promise.all(numbers.map((i) => writer.publish(channel, { cid: `cid of ${i}`, text: line(i) })))
+  }
   return writer
 }
 
