@@ -17,10 +17,14 @@ const alarming = / error |AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime
 const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => sanitizers.test(name)))
 
 // Starts `madang serve`. Options that are not given are those of most tests: everything permitted, and
-// a limit for connections that keeps the library's tables small.
-export async function startGateway(args = [], { port = 0, host = '127.0.0.1', auth = 'insecure', hubs = 1 } = {}) {
-  const fixed = ['serve', '--listen', `${host}:${port}`, '--auth', auth, '--hubs', String(hubs)]
-  const child = spawn(bin, [...fixed, '--max-connections', '2000', ...args], {
+// a limit for connections that keeps the library's tables small. `descriptors` limits those of the
+// process.
+export async function startGateway(args = [], { port = 0, host = '127.0.0.1', auth = 'insecure', hubs = 1, descriptors } = {}) {
+  const most = args.includes('--max-connections') ? [] : ['--max-connections', '2000']
+  const all = ['serve', '--listen', `${host}:${port}`, '--auth', auth, '--hubs', String(hubs), ...most, ...args]
+  const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, bin]
+  const [program, argv] = descriptors ? ['sh', [...limited, ...all]] : [bin, all]
+  const child = spawn(program, argv, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment(),
   })

@@ -84,6 +84,34 @@ it('a second SIGTERM cuts at once and is no failure', async () => {
   for (const c of silent) await c.done
 })
 
+// Some of what such a client was sent is in nobody's hands but the library's.
+async function stuckReader(gateway) {
+  const c = await Chatter.join(gateway)
+  await c.subscribe('flood')
+  c.wire.pause()
+  const publisher = await Chatter.join(gateway)
+  for (let i = 0; i < 100; i++) await publisher.publish('flood', 'x'.repeat(4000))
+  assert.equal((await gateway.metrics()).madang_backlogged_sessions, 1)
+  return c
+}
+
+it('a client that has stopped reading is cut like any other', async () => {
+  const gateway = await startGateway(['--shutdown-timeout', '1s'])
+  const c = await stuckReader(gateway)
+  await gateway.stop()
+  assert.match(gateway.log, /cutting the sessions that are left/)
+  c.wire.socket.destroy()
+})
+
+it('a client that was closed for not reading does not keep its socket', async () => {
+  const gateway = await startGateway(['--queue-time', '100ms'])
+  const c = await stuckReader(gateway)
+  const from = Date.now()
+  while ((await gateway.metrics()).madang_backlogged_sessions) assert.ok(Date.now() - from < 9000, 'it is still there')
+  c.wire.socket.destroy()
+  await gateway.stop()
+})
+
 it('SIGINT ends it as SIGTERM does', async () => {
   const gateway = await startGateway()
   const c = await Chatter.join(gateway)
