@@ -405,5 +405,9 @@ void socket_read(struct lws *wsi, bool on)
 
 void socket_kill(struct lws *wsi)
 {
+    /* Asked to close, the library first sends what it still holds, for as long as the peer takes;
+     * it gives up only when sending fails. */
+    if (socket_busy(wsi))
+        (void)shutdown(lws_get_socket_fd(wsi), SHUT_RDWR); /* fails only if it is cut already */
     lws_set_timeout(wsi, (enum pending_timeout)1, LWS_TO_KILL_SYNC);
 }

@@ -43,8 +43,8 @@ int socket_write(struct lws *wsi, struct span frames);
 void socket_want_write(struct lws *wsi); /* session_writable will be called */
 void socket_read(struct lws *wsi, bool on);
 
-/* Cuts the connection at once; session_gone is called before it returns. Never from within a
- * callback of the same connection. */
+/* Cuts the connection; session_gone is called before it returns, or, if bytes wait in the library,
+ * in the next turn. Never from within a callback of the same connection. */
 void socket_kill(struct lws *wsi);
 
 /* The largest chunk that a read delivers. */
