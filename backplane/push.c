@@ -30,7 +30,9 @@ struct msg *push_open(struct span room, struct span data, struct span info, stru
     buf_lit(&b, ",\"pub\":");
     size_t pub_at = b.n;
     buf_lit(&b, "{\"data\":");
+    size_t data_at = b.n;
     buf_json_oneline(&b, data);
+    size_t data_len = b.n - data_at;
     if (info.n) {
         buf_lit(&b, ",\"info\":");
         buf_span(&b, info);
@@ -47,6 +49,7 @@ struct msg *push_open(struct span room, struct span data, struct span info, stru
         return NULL;
     m->kind = MSG_PUBLICATION;
     m->pub_at = (uint32_t)pub_at;
+    m->data_len = (uint32_t)data_len;
     m->pub_len = (uint32_t)(tags.n ? tags_at : 0); /* until closed: where the tags began */
     return m;
 }

@@ -78,6 +78,7 @@ static enum err ask(struct session *s, uint32_t id, const struct room_rules *r,
         free(q);
         return ERR_INTERNAL;
     }
+    q->commit.msg->delta = r->delta_publish;
     memcpy(q->name, p->channel.p, p->channel.n);
     q->room = (struct span){q->name, p->channel.n};
     q->commit.limits = limits_of(r);

@@ -3,13 +3,14 @@
 #include "gateway/methods.h"
 
 #include "backplane/push.h"
+#include "rooms/delta.h"
 
 #include <stdlib.h>
 
 #define FLAG_REFUSE_UNRECOVERED 2
 
 struct subscribe_params {
-    struct span channel, epoch, filter;
+    struct span channel, epoch, filter, delta;
     uint64_t offset, type;
     int64_t flag;
     bool recover, positioned, recoverable, join_leave;
@@ -24,13 +25,14 @@ static const struct field fields[] = {
     {"recoverable", FIELD_BOOL, offsetof(struct subscribe_params, recoverable)},
     {"join_leave", FIELD_BOOL, offsetof(struct subscribe_params, join_leave)},
     {"flag", FIELD_I64, offsetof(struct subscribe_params, flag)},
+    {"delta", FIELD_STRING, offsetof(struct subscribe_params, delta)},
     {"type", FIELD_U64, offsetof(struct subscribe_params, type)},
     {"tf", FIELD_OBJECT, offsetof(struct subscribe_params, filter)},
 };
 
 /* What the subscription is to be, by request and by rule. */
 struct terms {
-    bool positioned, recoverable, join_leave;
+    bool positioned, recoverable, join_leave, delta;
 };
 
 /* The request, and what its answer needs beside it. */
@@ -53,6 +55,7 @@ static struct terms agree(const struct session *s, const struct room_rules *r,
                                (p->positioned && (r->allow_positioning || access)));
     t.join_leave = r->join_leave && (r->force_push_join_leave ||
                                      (p->join_leave && may(s, r, p->channel, MAY_PRESENCE)));
+    t.delta = r->allowed_delta_types == DELTA_FOSSIL && span_eq(p->delta, SPAN("fossil"));
     return t;
 }
 
@@ -169,12 +172,29 @@ static void add_result(struct buf *b, const struct subscribing *q)
         }
         buf_lit(b, ",");
     }
+    if (t->delta)
+        buf_lit(b, "\"delta\":true,");
     if (q->asked_to_recover)
         buf_lit(b, "\"was_recovering\":true,");
     if (r->recovered)
         buf_lit(b, "\"recovered\":true,");
     if (b->p[b->n - 1] == ',')
         b->n--;
+}
+
+/* What is recovered goes out whole: deltas begin with the next publication. */
+static void add_for_deltas(struct buf *b, const struct stream_read *read)
+{
+    for (size_t i = 0; i < read->count; i++) {
+        if (i)
+            buf_lit(b, ",");
+        delta_publication(read->pubs[i], b);
+    }
+}
+
+static enum sub_class class_of(const struct terms *t)
+{
+    return (t->join_leave ? CLASS_JOIN_LEAVE : 0) | (t->delta ? CLASS_DELTA : 0);
 }
 
 static void reply_subscribed(struct session *s, struct subscribing *q)
@@ -188,6 +208,12 @@ static void reply_subscribed(struct session *s, struct subscribing *q)
         return;
     }
     buf_lit(b, ",\"publications\":[");
+    if (q->terms.delta) {
+        add_for_deltas(b, read);
+        buf_lit(b, "]}");
+        reply_end(s);
+        return;
+    }
     struct msg **pubs = read->pubs;
     size_t count = read->count;
     read->pubs = NULL; /* handed over */
@@ -222,8 +248,7 @@ void answered_subscribe(struct hub *h, struct request *r)
             give_up(s, q->sub);
     } else if (session_alive(s)) {
         reply_subscribed(s, q);
-        if (attached &&
-            !sub_activate(&q->sub->sub, q->terms.join_leave ? CLASS_JOIN_LEAVE : CLASS_PLAIN))
+        if (attached && !sub_activate(&q->sub->sub, class_of(&q->terms)))
             session_close(s, CLOSE_INTERNAL);
     }
     stream_read_deinit(&q->request.read);

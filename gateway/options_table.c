@@ -26,6 +26,7 @@
 static const char *const AUTH_WORDS[] = {"guest", "insecure", NULL};
 static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
 static const char *const BACKPLANE_WORDS[] = {"local", NULL};
+static const char *const DELTA_WORDS[] = {"none", "fossil", NULL};
 static const char *const STORE_WORDS[] = {"none", NULL};
 
 /* ---- syntax of single words ---- */
@@ -390,6 +391,16 @@ static const struct option ROOM_OPTIONS[] = {
     ROOM_SWITCH(allow_publish_for_subscriber, "on", "Subscribers may publish into a room."),
     ROOM_SWITCH(allow_recovery, "on", "A client may ask for what it missed."),
     ROOM_SWITCH(allow_subscribe_for_client, "on", "Any client may subscribe to a room."),
+    {
+        .key = "allowed_delta_types",
+        .type = OPTION_CHOICE,
+        ROOM(allowed_delta_types),
+        .choices = DELTA_WORDS,
+        .initial = "none",
+        .help = "Whether subscribers may take publications as what changed since the one before.",
+    },
+    ROOM_SWITCH(delta_publish, "off",
+                "What clients publish may be sent as deltas, to those who take them."),
     ROOM_SWITCH(force_positioning, "off", "Every subscription is positioned, asked for or not."),
     ROOM_SWITCH(force_push_join_leave, "off",
                 "Who comes and goes is announced to every subscriber, asked for or not."),

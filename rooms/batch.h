@@ -13,8 +13,13 @@
 #define BATCH_MSGS  64
 #define BATCH_BYTES (64 * 1024)
 
-/* Which pushes a subscriber gets: everything, or everything but joins and leaves. */
-enum sub_class { CLASS_PLAIN, CLASS_JOIN_LEAVE, CLASS_COUNT };
+/* What a subscriber gets, as bits: joins and leaves too or not, deltas or whole data. */
+enum sub_class {
+    CLASS_PLAIN = 0,
+    CLASS_JOIN_LEAVE = 1,
+    CLASS_DELTA = 2,
+    CLASS_COUNT = 4,
+};
 
 struct batch {
     struct list link; /* in room.batches */
@@ -22,12 +27,15 @@ struct batch {
     uint32_t count;
     uint32_t presence; /* how many of them are joins and leaves */
     size_t bytes;
-    bool failed; /* a frame could not be built for want of memory; never cleared */
-    struct msg *frames[CLASS_COUNT]; /* built when first asked for */
+    bool failed;      /* a frame could not be built for want of memory; never cleared */
+    struct msg *base; /* the publication before the first of these, for deltas; may be NULL */
+    struct msg *frames[CLASS_COUNT][2]; /* built when first asked for; [1]: for newcomers */
     struct msg *msgs[BATCH_MSGS];
 };
 
-struct batch *batch_new(uint32_t number);
+/* base: the publication before, of which a reference is taken; NULL: none, or nobody takes
+ * deltas. */
+struct batch *batch_new(uint32_t number, struct msg *base);
 void batch_free(struct batch *b);
 
 bool batch_full(const struct batch *b, const struct msg *next);
@@ -35,7 +43,12 @@ void batch_add(struct batch *b,
                struct msg *m); /* takes a reference; not full, no frame built yet */
 
 /* The frame for a class, borrowed; NULL: nothing for this class, or no memory (then `failed` is
- * set). */
-struct msg *batch_frame(struct batch *b, enum sub_class class);
+ * set). A newcomer has nothing yet that a delta could begin from. */
+struct msg *batch_frame(struct batch *b, enum sub_class class, bool newcomer);
+
+static inline bool batch_has_publications(const struct batch *b)
+{
+    return b->count > b->presence;
+}
 
 #endif

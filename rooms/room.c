@@ -76,6 +76,7 @@ void rooms_release(struct rooms *rs, struct room *r)
         assert(!r->subs[c].n);
         free(r->subs[c].v);
     }
+    msg_unref(r->last);
     list_del(&r->dirty);
     HASH_DEL(rs->map, r);
     rs->count--;
@@ -114,6 +115,7 @@ bool sub_activate(struct sub *s, enum sub_class class)
     s->since = r->next_number;
     s->class = (uint8_t) class;
     s->active = true;
+    s->has_base = false;
     return true;
 }
 
@@ -160,12 +162,27 @@ void room_deactivate_all(struct room *r, void (*each)(void *owner, struct sub *s
     }
 }
 
+static bool takes_deltas(const struct room *r)
+{
+    return r->subs[CLASS_DELTA].n || r->subs[CLASS_DELTA | CLASS_JOIN_LEAVE].n;
+}
+
+/* Keeps what the next delta begins from. */
+static void remember(struct room *r, struct msg *m)
+{
+    bool wanted = takes_deltas(r);
+    if (wanted && m->kind != MSG_PUBLICATION)
+        return;
+    msg_unref(r->last);
+    r->last = wanted ? msg_ref(m) : NULL;
+}
+
 void rooms_push(struct rooms *rs, struct room *r, struct msg *m)
 {
     if (!room_active(r))
         return;
     if (!r->open || batch_full(r->open, m)) {
-        struct batch *b = batch_new(r->next_number);
+        struct batch *b = batch_new(r->next_number, r->last);
         if (!b) {
             rs->events->lost(rs->owner, r);
             return;
@@ -175,15 +192,27 @@ void rooms_push(struct rooms *rs, struct room *r, struct msg *m)
         r->open = b;
     }
     batch_add(r->open, m);
+    remember(r, m);
     if (!list_linked(&r->dirty))
         list_push(&rs->dirty, &r->dirty);
 }
 
-/* Sends the frame to one class from the cursor on; false: the share is used up. */
-static bool send_class(struct rooms *rs, struct room *r, const struct batch *b, struct msg *frame,
-                       uint32_t *share)
+/* The frame for one that takes deltas: they begin with whole data. */
+static struct msg *frame_of_taker(struct batch *b, struct sub *s)
 {
-    struct subs *subs = &r->subs[r->cursor_class];
+    struct msg *frame = batch_frame(b, (enum sub_class)s->class, !s->has_base);
+    s->has_base = s->has_base || batch_has_publications(b);
+    return frame;
+}
+
+/* Sends the batch to one class from the cursor on; false: the share is used up. */
+static bool send_class(struct rooms *rs, struct room *r, struct batch *b, uint32_t *share)
+{
+    enum sub_class class = (enum sub_class)r->cursor_class;
+    struct subs *subs = &r->subs[class];
+    struct msg *frame = subs->n ? batch_frame(b, class, false) : NULL;
+    if (!frame)
+        return true;
     for (; r->cursor < subs->n; r->cursor++) {
         if (!*share)
             return false;
@@ -193,7 +222,9 @@ static bool send_class(struct rooms *rs, struct room *r, const struct batch *b, 
         if ((int32_t)(b->number - s->since) < 0)
             continue;
         --*share;
-        rs->events->deliver(rs->owner, s, frame);
+        struct msg *own = class & CLASS_DELTA ? frame_of_taker(b, s) : frame;
+        if (own)
+            rs->events->deliver(rs->owner, s, own);
     }
     return true;
 }
@@ -202,10 +233,7 @@ static bool send_class(struct rooms *rs, struct room *r, const struct batch *b, 
 static bool send_batch(struct rooms *rs, struct room *r, struct batch *b, uint32_t *share)
 {
     for (; r->cursor_class < CLASS_COUNT; r->cursor_class++, r->cursor = 0) {
-        if (!r->subs[r->cursor_class].n)
-            continue;
-        struct msg *frame = batch_frame(b, (enum sub_class)r->cursor_class);
-        if (frame && !send_class(rs, r, b, frame, share))
+        if (!send_class(rs, r, b, share))
             return false;
     }
     return true;

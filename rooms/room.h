@@ -27,6 +27,7 @@ struct sub {
     uint32_t since; /* number of the first batch that is meant for it */
     uint8_t class;  /* enum sub_class */
     bool active;
+    bool has_base; /* of deltas: it has got a publication */
 };
 
 struct subs {
@@ -39,6 +40,7 @@ struct room {
     struct list dirty;   /* in rooms.dirty while there is something to send */
     struct list batches; /* oldest first; the first one is being sent */
     struct batch *open;  /* the last of them, while it may grow */
+    struct msg *last;    /* publication pushed last, while somebody takes deltas */
     uint32_t next_number;
     uint32_t holds;
     uint32_t cursor_class, cursor; /* where the first batch goes on */

@@ -16,6 +16,8 @@
 #define NAMESPACE_NAME_MAX    64
 #define IDEMPOTENCY_FIELD_MAX 64
 
+enum { DELTA_NONE, DELTA_FOSSIL };
+
 struct room_rules {
     char name[NAMESPACE_NAME_MAX]; /* "" for rooms without a namespace */
 
@@ -34,6 +36,9 @@ struct room_rules {
     bool allow_publish_for_client, allow_publish_for_subscriber;
     bool allow_presence_for_client, allow_presence_for_subscriber;
     bool allow_history_for_client, allow_history_for_subscriber;
+
+    int allowed_delta_types; /* DELTA_NONE or DELTA_FOSSIL: subscribers may take deltas */
+    bool delta_publish;      /* what clients publish may be sent as deltas */
 
     bool stamp_time;                               /* put the server's time into tags.t */
     char idempotency_field[IDEMPOTENCY_FIELD_MAX]; /* "" turns it off */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define MSG_HEADROOM 10 /* largest unmasked WebSocket header */
+#define MSG_DATA_AT  8  /* bytes of `{"data":`, with which a publication begins */
 
 struct msg {
     _Atomic uint32_t refs;
@@ -24,9 +25,10 @@ struct msg {
     uint32_t len;    /* bytes of text */
     uint32_t pub_at; /* publication object within the text; pub_len 0: not a publication */
     uint32_t pub_len;
+    uint32_t data_len; /* of the publication's data, which follows `{"data":` */
     uint8_t head;     /* bytes of WebSocket header, right-aligned before the text; 0 until sealed */
     uint8_t kind;     /* enum msg_kind */
-    bool quiet;       /* never stored, not counted as unread */
+    bool delta;       /* may be sent as what changed, to those who asked for it */
     uint64_t offset;  /* 0: no stream */
     uint64_t time_ms; /* server's wall clock at commit */
     char bytes[];     /* MSG_HEADROOM, then the text */
@@ -62,6 +64,11 @@ static inline struct span msg_frame(const struct msg *m)
 static inline struct span msg_pub(const struct msg *m)
 {
     return (struct span){m->bytes + MSG_HEADROOM + m->pub_at, m->pub_len};
+}
+
+static inline struct span msg_data(const struct msg *m)
+{
+    return (struct span){m->bytes + MSG_HEADROOM + m->pub_at + MSG_DATA_AT, m->data_len};
 }
 
 /* Writes the header of an unmasked text frame of `len` bytes so that it ends at `end`; returns

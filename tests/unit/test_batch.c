@@ -23,7 +23,7 @@ static void add(struct batch *b, const char *text, enum msg_kind kind)
 
 static struct msg *frame(struct batch *b, enum sub_class class)
 {
-    struct msg *m = batch_frame(b, class);
+    struct msg *m = batch_frame(b, class, false);
     assert_false(b->failed);
     return m;
 }
@@ -31,7 +31,7 @@ static struct msg *frame(struct batch *b, enum sub_class class)
 static void a_lone_push_is_sent_from_its_own_buffer(void **state)
 {
     (void)state;
-    struct batch *b = batch_new(7);
+    struct batch *b = batch_new(7, NULL);
     struct msg *m = text_of("{1}", 3, MSG_PUBLICATION);
     assert_int_equal(b->number, 7);
     batch_add(b, m);
@@ -44,7 +44,7 @@ static void a_lone_push_is_sent_from_its_own_buffer(void **state)
 static void several_are_joined_by_newlines_once(void **state)
 {
     (void)state;
-    struct batch *b = batch_new(0);
+    struct batch *b = batch_new(0, NULL);
     add(b, "{1}", MSG_PUBLICATION);
     add(b, "{2}", MSG_OTHER);
     add(b, "{3}", MSG_PUBLICATION);
@@ -59,7 +59,7 @@ static void several_are_joined_by_newlines_once(void **state)
 static void each_class_gets_its_own_bytes(void **state)
 {
     (void)state;
-    struct batch *b = batch_new(0);
+    struct batch *b = batch_new(0, NULL);
     add(b, "{join}", MSG_JOIN);
     add(b, "{1}", MSG_PUBLICATION);
     add(b, "{leave}", MSG_LEAVE);
@@ -71,7 +71,7 @@ static void each_class_gets_its_own_bytes(void **state)
 static void joins_alone_are_nothing_for_others(void **state)
 {
     (void)state;
-    struct batch *b = batch_new(0);
+    struct batch *b = batch_new(0, NULL);
     add(b, "{join}", MSG_JOIN);
     assert_null(frame(b, CLASS_PLAIN));
     assert_span(msg_text(frame(b, CLASS_JOIN_LEAVE)), "{join}");
@@ -81,7 +81,7 @@ static void joins_alone_are_nothing_for_others(void **state)
 static void a_frame_holds_at_most_64_pushes(void **state)
 {
     (void)state;
-    struct batch *b = batch_new(0);
+    struct batch *b = batch_new(0, NULL);
     for (int i = 0; i < BATCH_MSGS; i++)
         add(b, "{}", MSG_PUBLICATION);
     struct msg *m = text_of("{}", 2, MSG_PUBLICATION);
@@ -101,7 +101,7 @@ static void a_frame_of_several_is_at_most_64_kib_and_a_lone_one_may_be_longer(vo
     for (size_t f = 0; f < COUNT_OF(firsts); f++) {
         for (size_t second = BATCH_BYTES - 4; second < BATCH_BYTES + 4; second++) {
             size_t n = second > firsts[f] ? second - firsts[f] : 1;
-            struct batch *b = batch_new(0);
+            struct batch *b = batch_new(0, NULL);
             struct msg *one = text_of(text, firsts[f], MSG_PUBLICATION);
             struct msg *two = text_of(text, n, MSG_PUBLICATION);
             assert_false(batch_full(b, one));
@@ -124,7 +124,7 @@ static void a_frame_of_several_is_at_most_64_kib_and_a_lone_one_may_be_longer(vo
 static void what_is_joined_is_let_go_with_the_batch_and_not_before(void **state)
 {
     (void)state;
-    struct batch *b = batch_new(0);
+    struct batch *b = batch_new(0, NULL);
     struct msg *one = text_of("{1}", 3, MSG_PUBLICATION);
     batch_add(b, one);
     add(b, "{2}", MSG_PUBLICATION);
