@@ -213,6 +213,26 @@ static void a_stream_ends_with_its_age_and_keeps_its_position(void **state)
     forget(&room);
 }
 
+static void what_is_too_old_is_not_read_even_behind_a_stream_that_is_kept_for_good(void **state)
+{
+    (void)state;
+    struct stream_ref good = room_named("g"), brief = room_named("b");
+    const struct stream_limits second = {10, 1 << 20, 1000};
+    put(&good, "1");
+    commit_one(&brief, "1", &second, (struct idempotency){0});
+    now += 1001;
+    settle();
+    struct stream_read r = {.max_count = 10, .max_bytes = SIZE_MAX, .limits = second};
+    begin_read(&r, &brief);
+    settle();
+    assert_int_equal(r.count, 0);
+    assert_int_equal(r.top.offset, 1);
+    assert_kept(&good, 1, 1);
+    forget(&good);
+    assert_int_equal(driver->ops->bytes(driver), 0);
+    forget(&brief);
+}
+
 static void over_the_bound_for_all_the_longest_idle_are_emptied_but_keep_position(void **state)
 {
     (void)state;
@@ -488,6 +508,7 @@ int main(void)
         TEST(a_stream_is_trimmed_by_count),
         TEST(a_stream_is_trimmed_by_bytes_but_the_newest_stays),
         TEST(a_stream_ends_with_its_age_and_keeps_its_position),
+        TEST(what_is_too_old_is_not_read_even_behind_a_stream_that_is_kept_for_good),
         TEST(over_the_bound_for_all_the_longest_idle_are_emptied_but_keep_position),
         TEST(the_room_just_written_is_spared),
         TEST(a_forgotten_room_comes_back_with_a_new_epoch),

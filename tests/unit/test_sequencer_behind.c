@@ -198,6 +198,24 @@ static void a_join_that_a_hub_missed_is_told_once_where_somebody_listens(void **
     assert_int_equal(y->at.offset, 3);
 }
 
+static void who_comes_after_all_have_left_has_lost_nothing(void **state)
+{
+    (void)state;
+    struct fake_sub *u = subscribe(session_new(&hubs[1], "u"), 'a', &chat);
+    subscribe(session_new(&hubs[1], "x"), 'c', &plain);
+    run_all();
+    publish_many('c', 40, &ring);
+    subscribe(session_new(&hubs[0], "w"), 'a', &chat); /* u misses this */
+    seq_run();
+    unsubscribe(u);
+    seq_run();
+    struct fake_sub *v = subscribe(session_new(&hubs[1], "v"), 'a', &plain);
+    publish_many('a', 3, &ring);
+    run_all();
+    assert_int_equal(v->at.offset, 3);
+    assert_int_equal(times(&hubs[1], "lost:a"), 0);
+}
+
 static void a_signal_that_finds_no_room_is_let_go(void **state)
 {
     (void)state;
@@ -251,6 +269,7 @@ int main(void)
         TEST(what_the_stream_no_longer_holds_is_told_as_lost),
         TEST(what_no_stream_holds_is_told_as_lost),
         TEST(a_join_that_a_hub_missed_is_told_once_where_somebody_listens),
+        TEST(who_comes_after_all_have_left_has_lost_nothing),
         TEST(a_signal_that_finds_no_room_is_let_go),
         TEST(many_rooms_are_filled_in_slices_and_all_of_them),
         TEST(a_near_hub_falls_behind_and_is_filled_alike),

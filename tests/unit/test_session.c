@@ -99,6 +99,31 @@ static void strings_with_escapes_in_nested_objects_do_not_mix(void **state)
     assert_next(&clients[0], &at, "\"data\":1");
 }
 
+/* The library may hand over what it had read already. */
+static void messages_that_come_while_another_waits_are_carried_out_after_it(void **state)
+{
+    (void)state;
+    size_t at = 0;
+    char text[80];
+    options->credits = 1;
+    connect_client(&clients[0]);
+    client_send(&clients[0], "{\"id\":2,\"presence_stats\":{\"channel\":\"a\"}}\n"
+                             "{\"id\":3,\"presence_stats\":{\"channel\":\"a\"}}");
+    assert_true(clients[0].paused);
+    for (int id = 4; id < 8; id++) {
+        snprintf(text, sizeof(text), "{\"id\":%d,\"presence_stats\":{\"channel\":\"a\"}}%s", id,
+                 id % 2 ? "\n" : "");
+        client_send(&clients[0], text);
+    }
+    kit_run();
+    for (int id = 2; id < 8; id++) {
+        snprintf(text, sizeof(text), "{\"id\":%d,\"presence_stats\":{", id);
+        assert_next(&clients[0], &at, text);
+    }
+    assert_int_equal(clients[0].close_code, 0);
+    assert_false(clients[0].paused);
+}
+
 /* A client that comes back after a while asks for all its rooms in one frame. */
 static void recovering_many_rooms_at_once_never_ends_the_session(void **state)
 {
@@ -167,6 +192,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(replies_leave_in_order_and_before_pushes),
         TEST(strings_with_escapes_in_nested_objects_do_not_mix),
+        TEST(messages_that_come_while_another_waits_are_carried_out_after_it),
         TEST(recovering_many_rooms_at_once_never_ends_the_session),
         TEST(a_client_that_does_not_read_its_replies_is_not_read_from),
     };
