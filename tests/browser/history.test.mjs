@@ -100,6 +100,30 @@ scene('a live message does not move the view of somebody who reads further up', 
   await ann.get('jump-latest').waitFor({ state: 'detached' })
 })
 
+scene('a room in which much is said while it is opened shows every message once', async (stage) => {
+  const writer = await stage.chatter('Writer')
+  const ann = await stage.window()
+  let count = 0
+  const say = async () => {
+    await writer.publish('general', { text: `${++count}` }) // nothing but its offset tells it apart
+    await new Promise((settle) => setTimeout(settle, 4)) // a few hundred a second
+  }
+  for (let i = 0; i < 60; i++) await say()
+  let isOpen = false
+  const opening = ann.enter('Ann')
+    .then(() => ann.get('message').first().waitFor())
+    .finally(() => (isOpen = true))
+  while (!isOpen) await say()
+  await opening
+  for (let i = 0; i < 60; i++) await say()
+  await ann.sees(`${count}`)
+  const texts = await ann.texts()
+  const from = count - texts.length + 1
+  assert.deepEqual(texts, texts.map((_, i) => `${from + i}`))
+  assert.ok(texts.length > 100, 'from before it was opened until after')
+  assert.equal(await ann.get('gap').count(), 0)
+})
+
 scene('1500 messages are read back to the first one, and the document stays small', async (stage) => {
   await fill(stage, 'general', 1, 1501)
   const ann = await stage.person('Ann')
