@@ -46,3 +46,24 @@ bool port_insufficient(struct port *p, void *handle)
 {
     return post(p, HUB_INSUFFICIENT, handle, NULL);
 }
+
+static struct request_subscribe *subscribe_of(struct list *n)
+{
+    struct operation *o = container_of(n, struct operation, link);
+    return container_of(container_of(o, struct stream_read, operation), struct request_subscribe,
+                        read);
+}
+
+void interest_postpone(struct interest *in, struct request_subscribe *sub)
+{
+    struct list *at = in->waiting.prev; /* nearly always its place */
+    while (at != &in->waiting && (int32_t)(subscribe_of(at)->ticket - sub->ticket) > 0)
+        at = at->prev;
+    list_push(at->next, &sub->read.operation.link);
+}
+
+struct request_subscribe *interest_resume(struct interest *in)
+{
+    struct list *n = list_shift(&in->waiting);
+    return n ? subscribe_of(n) : NULL;
+}

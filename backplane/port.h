@@ -14,15 +14,15 @@ struct port {
 
 /* What a room knows of one hub. */
 struct interest {
-    struct list missed; /* in port.missed while publications were left out */
-    struct list
-        waiting; /* subscribes that wait for the fill (struct stream_read's operation link) */
+    struct list missed;  /* in port.missed while publications were left out */
+    struct list waiting; /* subscribes that wait, in the order of their tickets */
     struct seq_room *room;
     void *handle;         /* the hub's room */
     uint32_t members;     /* of this hub; 0: the hub does not have the room */
     uint32_t listeners;   /* of these, who want join/leave */
     struct position sent; /* the last publication posted */
-    uint32_t again;       /* of those that waited, how many read once more */
+    uint32_t tickets;     /* given to subscribes, which are served in this order … */
+    uint32_t served;      /* … up to here */
     bool filling;         /* a read for it is under way */
     bool lost;            /* something that no stream holds was left out */
 };
@@ -41,5 +41,9 @@ bool port_push(struct port *p, void *handle, struct msg *m, size_t max_backlog);
 
 /* Tells the hub that a room lost publications; false: no memory. */
 bool port_insufficient(struct port *p, void *handle);
+
+/* A subscribe whose read came too early waits, in the order in which it was asked for. */
+void interest_postpone(struct interest *in, struct request_subscribe *sub);
+struct request_subscribe *interest_resume(struct interest *in); /* the first of them; NULL: none */
 
 #endif

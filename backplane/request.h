@@ -73,6 +73,7 @@ struct request_subscribe {
     bool recover;            /* … and what it missed since this position: */
     struct position since;   /* empty epoch: whatever the epoch */
     bool refuse_unrecovered; /* then 112, and no subscription */
+    uint32_t ticket;         /* the sequencer's */
     /* answer; publications, if recovered, in `read` */
     bool recovered;
 };

@@ -14,7 +14,7 @@
 #define FILL_COUNT     1024
 #define FILLS_PER_TURN 16
 
-enum purpose { FOR_SUBSCRIBE, FOR_SUBSCRIBE_AGAIN, FOR_HISTORY, FOR_FILL };
+enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL };
 
 struct sequencer {
     struct actor actor;
@@ -117,20 +117,11 @@ static void begin_read(struct sequencer *s, struct stream_read *r, struct seq_ro
     s->driver->ops->read(s->driver, r);
 }
 
-static void read_again(struct sequencer *s, struct interest *in, struct stream_read *r)
-{
-    in->again++;
-    r->purpose = FOR_SUBSCRIBE_AGAIN;
-    s->driver->ops->read(s->driver, r);
-}
-
 /* Subscribes that waited until the hub had caught up begin anew. */
 static void resume_waiting(struct sequencer *s, struct interest *in)
 {
-    for (struct list *n; (n = list_shift(&in->waiting));) {
-        struct operation *o = container_of(n, struct operation, link);
-        read_again(s, in, container_of(o, struct stream_read, operation));
-    }
+    for (struct request_subscribe *sub; (sub = interest_resume(in));)
+        s->driver->ops->read(s->driver, &sub->read);
 }
 
 static void on_subscribe(struct sequencer *s, struct request *r)
@@ -142,6 +133,7 @@ static void on_subscribe(struct sequencer *s, struct request *r)
         return;
     }
     sub->member->subscribing = true;
+    sub->ticket = room->hubs[r->hub].tickets++;
     sub->read.purpose = FOR_SUBSCRIBE;
     sub->read.reverse = false;
     sub->read.since = sub->since.offset;
@@ -246,16 +238,14 @@ static enum err settle(struct request_subscribe *sub, struct seq_room *room)
 }
 
 /* True if a subscribe has to wait: while the hub is left out, because its position would lie ahead
- * of what the hub has seen; and behind those that waited before it, because a client's leave must
- * not come after its next join. */
-static bool postponed(struct sequencer *s, struct interest *in, struct stream_read *r)
+ * of what the hub has seen; and behind those that came before it, because a client's leave must not
+ * come after its next join. */
+static bool postponed(struct interest *in, struct request_subscribe *sub)
 {
-    bool again = r->purpose == FOR_SUBSCRIBE_AGAIN;
-    in->again -= again;
-    if (!left_out(in) && (again || !in->again))
+    if (!left_out(in) && sub->ticket == in->served)
         return false;
-    stream_read_deinit(r);
-    left_out(in) ? list_push(&in->waiting, &r->operation.link) : read_again(s, in, r);
+    stream_read_deinit(&sub->read);
+    interest_postpone(in, sub);
     return true;
 }
 
@@ -263,8 +253,10 @@ static void subscribe_read(struct sequencer *s, struct stream_read *r)
 {
     struct request_subscribe *sub = container_of(r, struct request_subscribe, read);
     struct seq_room *room = room_of(r->room);
-    if (postponed(s, &room->hubs[sub->request.hub], r))
+    struct interest *in = &room->hubs[sub->request.hub];
+    if (postponed(in, sub))
         return;
+    in->served++;
     struct member *m = sub->member;
     const struct client_info *client = sub->client;
     enum err e = settle(sub, room);
@@ -275,6 +267,8 @@ static void subscribe_read(struct sequencer *s, struct stream_read *r)
     if (announce) /* the joiner hears of itself too, after the reply */
         push_presence_to_hubs(s, room, MSG_JOIN, client);
     after_subscribe(s, m);
+    if (!left_out(in))
+        resume_waiting(s, in);
     seq_room_release(&s->rooms, room);
 }
 
@@ -500,7 +494,6 @@ static void read_done(void *owner, struct stream_read *r)
 {
     static void (*const done[])(struct sequencer *, struct stream_read *) = {
         [FOR_SUBSCRIBE] = subscribe_read,
-        [FOR_SUBSCRIBE_AGAIN] = subscribe_read,
         [FOR_HISTORY] = history_read,
         [FOR_FILL] = fill_read,
     };
