@@ -77,6 +77,7 @@ static struct fake_hub hubs[HUBS];
 static size_t largest_push; /* bytes of the largest push seen, with its entry */
 static bool check_bounds;   /* hubs' inboxes stay within the configured bound */
 static struct sequencer_config seq_config;
+static struct fake_hub *observer; /* looks after every turn; may be NULL */
 
 /* ---- running -------------------------------------------------------------------------------- */
 
@@ -103,12 +104,6 @@ static inline bool seq_turn(void)
     uv_run(&seq_loop.uv, UV_RUN_NOWAIT);
     assert_bounded();
     return true;
-}
-
-static inline void seq_run(void)
-{
-    for (int i = 0; seq_turn(); i++)
-        assert_true(i < 10000);
 }
 
 /* ---- what a hub hears ----------------------------------------------------------------------- */
@@ -352,6 +347,15 @@ static inline void hub_take(struct fake_hub *h)
     outbox_flush(&h->out);
 }
 
+static inline void seq_run(void)
+{
+    for (int i = 0; seq_turn(); i++) {
+        assert_true(i < 10000);
+        if (observer)
+            hub_take(observer);
+    }
+}
+
 /* Until nobody has anything to do. */
 static inline void run_all(void)
 {
@@ -514,6 +518,7 @@ static inline void harness_open(const struct sequencer_config *config, bool near
     check_bounds = true;
     on_push = NULL;
     on_subscribed = NULL;
+    observer = NULL;
     assert_int_equal(sequencer_new(&seq, &seq_loop, config), OK);
     for (size_t i = 0; i < HUBS; i++) {
         struct fake_hub *h = &hubs[i];

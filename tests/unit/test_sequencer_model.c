@@ -7,6 +7,7 @@
 #include "backplane/sequencer.h"
 
 #include "backplane/base/map.h"
+#include "tests/unit/late_driver.h"
 #include "tests/unit/seq_kit.h"
 
 #define ROUNDS       60
@@ -235,13 +236,13 @@ static void step(void)
     }
 }
 
-static void check_end(const struct fake_sub *sub, const struct fake_sub *observer)
+static void check_end(const struct fake_sub *sub, const struct fake_sub *of_observer)
 {
     const struct view *v = sub->model;
     if (sub->state != SUB_ACTIVE)
         return;
     if (sub->streamed)
-        assert_position(sub->at, observer->at.offset, observer->at);
+        assert_position(sub->at, of_observer->at.offset, of_observer->at);
     else
         assert_int_equal(v->seen < 0 ? v->answered : (size_t)v->seen + 1, order_count);
 }
@@ -276,50 +277,63 @@ static uint32_t settled(const struct fake_sub *observers)
     return active;
 }
 
-static void a_round(bool near, uint64_t *behind, uint32_t *active)
+static void a_round(const struct driver_ops *driver, bool near, uint64_t *behind, uint32_t *active)
 {
-    struct sequencer_config config = {&local_driver, 64 << 20, BOUND, 1000};
+    struct sequencer_config config = {driver, 64 << 20, BOUND, 1000};
     harness_open(&config, near);
     on_push = check_push;
     on_subscribed = check_subscribed;
+    observer = &hubs[0];
     memset(content, 0, sizeof(content));
     memset(known, 0, sizeof(known));
     order_count = 0;
-    struct fake_session *observer = session_new(&hubs[0], "o");
+    struct fake_session *o = session_new(&hubs[0], "o");
     for (int room = 0; room < USED_ROOMS; room++)
-        join_room(observer, room, (struct ask){0});
+        join_room(o, room, (struct ask){0});
     run_all();
     for (int i = 0; i < STEPS; i++)
         step();
     turn();
     run_all();
     for (int room = 0; room < USED_ROOMS; room++)
-        assert_int_equal(observer->subs[room].state, SUB_ACTIVE);
-    *active += settled(observer->subs);
+        assert_int_equal(o->subs[room].state, SUB_ACTIVE);
+    *active += settled(o->subs);
     *behind += sequencer_counters(seq)->behind;
     harness_close();
     while (view_count)
         free(views[--view_count]);
 }
 
-static void every_client_gets_a_gapless_sequence_or_is_told(void **state)
+static void rounds(const struct driver_ops *driver)
 {
-    (void)state;
     uint64_t behind = 0;
     uint32_t active = 0;
     random_begin("sequencer model");
     for (int i = 0; i < ROUNDS; i++)
-        a_round(i % 4 == 3, &behind, &active);
+        a_round(driver, i % 4 == 3, &behind, &active);
     printf("behind %llu times, %u subscriptions without loss\n", (unsigned long long)behind,
            active);
     assert_true(behind > ROUNDS); /* else nothing was tried */
     assert_true(active > ROUNDS);
 }
 
+static void every_client_gets_a_gapless_sequence_or_is_told(void **state)
+{
+    (void)state;
+    rounds(&local_driver);
+}
+
+static void also_if_the_driver_takes_its_time(void **state)
+{
+    (void)state;
+    rounds(&late_driver);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_client_gets_a_gapless_sequence_or_is_told),
+        cmocka_unit_test(also_if_the_driver_takes_its_time),
     };
     map_seed();
     return cmocka_run_group_tests_name("sequencer model", tests, NULL, NULL);
