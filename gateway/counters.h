@@ -29,6 +29,9 @@
     X(sent_bytes, "madang_sent_bytes_total", "counter", "Bytes of frames sent or queued")          \
     X(queued_bytes, "madang_queued_bytes", "gauge", "Bytes waiting for slow readers")              \
     X(backlogged, "madang_backlogged_sessions", "gauge", "Sessions with bytes waiting")            \
+    X(pending_bytes, "madang_pending_bytes", "gauge", "Bytes of pushes waiting to be sent")        \
+    X(overruns, "madang_overruns_total", "counter",                                                \
+      "Times a room had more pushes than could be sent, and its subscribers were told")            \
     X(requests, "madang_requests_pending", "gauge", "Requests at the sequencer")                   \
     X(starved, "madang_credit_waits_total", "counter", "Times a session waited for a credit")      \
     X(turns, "madang_loop_turns_total", "counter", "Turns of the event loop")

@@ -29,6 +29,9 @@
 #define DRAIN_TICK_MS            50
 #define SLOW_CHECK_MS            500
 #define UNSUBSCRIBE_INSUFFICIENT 2500
+/* Pushes taken from the inbox wait for their flush, at most so many inboxes full of them. */
+#define PENDING_INBOXES   4
+#define PENDING_BYTES_MIN (1024 * 1024)
 /* Slow readers closed in one turn for the hub's bound: finding each looks at all of them. */
 #define LARGEST_PER_TURN 64
 
@@ -148,6 +151,14 @@ static void lost(void *owner, struct room *room)
     room_deactivate_all(room, will_tell, owner);
 }
 
+/* There are more pushes than can be sent. */
+static void overrun(void *owner, struct room *room)
+{
+    struct hub *h = owner;
+    counter_add(&h->counters.overruns, 1);
+    lost(h, room);
+}
+
 static void on_insufficient(struct hub *h, struct entry *e)
 {
     struct push_entry *p = container_of(e, struct push_entry, entry);
@@ -166,7 +177,7 @@ static void deliver(void *owner, struct sub *s, struct msg *frame)
     session_send(container_of(s, struct subscription, sub)->session, frame);
 }
 
-static const struct rooms_events events = {deliver, lost};
+static const struct rooms_events events = {deliver, overrun};
 
 /* ---- sockets, and the order to stop --------------------------------------------------------- */
 
@@ -347,6 +358,7 @@ static bool turn(struct actor *a)
 {
     struct hub *h = container_of(a, struct hub, actor);
     counter_add(&h->counters.turns, 1);
+    h->rooms.now_ms = loop_now_ms(h->loop);
     take_inbox(h);
     feed_starved(h);
     shed_load(h);
@@ -357,6 +369,7 @@ static bool turn(struct actor *a)
         more = flush_rooms(h);
     }
     counter_set(&h->counters.rooms, h->rooms.count);
+    counter_set(&h->counters.pending_bytes, h->rooms.bytes);
     counter_set(&h->counters.requests, h->credits_used);
     if (h->draining && !session_count(h) && h->on_empty) {
         void (*on_empty)(void *) = h->on_empty;
@@ -388,6 +401,12 @@ static void check_slow(struct timer *t)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static size_t pending_bytes(const struct options *o)
+{
+    size_t n = o->hub_inbox_bytes * PENDING_INBOXES;
+    return n > PENDING_BYTES_MIN ? n : PENDING_BYTES_MIN;
+}
+
 enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct sequencer *s)
 {
     struct hub *h = calloc(1, sizeof(*h));
@@ -410,7 +429,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     inbox_init(&h->inbox, loop);
     h->port = sequencer_add_hub(s, &h->inbox);
     outbox_init(&h->to_sequencer, loop, sequencer_inbox(s));
-    rooms_init(&h->rooms, &events, h);
+    rooms_init(&h->rooms, &events, h, pending_bytes(h->options), h->options->queue_ms);
     for (int i = 0; i < SESSION_STATES; i++)
         list_init(&h->sessions[i].head);
     list_init(&h->to_close);

@@ -27,8 +27,9 @@ struct batch {
     uint32_t count;
     uint32_t presence; /* how many of them are joins and leaves */
     size_t bytes;
-    bool failed;      /* a frame could not be built for want of memory; never cleared */
-    struct msg *base; /* the publication before the first of these, for deltas; may be NULL */
+    uint64_t since_ms; /* the owner's: since when it waits */
+    bool failed;       /* a frame could not be built for want of memory; never cleared */
+    struct msg *base;  /* the publication before the first of these, for deltas; may be NULL */
     struct msg *frames[CLASS_COUNT][2]; /* built when first asked for; [1]: for newcomers */
     struct msg *msgs[BATCH_MSGS];
 };

@@ -7,9 +7,11 @@
 /* One room's share of a flush: after this many writes the next dirty room has its turn. */
 #define ROOM_SHARE 64
 
-void rooms_init(struct rooms *rs, const struct rooms_events *events, void *owner)
+void rooms_init(struct rooms *rs, const struct rooms_events *events, void *owner, size_t max_bytes,
+                uint64_t max_ms)
 {
-    *rs = (struct rooms){.events = events, .owner = owner};
+    *rs =
+        (struct rooms){.events = events, .owner = owner, .max_bytes = max_bytes, .max_ms = max_ms};
     list_init(&rs->dirty);
 }
 
@@ -53,10 +55,17 @@ struct room *rooms_hold(struct rooms *rs, struct span name)
     return r;
 }
 
-static void drop_batch(struct room *r, struct batch *b)
+static void book(struct rooms *rs, struct room *r, size_t added, size_t removed)
+{
+    r->bytes += added - removed;
+    rs->bytes += added - removed;
+}
+
+static void drop_batch(struct rooms *rs, struct room *r, struct batch *b)
 {
     if (r->open == b)
         r->open = NULL;
+    book(rs, r, 0, sizeof(*b) + b->bytes);
     batch_free(b);
     r->cursor = r->cursor_class = 0;
 }
@@ -66,18 +75,23 @@ static struct batch *first_batch(const struct room *r)
     return list_empty(&r->batches) ? NULL : container_of(r->batches.next, struct batch, link);
 }
 
+static void drop_batches(struct rooms *rs, struct room *r)
+{
+    for (struct batch *b; (b = first_batch(r));)
+        drop_batch(rs, r, b);
+    list_del(&r->dirty);
+}
+
 void rooms_release(struct rooms *rs, struct room *r)
 {
     if (--r->holds)
         return;
-    for (struct batch *b; (b = first_batch(r));)
-        drop_batch(r, b);
+    drop_batches(rs, r);
     for (int c = 0; c < CLASS_COUNT; c++) {
         assert(!r->subs[c].n);
         free(r->subs[c].v);
     }
     msg_unref(r->last);
-    list_del(&r->dirty);
     HASH_DEL(rs->map, r);
     rs->count--;
     free(r);
@@ -177,24 +191,54 @@ static void remember(struct room *r, struct msg *m)
     r->last = wanted ? msg_ref(m) : NULL;
 }
 
+static void give_up(struct rooms *rs, struct room *r)
+{
+    drop_batches(rs, r);
+    rs->events->lost(rs->owner, r);
+}
+
+static void give_up_fullest(struct rooms *rs)
+{
+    struct room *fullest = NULL;
+    for (struct list *n = rs->dirty.next; n != &rs->dirty; n = n->next) {
+        struct room *r = container_of(n, struct room, dirty);
+        if (!fullest || r->bytes > fullest->bytes)
+            fullest = r;
+    }
+    if (fullest)
+        give_up(rs, fullest);
+}
+
+static bool open_batch(struct rooms *rs, struct room *r)
+{
+    struct batch *b = batch_new(r->next_number, r->last);
+    if (!b)
+        return false;
+    b->since_ms = rs->now_ms;
+    r->next_number++;
+    list_push(&r->batches, &b->link);
+    r->open = b;
+    book(rs, r, sizeof(*b), 0);
+    return true;
+}
+
 void rooms_push(struct rooms *rs, struct room *r, struct msg *m)
 {
     if (!room_active(r))
         return;
-    if (!r->open || batch_full(r->open, m)) {
-        struct batch *b = batch_new(r->next_number, r->last);
-        if (!b) {
-            rs->events->lost(rs->owner, r);
-            return;
-        }
-        r->next_number++;
-        list_push(&r->batches, &b->link);
-        r->open = b;
+    bool nothing_waits = !rs->bytes;
+    if ((!r->open || batch_full(r->open, m)) && !open_batch(rs, r)) {
+        rs->events->lost(rs->owner, r);
+        return;
     }
+    size_t before = r->open->bytes;
     batch_add(r->open, m);
+    book(rs, r, r->open->bytes - before, 0);
     remember(r, m);
     if (!list_linked(&r->dirty))
         list_push(&rs->dirty, &r->dirty);
+    if (rs->bytes > rs->max_bytes && !nothing_waits)
+        give_up_fullest(rs);
 }
 
 /* The frame for one that takes deltas: they begin with whole data. */
@@ -243,12 +287,16 @@ static bool send_batch(struct rooms *rs, struct room *r, struct batch *b, uint32
 static bool flush_room(struct rooms *rs, struct room *r, uint32_t *share)
 {
     for (struct batch *b; (b = first_batch(r));) {
+        if (rs->now_ms - b->since_ms > rs->max_ms) {
+            give_up(rs, r);
+            return true;
+        }
         if (r->open == b)
             r->open = NULL; /* its frame is about to be built */
         if (!send_batch(rs, r, b, share))
             return false;
         bool lost = b->failed; /* maybe in an earlier turn */
-        drop_batch(r, b);
+        drop_batch(rs, r, b);
         if (lost)
             rs->events->lost(rs->owner, r);
     }

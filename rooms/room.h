@@ -40,6 +40,7 @@ struct room {
     struct list dirty;   /* in rooms.dirty while there is something to send */
     struct list batches; /* oldest first; the first one is being sent */
     struct batch *open;  /* the last of them, while it may grow */
+    size_t bytes;        /* of these */
     struct msg *last;    /* publication pushed last, while somebody takes deltas */
     uint32_t next_number;
     uint32_t holds;
@@ -53,8 +54,8 @@ struct rooms_events {
     /* Queues the frame for one subscriber; takes its own reference if it needs one. Must not change
      * any room. */
     void (*deliver)(void *owner, struct sub *s, struct msg *frame);
-    /* Pushes of this room could not be sent for want of memory: its subscribers are to be told.
-     * Called between deliveries; may deactivate subscribers. */
+    /* Pushes of this room are not sent, for want of memory or because there are too many: its
+     * subscribers are to be told. Called between deliveries; may deactivate subscribers. */
     void (*lost)(void *owner, struct room *r);
 };
 
@@ -64,9 +65,14 @@ struct rooms {
     const struct rooms_events *events;
     void *owner;
     uint32_t count;
+    size_t bytes;     /* that wait in all batches */
+    size_t max_bytes; /* past that the room with most gives them up */
+    uint64_t max_ms;  /* a batch that has waited longer is given up, and all behind it */
+    uint64_t now_ms;  /* the owner's clock; set before pushing and flushing */
 };
 
-void rooms_init(struct rooms *rs, const struct rooms_events *events, void *owner);
+void rooms_init(struct rooms *rs, const struct rooms_events *events, void *owner, size_t max_bytes,
+                uint64_t max_ms);
 void rooms_deinit(struct rooms *rs); /* nothing is held any more */
 
 struct room *rooms_find(const struct rooms *rs, struct span name);
@@ -84,7 +90,8 @@ uint32_t room_active(const struct room *r); /* active subscribers */
 bool sub_activate(struct sub *s, enum sub_class class);
 void sub_deactivate(struct sub *s); /* harmless if not active */
 
-/* Appends a push (a reference is taken). Out of memory is told by `lost`. */
+/* Appends a push (a reference is taken). Out of memory or over the bound is told by `lost`;
+ * anything may wait where nothing does. */
 void rooms_push(struct rooms *rs, struct room *room, struct msg *m);
 
 /* Takes every active subscriber out of the fan-out, calling `each` for it. */

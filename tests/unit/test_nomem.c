@@ -330,7 +330,7 @@ static void a_frame_that_could_not_be_built_is_told_even_if_the_flush_goes_on_la
     struct rooms rooms;
     struct sub subs[SUBS] = {0};
     delivered = told = 0;
-    rooms_init(&rooms, &events, NULL);
+    rooms_init(&rooms, &events, NULL, SIZE_MAX, UINT64_MAX);
     struct room *room = rooms_hold(&rooms, SPAN("r"));
     for (int i = 0; i < SUBS; i++) {
         subs[i].room = room;

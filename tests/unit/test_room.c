@@ -4,6 +4,9 @@
 #include "tests/unit/core_kit.h"
 
 #define SUBS 40
+/* Rooms give up what waits past these; most tests stay below. */
+#define MAX_BYTES (256 * 1024)
+#define MAX_MS    10000
 
 struct fake_sub {
     struct sub sub;
@@ -16,7 +19,8 @@ struct fake_sub {
 static struct rooms rooms;
 static struct room *room;
 static struct fake_sub subs[SUBS];
-static uint32_t deliveries, lost_count;
+static uint32_t deliveries, lost_count, lost_due;
+static const struct room *last_lost;
 
 /* The number in each line of a frame: pushes are `{"push":{…"data":N}}…`. */
 static void deliver(void *owner, struct sub *s, struct msg *frame)
@@ -45,9 +49,10 @@ static void forget(void *owner, struct sub *s)
 
 static void lost(void *owner, struct room *r)
 {
-    (void)owner;
-    (void)r;
-    lost_count++; /* only memory can be short: see test_nomem.c */
+    assert_ptr_equal(owner, &rooms);
+    lost_count++;
+    last_lost = r;
+    room_deactivate_all(r, forget, NULL);
 }
 
 static const struct rooms_events events = {deliver, lost};
@@ -55,12 +60,12 @@ static const struct rooms_events events = {deliver, lost};
 static int start(void **state)
 {
     (void)state;
-    rooms_init(&rooms, &events, &rooms);
+    rooms_init(&rooms, &events, &rooms, MAX_BYTES, MAX_MS);
     room = rooms_hold(&rooms, SPAN("r"));
     memset(subs, 0, sizeof(subs));
     for (int i = 0; i < SUBS; i++)
         subs[i].sub.room = room;
-    deliveries = lost_count = 0;
+    deliveries = lost_count = lost_due = 0;
     return 0;
 }
 
@@ -69,7 +74,7 @@ static int stop(void **state)
     (void)state;
     for (int i = 0; i < SUBS; i++)
         sub_deactivate(&subs[i].sub);
-    assert_int_equal(lost_count, 0);
+    assert_int_equal(lost_count, lost_due);
     rooms_release(&rooms, room);
     assert_int_equal(rooms.count, 0);
     rooms_deinit(&rooms);
@@ -429,6 +434,77 @@ static void taking_everybody_out_names_each_once(void **state)
         assert_false(subs[i].sub.active);
 }
 
+/* ---- more than can be sent ------------------------------------------------------------------ */
+
+static void push_bytes(struct room *r, size_t n)
+{
+    struct msg *m = msg_new(n);
+    for (size_t i = 0; i < n; i++)
+        msg_lit(m, "x");
+    msg_seal(m);
+    rooms_push(&rooms, r, m);
+    msg_unref(m);
+}
+
+static void past_the_bound_the_fullest_room_gives_up_and_is_told(void **state)
+{
+    (void)state;
+    struct sub small = {.room = rooms_hold(&rooms, SPAN("small"))};
+    assert_true(sub_activate(&small, CLASS_PLAIN));
+    for (int i = 0; i < SUBS; i++)
+        activate(&subs[i], CLASS_PLAIN);
+    push_bytes(small.room, 1000);
+    for (int i = 0; !lost_count; i++) {
+        assert_true(i < MAX_BYTES / 10000 + 1);
+        assert_in_range(rooms.bytes, 1000, MAX_BYTES);
+        push_bytes(room, 10000);
+    }
+    push_bytes(small.room, 1000); /* now it may be the fullest */
+    lost_due = 1;
+    assert_ptr_equal(last_lost, room);
+    assert_int_equal(room_active(room), 0);
+    assert_int_equal(room_active(small.room), 1);
+    assert_in_range(rooms.bytes, 2000, 3000);
+    assert_int_equal(room->bytes, 0);
+    room_deactivate_all(small.room, forget, NULL);
+    flush_all();
+    assert_int_equal(deliveries, 0);
+    assert_int_equal(rooms.bytes, 0);
+    rooms_release(&rooms, small.room);
+}
+
+static void where_nothing_waits_anything_may(void **state)
+{
+    (void)state;
+    activate(&subs[0], CLASS_PLAIN);
+    push_bytes(room, 2 * MAX_BYTES);
+    assert_int_equal(lost_count, 0);
+    push_bytes(room, 1);
+    assert_int_equal(lost_count, 1);
+    lost_due = 1;
+    assert_int_equal(rooms.bytes, 0);
+}
+
+static void what_has_waited_too_long_is_given_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SUBS; i++)
+        activate(&subs[i], CLASS_PLAIN);
+    rooms.now_ms = 5;
+    push(1);
+    assert_true(rooms_flush(&rooms, 10));
+    push(2);
+    rooms.now_ms = 5 + MAX_MS;
+    assert_true(rooms_flush(&rooms, 10));
+    assert_int_equal(lost_count, 0);
+    rooms.now_ms++;
+    assert_false(rooms_flush(&rooms, 10));
+    assert_int_equal(lost_count, 1);
+    lost_due = 1;
+    assert_int_equal(deliveries, 20);
+    assert_int_equal(rooms.bytes, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -448,6 +524,9 @@ int main(void)
         TEST(each_gets_exactly_what_came_between_its_coming_and_going),
         TEST(a_change_at_any_place_of_a_partial_flush_harms_nobody),
         TEST(taking_everybody_out_names_each_once),
+        TEST(past_the_bound_the_fullest_room_gives_up_and_is_told),
+        TEST(where_nothing_waits_anything_may),
+        TEST(what_has_waited_too_long_is_given_up),
     };
     map_seed();
     return cmocka_run_group_tests_name("room", tests, NULL, NULL);
