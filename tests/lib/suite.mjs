@@ -10,7 +10,29 @@ import { startGateway } from './gateway.mjs'
 // A bound against hanging, far above what any test needs on a slow machine with sanitizers.
 const limit = { timeout: 30_000 }
 
-export const it = (name, body) => plainIt(name, limit, body)
+// Clients that come back by themselves: those that a failed test leaves would keep its process alive
+// for ever, so they are told to go when the test is over.
+const returning = new Set()
+
+export function returns(client) {
+  returning.add(client)
+  return client
+}
+
+function dismiss() {
+  for (const client of returning) client.disconnect()
+  returning.clear()
+}
+
+export const it = (name, body) =>
+  plainIt(name, limit, async (t) => {
+    t.signal.addEventListener('abort', dismiss) // a test that takes too long is left where it is
+    try {
+      await body(t)
+    } finally {
+      dismiss()
+    }
+  })
 
 // `body` gets { gateway } (there when tests run) and `join`, which makes connected sessions.
 export function suite(name, { args = [], ...options }, body) {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { Centrifuge } from 'centrifuge'
 import WebSocket from 'ws'
 
-import { it, suites } from '../lib/suite.mjs'
+import { it, returns, suites } from '../lib/suite.mjs'
 
 const config = ['--config', new URL('rooms.ini', import.meta.url).pathname]
 
@@ -19,17 +19,14 @@ let nth = 0
 const room = (namespace) => `${namespace ? `${namespace}:` : ''}room${++nth}`
 
 suites('the official client', { auth: 'guest', args: config }, (at) => {
-  const clients = []
   function client(name, options = {}) {
-    const one = new Centrifuge(at.gateway.url, {
+    return returns(new Centrifuge(at.gateway.url, {
       websocket: WebSocket,
       minReconnectDelay: 1,
       maxReconnectDelay: 20,
       data: { guest: { key: name.padEnd(16, '.'), name } },
       ...options,
-    })
-    clients.push(one)
-    return one
+    }))
   }
   async function connected(name, options) {
     const one = client(name, options)
@@ -45,7 +42,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     sub.hello = await done
     return sub
   }
-  const leave = () => clients.splice(0).forEach((one) => one.disconnect())
 
   it('connects, publishes, hears itself and others, and disconnects', async () => {
     const [ann, bob] = await Promise.all([connected('ann'), connected('bob')])
@@ -63,7 +59,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     const gone = next(ann, 'disconnected')
     ann.disconnect()
     assert.equal((await gone).code, 0)
-    leave()
   })
 
   it('asks for history, presence and statistics, of rooms it is in and of others', async () => {
@@ -83,7 +78,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     await assert.rejects(ann.history('bare:x'), code(108))
     await assert.rejects(ann.presence('nowhere:x'), code(102))
     await assert.rejects(ann.publish('closed:x', 1), code(103))
-    leave()
   })
 
   it('hears who comes and goes, itself first', async () => {
@@ -99,7 +93,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     const left = next(sub, 'leave')
     his.unsubscribe()
     assert.equal((await left).info.client, bob.hello.client)
-    leave()
   })
 
   it('calls rpc methods, and sees others type', async () => {
@@ -112,7 +105,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     const { data, info, offset, tags } = await heard
     assert.deepEqual([data, info.connInfo, offset, tags.typing], [{ type: 'typing' }, { name: 'ann' }, undefined, '1'])
     await assert.rejects(ann.rpc('no.such', {}), code(108))
-    leave()
   })
 
   it('is told why a subscription was refused, once, and can try others', async () => {
@@ -124,7 +116,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
       assert.equal((await refused).code, expected)
     }
     await subscribed(ann, room())
-    leave()
   })
 
   it('may send without a reply only to be disconnected for good', async () => {
@@ -132,7 +123,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     const over = next(ann, 'disconnected')
     ann.send({ any: 'thing' }).catch(() => {})
     assert.deepEqual(await over, { code: 3508, reason: 'not available' })
-    leave()
   })
 
   it('is disconnected for good when it sends a token that cannot be checked', async () => {
@@ -140,7 +130,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     const over = next(one, 'disconnected')
     one.connect()
     assert.equal((await over).code, 101)
-    leave()
   })
 
   it('recovers what was published while its connection was cut, ten times over, exactly once and in order', async () => {
@@ -173,7 +162,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     await bob.publish(r, 101)
     await last
     assert.deepEqual(offsets, Array.from({ length: 101 }, (_, i) => i + 1))
-    leave()
   })
 
   it('is told that it was not recovered when the stream is too short, and goes on from there', async () => {
@@ -190,7 +178,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     const heard = next(sub, 'publication')
     await bob.publish(r, 6)
     assert.equal((await heard).offset, 6)
-    leave()
   })
 
   it('bursts of subscribing and unsubscribing end in what was asked last', async () => {
@@ -206,7 +193,6 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     assert.equal((await ann.presenceStats(r)).numClients, 1)
     sub.unsubscribe()
     assert.equal((await ann.presenceStats(r)).numClients, 0)
-    leave()
   })
 
   it('128 subscriptions with long tokens travel with connect in one frame', async () => {
@@ -216,6 +202,5 @@ suites('the official client', { auth: 'guest', args: config }, (at) => {
     for (const sub of subs) sub.subscribe()
     one.connect()
     await all
-    leave()
   })
 })

@@ -7,7 +7,7 @@ import WebSocket from 'ws'
 
 import { Chatter } from '../lib/chatter.mjs'
 import { request, startGateway } from '../lib/gateway.mjs'
-import { it } from '../lib/suite.mjs'
+import { it, returns } from '../lib/suite.mjs'
 import { dial, handshakeText } from '../lib/wire.mjs'
 
 const hubCounts = [1, 3]
@@ -123,7 +123,7 @@ it('SIGINT ends it as SIGTERM does', async () => {
 
 // An official client, and promises of what happens to it.
 function official(url) {
-  const client = new Centrifuge(url, { websocket: WebSocket, minReconnectDelay: 1, maxReconnectDelay: 50 })
+  const client = returns(new Centrifuge(url, { websocket: WebSocket, minReconnectDelay: 1, maxReconnectDelay: 50 }))
   const sub = client.newSubscription('home')
   const next = (emitter, event) => new Promise((settle) => emitter.once(event, settle))
   sub.subscribe()

@@ -7,7 +7,7 @@ import WebSocket from 'ws'
 
 import { Chatter } from '../lib/chatter.mjs'
 import { request } from '../lib/gateway.mjs'
-import { it, suite, suites } from '../lib/suite.mjs'
+import { it, returns, suite, suites } from '../lib/suite.mjs'
 
 const kilobyte = 'x'.repeat(1000)
 
@@ -52,7 +52,7 @@ function official(gateway, channel) {
       told.sockets.push(this)
     }
   }
-  const client = new Centrifuge(gateway.url, { websocket: Pausable, minReconnectDelay: 1, maxReconnectDelay: 10 })
+  const client = returns(new Centrifuge(gateway.url, { websocket: Pausable, minReconnectDelay: 1, maxReconnectDelay: 10 }))
   const sub = client.newSubscription(channel)
   let wake = () => {}
   const heard = (keep) => (event) => {
