@@ -178,7 +178,7 @@ static void add_result(struct buf *b, const struct subscribing *q)
         buf_lit(b, "\"was_recovering\":true,");
     if (r->recovered)
         buf_lit(b, "\"recovered\":true,");
-    if (b->p[b->n - 1] == ',')
+    if (b->n && b->p[b->n - 1] == ',')
         b->n--;
 }
 

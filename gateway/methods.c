@@ -72,12 +72,27 @@ struct buf *reply_begin(struct session *s, uint32_t id, const char *method)
     return b;
 }
 
+/* Written at once, it would wait in the library, where no bound of ours counts it. */
+static void reply_large(struct session *s, struct buf *text)
+{
+    struct stream_reply *r = stream_reply_new(NULL, 0);
+    if (!r) {
+        session_close(s, CLOSE_INTERNAL);
+        return;
+    }
+    r->head = *text;
+    *text = (struct buf){0};
+    session_send_reply(s, r);
+}
+
 void reply_end(struct session *s)
 {
     struct buf *b = &s->hub->text;
     buf_lit(b, "}");
     if (b->failed)
         session_close(s, CLOSE_INTERNAL);
+    else if (b->n > COPY_MAX)
+        reply_large(s, b);
     else
         session_reply(s, (struct span){b->p, b->n});
 }

@@ -17,7 +17,8 @@ void reply_error(struct session *s, uint32_t id, enum err e);
 /* Begins a reply in the hub's text: `{"id":7,"subscribe":`. The caller adds the object and a
  * brace. */
 struct buf *reply_begin(struct session *s, uint32_t id, const char *method);
-void reply_end(struct session *s); /* adds the closing brace and sends */
+/* Adds the closing brace and sends; small ones in the turn's frame, large ones streamed. */
+void reply_end(struct session *s);
 
 /* Ends a reply whose text so far is `head` with publications and a tail; the references are handed
  * over. Small ones are copied, large ones streamed. */

@@ -185,6 +185,30 @@ static void a_client_that_does_not_read_its_replies_is_not_read_from(void **stat
     assert_int_equal(clients[1].reply_count, 1 + asked);
 }
 
+/* Also a large presence waits where it is counted, and not in the library. */
+static void a_large_presence_waits_in_the_queue(void **state)
+{
+    (void)state;
+    enum { MEMBERS = 200 };
+    static struct lws members[MEMBERS];
+    for (int i = 0; i < MEMBERS; i++) {
+        assert_true(client_open(&members[i]));
+        connect_client(&members[i]);
+        say(&members[i], "{\"id\":2,\"subscribe\":{\"channel\":\"crowd\"}}");
+    }
+    struct lws *c = &members[0];
+    buf_clear(&c->replies);
+    say(c, "{\"id\":3,\"presence\":{\"channel\":\"crowd\"}}\n"
+           "{\"id\":4,\"presence_stats\":{\"channel\":\"crowd\"}}");
+    assert_in_range(kit_hub->queued_bytes, 16 * 1024, 64 * 1024);
+    drain(c);
+    size_t at = 0;
+    assert_next(c, &at, "{\"id\":3,\"presence\":{\"presence\":{\"");
+    assert_next(c, &at, "{\"id\":4,\"presence_stats\":{\"num_clients\":200,");
+    for (int i = 0; i < MEMBERS; i++)
+        client_deinit(&members[i]);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -195,6 +219,7 @@ int main(void)
         TEST(messages_that_come_while_another_waits_are_carried_out_after_it),
         TEST(recovering_many_rooms_at_once_never_ends_the_session),
         TEST(a_client_that_does_not_read_its_replies_is_not_read_from),
+        TEST(a_large_presence_waits_in_the_queue),
     };
     map_seed();
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
