@@ -72,6 +72,7 @@ struct request_subscribe {
     bool positioned;         /* the client is to be told the position */
     bool recover;            /* … and what it missed since this position: */
     struct position since;   /* empty epoch: whatever the epoch */
+    bool newest_only;        /* … or rather the newest publication, whatever was missed */
     bool refuse_unrecovered; /* then 112, and no subscription */
     uint32_t ticket;         /* the sequencer's */
     /* answer; publications, if recovered, in `read` */

@@ -3,6 +3,7 @@
 
 #include "backplane/base/loop.h"
 #include "backplane/push.h"
+#include "backplane/recovery.h"
 #include "backplane/seq_room.h"
 
 #include <assert.h>
@@ -135,22 +136,10 @@ static void on_subscribe(struct sequencer *s, struct request *r)
     sub->member->subscribing = true;
     sub->ticket = room->hubs[r->hub].tickets++;
     sub->read.purpose = FOR_SUBSCRIBE;
-    sub->read.reverse = false;
-    sub->read.since = sub->since.offset;
-    sub->read.max_count = sub->recover ? UINT32_MAX : 0;
+    sub->read.reverse = sub->newest_only;
+    sub->read.since = sub->newest_only ? UINT64_MAX : sub->since.offset;
+    sub->read.max_count = !sub->recover ? 0 : sub->newest_only ? 1 : UINT32_MAX;
     begin_read(s, &sub->read, room);
-}
-
-/* protocol: recovered if nothing between the client's position and the top is missing. */
-static bool recovered(const struct request_subscribe *sub)
-{
-    const struct stream_read *r = &sub->read;
-    if (sub->since.epoch[0] && memcmp(sub->since.epoch, r->top.epoch, EPOCH_MAX) != 0)
-        return false;
-    if (!r->count)
-        return sub->since.offset == r->top.offset;
-    return r->pubs[0]->offset == sub->since.offset + 1 &&
-           r->pubs[r->count - 1]->offset == r->top.offset;
 }
 
 static void join(struct seq_room *room, struct request_subscribe *sub)

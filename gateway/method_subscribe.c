@@ -119,7 +119,6 @@ static void ask(struct session *s, uint32_t id, struct subscription *sub,
     const struct room_rules *r = sub->rules;
     q->sub = sub;
     q->terms = agree(s, r, p);
-    q->asked_to_recover = p->recover;
     q->request.member = &sub->member;
     q->request.handle = sub->sub.room;
     q->request.room = room_name(sub->sub.room);
@@ -128,7 +127,10 @@ static void ask(struct session *s, uint32_t id, struct subscription *sub,
     q->request.announce = r->presence && r->join_leave;
     q->request.join_leave = q->terms.join_leave;
     q->request.positioned = q->terms.positioned;
-    q->request.recover = p->recover && q->terms.recoverable;
+    q->request.newest_only = r->force_recovery_mode == RECOVERY_CACHE;
+    bool asked = p->recover || (q->request.newest_only && r->auto_cache_recover);
+    q->asked_to_recover = asked;
+    q->request.recover = asked && q->terms.recoverable;
     q->request.since = since(p);
     q->request.refuse_unrecovered = p->flag & FLAG_REFUSE_UNRECOVERED;
     q->request.read.limits = limits_of(r);
@@ -159,7 +161,7 @@ static void add_result(struct buf *b, const struct subscribing *q)
 {
     const struct request_subscribe *r = &q->request;
     const struct terms *t = &q->terms;
-    uint64_t offset = r->recovered ? r->since.offset : r->read.top.offset;
+    uint64_t offset = r->recovered && !r->newest_only ? r->since.offset : r->read.top.offset;
     buf_lit(b, "{");
     if (t->recoverable)
         buf_lit(b, "\"recoverable\":true,");

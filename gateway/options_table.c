@@ -27,6 +27,7 @@ static const char *const AUTH_WORDS[] = {"guest", "insecure", NULL};
 static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
 static const char *const BACKPLANE_WORDS[] = {"local", NULL};
 static const char *const DELTA_WORDS[] = {"none", "fossil", NULL};
+static const char *const RECOVERY_WORDS[] = {"stream", "cache", NULL};
 static const char *const STORE_WORDS[] = {"none", NULL};
 
 /* ---- syntax of single words ---- */
@@ -399,6 +400,8 @@ static const struct option ROOM_OPTIONS[] = {
         .initial = "none",
         .help = "Whether subscribers may take publications as what changed since the one before.",
     },
+    ROOM_SWITCH(auto_cache_recover, "off",
+                "With force_recovery_mode cache: every subscriber gets the newest publication."),
     ROOM_SWITCH(delta_publish, "off",
                 "What clients publish may be sent as deltas, to those who take them."),
     ROOM_SWITCH(force_positioning, "off", "Every subscription is positioned, asked for or not."),
@@ -407,6 +410,15 @@ static const struct option ROOM_OPTIONS[] = {
     ROOM_SWITCH(force_recovery, "on",
                 "Every subscription recovers what it missed, asked for or "
                 "not."),
+    {
+        .key = "force_recovery_mode",
+        .type = OPTION_CHOICE,
+        ROOM(force_recovery_mode),
+        .choices = RECOVERY_WORDS,
+        .initial = "stream",
+        .help =
+            "What one gets who comes back: all that was missed, or only the newest publication.",
+    },
     {
         .key = "history_bytes",
         .type = OPTION_SIZE,

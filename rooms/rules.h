@@ -17,6 +17,7 @@
 #define IDEMPOTENCY_FIELD_MAX 64
 
 enum { DELTA_NONE, DELTA_FOSSIL };
+enum { RECOVERY_STREAM, RECOVERY_CACHE };
 
 struct room_rules {
     char name[NAMESPACE_NAME_MAX]; /* "" for rooms without a namespace */
@@ -31,6 +32,8 @@ struct room_rules {
 
     bool force_positioning, allow_positioning;
     bool force_recovery, allow_recovery;
+    int force_recovery_mode; /* RECOVERY_STREAM: all that was missed; RECOVERY_CACHE: the newest */
+    bool auto_cache_recover; /* in cache mode, also for those who do not ask */
 
     bool allow_subscribe_for_client;
     bool allow_publish_for_client, allow_publish_for_subscriber;
