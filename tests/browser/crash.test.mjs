@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 
-import { scene } from './stage.mjs'
+import { scene, torture } from './stage.mjs'
 
 const gapKinds = (person) =>
   person.page.locator('[data-testid=gap]').evaluateAll((gaps) => gaps.map((gap) => gap.dataset.kind))
@@ -64,7 +64,7 @@ scene('the gateway is killed and started again while two people talk', async (st
   await ben.sees('after')
 })
 
-scene('the gateway is killed while a burst of messages is being sent', async (stage) => {
+async function killInABurst(stage) {
   const burst = Array.from({ length: 200 }, (_, i) => `burst ${i}`)
   const ann = await stage.person('Ann')
   const ben = await stage.person('Ben')
@@ -91,7 +91,11 @@ scene('the gateway is killed while a burst of messages is being sent', async (st
     assert.deepEqual(await gapKinds(one), ['break'])
     await one.assertNoRepeats()
   }
-})
+}
+
+for (let round = 0; round < (torture ? 30 : 1); round++) {
+  scene('the gateway is killed while a burst of messages is being sent', killInABurst)
+}
 
 scene('what was seen before a crash is not shown again when its sender must repeat it', async (stage) => {
   const cable = await stage.cable()
