@@ -24,7 +24,7 @@
 /* Subscriptions told per tick that they lost publications: they all come back at once. */
 #define TELL_PER_TICK 256
 #define TELL_TICK_MS  50
-/* A drain closes at least so many sessions per tick, and all within half of shutdown_timeout. */
+/* A drain closes at least so many sessions per tick, and all within half of the time it has. */
 #define DRAIN_PER_TICK           100
 #define DRAIN_TICK_MS            50
 #define SLOW_CHECK_MS            500
@@ -227,8 +227,8 @@ static void on_drain(struct hub *h, struct entry *e)
 {
     free(e);
     h->draining = true;
-    uint64_t ticks = h->options->shutdown_timeout_ms / 2 / DRAIN_TICK_MS;
-    uint64_t needed = session_count(h) / ticks + 1;
+    uint64_t left = h->options->shutdown_timeout_ms - h->options->drain_delay_ms;
+    uint64_t needed = session_count(h) / (left / 2 / DRAIN_TICK_MS + 1) + 1;
     h->drain_per_tick = needed > DRAIN_PER_TICK ? (int)needed : DRAIN_PER_TICK;
     drain_some(&h->drain_timer);
 }
@@ -246,7 +246,7 @@ static void cut_all(struct session_list *l)
 static void on_cut(struct hub *h, struct entry *e)
 {
     free(e);
-    h->draining = true;
+    h->draining = h->cut = true;
     for (int state = SESSION_WAITING; state <= SESSION_CLOSING; state++)
         cut_all(&h->sessions[state]);
 }
@@ -457,6 +457,7 @@ void hub_close(struct hub *h)
     loop_cancel(h->loop, &h->drain_timer);
     loop_remove(h->loop, &h->actor);
     socket_context_close(h->sockets);
+    close_sessions(h); /* of handshakes that were done after the last session had gone */
 }
 
 /* What was sent to a hub that had already ended. */

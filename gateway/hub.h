@@ -56,6 +56,7 @@ struct hub {
     uint32_t deferred; /* turns in a row in which the flush waited for that */
     uint64_t deferred_since_ns;
     bool draining; /* no new sessions */
+    bool cut;      /* … and none that still waits for the peer */
     int drain_per_tick;
     struct timer drain_timer, slow_timer;
     void (*on_empty)(void *owner); /* called once: draining, and the last session is gone */

@@ -413,8 +413,8 @@ static void finish_close(struct session *s)
     struct msg *m = close_frame((enum close_reason)s->reason);
     if (m)
         transmit(s, m, true);
-    else
-        socket_kill(s->wsi);
+    else /* not here: this may be a callback of the same connection */
+        loop_arm(s->hub->loop, &s->timer, 0, close_timeout);
     msg_unref(m);
 }
 

@@ -216,7 +216,7 @@ static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
 {
     struct hub *h = context_of(wsi)->hub;
     settle(wsi);
-    if (over_h2) /* raw frames would break it */
+    if (over_h2 || h->cut) /* raw frames would break HTTP/2 */
         return -1;
     conn->session = session_new(h, wsi);
     if (!conn->session)

@@ -8,7 +8,7 @@ import WebSocket from 'ws'
 import { Chatter } from '../lib/chatter.mjs'
 import { request, startGateway } from '../lib/gateway.mjs'
 import { it, returns } from '../lib/suite.mjs'
-import { dial, handshakeText } from '../lib/wire.mjs'
+import { dial, handshakeText, readHead } from '../lib/wire.mjs'
 
 const hubCounts = [1, 3]
 
@@ -110,6 +110,22 @@ it('a client that was closed for not reading does not keep its socket', async ()
   while ((await gateway.metrics()).madang_backlogged_sessions) assert.ok(Date.now() - from < 9000, 'it is still there')
   c.wire.socket.destroy()
   await gateway.stop()
+})
+
+it('a handshake that ends when its hub has nothing left to do is closed too', async () => {
+  const gateway = await startGateway([], { hubs: 2 })
+  const silent = await Chatter.join(gateway) // the first connection is the first hub's
+  silent.wire.closing = true
+  const late = await dial(gateway)
+  const text = handshakeText(gateway)
+  late.write(text.slice(0, -2))
+  const stopped = gateway.stop()
+  await gateway.said('stopping')
+  await new Promise((settle) => setTimeout(settle, 300))
+  late.write(text.slice(-2))
+  assert.equal((await readHead(late)).status, 101)
+  silent.cut()
+  await stopped
 })
 
 it('SIGINT ends it as SIGTERM does', async () => {
