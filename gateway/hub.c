@@ -4,6 +4,7 @@
 #include "backplane/base/log.h"
 #include "backplane/sequencer.h"
 #include "gateway/acceptor.h"
+#include "gateway/input.h"
 #include "gateway/methods.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
@@ -39,7 +40,7 @@
 
 bool hub_has_credit(const struct hub *h)
 {
-    return h->credits_used < h->options->hub_credits;
+    return h->credits_used < h->options->hub_credits && h->awaited < h->options->hub_queue_bytes;
 }
 
 /* The bytes that an answer may have, of those that hold more than a line. */
@@ -72,6 +73,7 @@ void hub_request(struct hub *h, struct session *s, struct request *r, enum reque
     r->hub = h->port;
     s->in_flight++;
     s->awaited += answer_bytes(r);
+    h->awaited += answer_bytes(r);
     h->credits_used++;
     outbox_post(&h->to_sequencer, &r->entry);
 }
@@ -108,6 +110,7 @@ static void on_answer(struct hub *h, struct entry *e)
     struct session *s = r->session;
     h->credits_used--;
     s->awaited -= answer_bytes(r);
+    h->awaited -= answer_bytes(r);
     answered[e->kind](h, r); /* frees r, but for the one embedded in the session */
     s->in_flight--;
     bury(s);
@@ -320,6 +323,24 @@ static void shed_load(struct hub *h)
     }
 }
 
+bool hub_sheds_input(struct hub *h, const struct session *s)
+{
+    const struct inframe *largest = NULL;
+    if (h->input_bytes <= h->options->hub_queue_bytes)
+        return false;
+    for (struct list *n = h->inputs.next; n != &h->inputs; n = n->next) {
+        const struct inframe *in = container_of(n, struct inframe, link);
+        if (!largest || in->n > largest->n)
+            largest = in;
+    }
+    struct session *owner = largest->session;
+    session_close(owner, CLOSE_INTERNAL);
+    if (owner == s)
+        return true;
+    input_drop(owner);
+    return false;
+}
+
 static void flush_replies(struct hub *h)
 {
     while (!list_empty(&h->replying))
@@ -437,6 +458,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     list_init(&h->replying);
     list_init(&h->backlogged);
     list_init(&h->told);
+    list_init(&h->inputs);
     h->actor.turn = turn;
     h->actor.flush = flush;
     loop_add(loop, &h->actor);

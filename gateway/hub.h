@@ -49,7 +49,10 @@ struct hub {
     struct list told;       /* subscriptions that lost publications and are to be told, paced */
     struct timer tell_timer;
     uint32_t credits_used;
+    size_t awaited;      /* bytes with which requests may yet be answered */
     size_t queued_bytes; /* of all output queues */
+    size_t input_bytes;  /* of all messages that are not complete or not carried out */
+    struct list inputs;  /* struct inframe: these */
 
     bool flushing;     /* the last flush left something */
     bool had_input;    /* this turn */
@@ -85,5 +88,7 @@ uint32_t hub_index(const struct hub *h);
 void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
                  uint32_t id);
 bool hub_has_credit(const struct hub *h);
+/* Past the hub's bound for input, closes the session with most; true if that is `s`. */
+bool hub_sheds_input(struct hub *h, const struct session *s);
 
 #endif

@@ -10,6 +10,8 @@ void input_drop(struct session *s)
 {
     if (!s->in)
         return;
+    s->hub->input_bytes -= s->in->n;
+    list_del(&s->in->link);
     free(s->in->p);
     free(s->in);
     s->in = NULL;
@@ -70,9 +72,22 @@ bool input_pump(struct session *s)
     return true;
 }
 
+static bool need_input(struct session *s)
+{
+    if (s->in)
+        return true;
+    s->in = calloc(1, sizeof(*s->in));
+    if (!s->in)
+        return false;
+    s->in->session = s;
+    list_push(&s->hub->inputs, &s->in->link);
+    return true;
+}
+
+/* False: no memory, or more than the hub may keep for all. */
 static bool keep(struct session *s, struct span chunk, size_t frame_left)
 {
-    if (!s->in && !(s->in = calloc(1, sizeof(*s->in))))
+    if (!need_input(s))
         return false;
     struct inframe *in = s->in;
     size_t need = in->n + chunk.n + 1; /* one more for the newline of `continue_with` */
@@ -90,14 +105,17 @@ static bool keep(struct session *s, struct span chunk, size_t frame_left)
     if (chunk.n)
         memcpy(in->p + in->n, chunk.p, chunk.n);
     in->n += chunk.n;
-    return true;
+    s->hub->input_bytes += chunk.n;
+    return !hub_sheds_input(s->hub, s);
 }
 
 /* A message that comes although the one before still waits simply is more of the same lines. */
 static void continue_with(struct inframe *in)
 {
-    if (in->p[in->n - 1] != '\n')
+    if (in->p[in->n - 1] != '\n') {
         in->p[in->n++] = '\n';
+        in->session->hub->input_bytes++;
+    }
     in->complete = false;
 }
 

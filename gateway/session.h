@@ -29,6 +29,8 @@ struct subscription {
 
 /* A frame of which not all bytes, or not all commands, could be handled yet. */
 struct inframe {
+    struct list link; /* in hub.inputs */
+    struct session *session;
     char *p;
     size_t n, cap, at; /* at: where the next command begins */
     bool complete;     /* the last fragment is here */

@@ -209,6 +209,51 @@ static void a_large_presence_waits_in_the_queue(void **state)
         client_deinit(&members[i]);
 }
 
+static void answers_to_all_sessions_are_bounded_before_they_are_asked_for(void **state)
+{
+    (void)state;
+    options->hub_queue_bytes = options->presence_bytes;
+    for (int i = 0; i < 3; i++)
+        connect_client(&clients[i]);
+    for (int i = 0; i < 3; i++)
+        client_send(&clients[i], "{\"id\":2,\"presence\":{\"channel\":\"a\"}}");
+    assert_int_equal(kit_hub->credits_used, 1);
+    assert_int_equal(kit_hub->awaited, options->presence_bytes);
+    kit_run();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(clients[i].reply_count, 2);
+        assert_false(clients[i].paused);
+    }
+    assert_int_equal(kit_hub->awaited, 0);
+}
+
+static void send_part(struct lws *wsi, size_t n)
+{
+    static const char text[4096];
+    client_frame(wsi, (struct span){text, n}, SOCKET_RX, true, false);
+}
+
+static void past_the_bound_for_input_the_longest_message_ends(void **state)
+{
+    (void)state;
+    options->hub_queue_bytes = 4000;
+    for (int i = 0; i < 3; i++)
+        connect_client(&clients[i]);
+    send_part(&clients[0], 1000);
+    send_part(&clients[1], 2000);
+    send_part(&clients[2], 1000);
+    assert_int_equal(kit_hub->input_bytes, 4000);
+    send_part(&clients[3], 1); /* not even connected */
+    assert_int_equal(kit_hub->input_bytes, 2001);
+    send_part(&clients[0], 2500); /* itself the longest now */
+    kit_run();
+    assert_int_equal(clients[0].close_code, 3004);
+    assert_int_equal(clients[1].close_code, 3004);
+    assert_int_equal(clients[2].close_code, 0);
+    assert_int_equal(clients[3].close_code, 0);
+    assert_int_equal(kit_hub->input_bytes, 1001);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -220,6 +265,8 @@ int main(void)
         TEST(recovering_many_rooms_at_once_never_ends_the_session),
         TEST(a_client_that_does_not_read_its_replies_is_not_read_from),
         TEST(a_large_presence_waits_in_the_queue),
+        TEST(answers_to_all_sessions_are_bounded_before_they_are_asked_for),
+        TEST(past_the_bound_for_input_the_longest_message_ends),
     };
     map_seed();
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
