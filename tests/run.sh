@@ -11,7 +11,7 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 
-limit=400 # seconds a suite may take
+limit=600 # seconds a suite may take
 [ "${MADANG_TORTURE:-}" = 1 ] && limit=7200
 
 # For gateways that a suite starts; the C tests have theirs from CMake.
