@@ -113,6 +113,7 @@ static void on_answer(struct hub *h, struct entry *e)
     h->awaited -= answer_bytes(r);
     answered[e->kind](h, r); /* frees r, but for the one embedded in the session */
     s->in_flight--;
+    session_nudge(s);
     bury(s);
 }
 

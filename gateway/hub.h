@@ -5,8 +5,8 @@
  * requests and to the acceptor by taking over descriptors.
  *
  * A turn: sockets were read (commands became requests) → inbox (answers and
- * pushes) → close what is to be closed → resume who waited for a credit →
- * replies leave → batches leave (bounded) → free what is over → outbox.
+ * pushes) → resume who waited for a credit → close, and free, what is to be
+ * closed → replies leave → batches leave (bounded) → outbox.
  * Replies of a turn leave before batches: a subscription is active once its
  * reply is queued.
  */
@@ -43,7 +43,7 @@ struct hub {
 
     struct session_list sessions[SESSION_STATES];
     struct list to_close;   /* sessions whose close was asked for */
-    struct list starved;    /* sessions that wait for a credit */
+    struct list starved;    /* sessions that may go on once the hub has a credit */
     struct list replying;   /* sessions with replies of this turn */
     struct list backlogged; /* sessions with an output queue */
     struct list told;       /* subscriptions that lost publications and are to be told, paced */

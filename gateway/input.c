@@ -26,7 +26,8 @@ static void starve(struct session *s)
 {
     if (!(s->held & HOLD_CREDIT)) /* else it has starved since a turn before */
         counter_add(&s->hub->counters.starved, 1);
-    if (!list_linked(&s->todo))
+    /* Else it waits for its own answers or output, which nudge it. */
+    if (!hub_has_credit(s->hub) && !list_linked(&s->todo))
         list_push(&s->hub->starved, &s->todo);
 }
 

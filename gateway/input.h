@@ -10,7 +10,7 @@
 
 #include "gateway/session.h"
 
-/* Takes one chunk. False: commands wait for a credit (the session is in hub.starved). */
+/* Takes one chunk. False: commands wait for a credit. */
 bool input_chunk(struct session *s, struct span chunk, bool first, bool final, size_t frame_left);
 
 /* Goes on with what waits; false as above. */

@@ -280,6 +280,7 @@ void session_writable(struct session *s)
     }
     if (!s->out)
         return;
+    session_nudge(s);
     counter_set(&s->hub->counters.queued_bytes, s->hub->queued_bytes);
     if (outq_empty(s->out))
         drop_queue(s);
@@ -469,6 +470,12 @@ void session_gone(struct session *s)
 bool session_has_room(const struct session *s)
 {
     return s->awaited + (s->out ? s->out->bytes : 0) < s->hub->options->queue_bytes / 2;
+}
+
+void session_nudge(struct session *s)
+{
+    if (session_alive(s) && s->held & HOLD_CREDIT && !list_linked(&s->todo))
+        list_push(&s->hub->starved, &s->todo);
 }
 
 void session_resume(struct session *s)

@@ -90,6 +90,8 @@ void session_flush_replies(struct session *s);
 
 /* Goes on with commands that wait for a credit. */
 void session_resume(struct session *s);
+/* An answer has come or output has gone: such commands are looked at in the hub's turn. */
+void session_nudge(struct session *s);
 /* Whether there is room for another answer, be it a large one; commands wait until there is. */
 bool session_has_room(const struct session *s);
 bool session_alive(const struct session *s); /* open and not about to close */

@@ -180,6 +180,8 @@ static void a_client_that_does_not_read_its_replies_is_not_read_from(void **stat
         say(&clients[1], "{\"id\":2,\"history\":{\"channel\":\"r\",\"limit\":300}}");
     assert_in_range(asked, 1, 10);
     assert_int_equal(clients[1].close_code, 0);
+    say(&clients[0], "{\"id\":9,\"presence_stats\":{\"channel\":\"r\"}}");
+    assert_true(list_empty(&kit_hub->starved)); /* meanwhile it costs the turns of others nothing */
     drain(&clients[1]);
     assert_false(clients[1].paused);
     assert_int_equal(clients[1].reply_count, 1 + asked);
