@@ -69,8 +69,7 @@ struct request_subscribe {
     const struct client_info *client;
     struct stream_read read; /* limits and max_bytes filled in */
     bool presence, announce, join_leave;
-    bool positioned;         /* the client is to be told the position */
-    bool recover;            /* … and what it missed since this position: */
+    bool recover;            /* the client is to be told what it missed since this position: */
     struct position since;   /* empty epoch: whatever the epoch */
     bool newest_only;        /* … or rather the newest publication, whatever was missed */
     bool refuse_unrecovered; /* then 112, and no subscription */

@@ -126,7 +126,6 @@ static void ask(struct session *s, uint32_t id, struct subscription *sub,
     q->request.presence = r->presence;
     q->request.announce = r->presence && r->join_leave;
     q->request.join_leave = q->terms.join_leave;
-    q->request.positioned = q->terms.positioned;
     q->request.newest_only = r->force_recovery_mode == RECOVERY_CACHE;
     bool asked = p->recover || (q->request.newest_only && r->auto_cache_recover);
     q->asked_to_recover = asked;
