@@ -27,7 +27,7 @@ enum request_kind {
 /* What a hub finds in its inbox: answered requests under their own kind, and these. */
 enum hub_entry_kind {
     HUB_PUSH = REQUEST_KINDS, /* struct push_entry */
-    HUB_BEHIND,               /* a request of kind REQUEST_DRAINED, to be sent back when reached */
+    HUB_BEHIND,               /* to be sent back when most of what came before it has left */
     HUB_INSUFFICIENT,         /* struct push_entry without msg: publications were lost here */
     HUB_OTHER                 /* first kind for the gateway's own use */
 };

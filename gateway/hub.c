@@ -172,7 +172,16 @@ static void on_insufficient(struct hub *h, struct entry *e)
 
 static void on_behind(struct hub *h, struct entry *e)
 {
-    outbox_post(&h->to_sequencer, e);
+    h->behind = e;
+}
+
+/* What was taken from the inbox must have left too, or fills would only pile up here. */
+static void tell_drained(struct hub *h)
+{
+    if (!h->behind || h->rooms.bytes > h->rooms.max_bytes / 2)
+        return;
+    outbox_post(&h->to_sequencer, h->behind);
+    h->behind = NULL;
 }
 
 static void deliver(void *owner, struct sub *s, struct msg *frame)
@@ -390,6 +399,7 @@ static bool turn(struct actor *a)
         flush_replies(h); /* before batches: see hub.h */
         more = flush_rooms(h);
     }
+    tell_drained(h);
     counter_set(&h->counters.rooms, h->rooms.count);
     counter_set(&h->counters.pending_bytes, h->rooms.bytes);
     counter_set(&h->counters.requests, h->credits_used);

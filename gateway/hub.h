@@ -48,6 +48,7 @@ struct hub {
     struct list backlogged; /* sessions with an output queue */
     struct list told;       /* subscriptions that lost publications and are to be told, paced */
     struct timer tell_timer;
+    struct entry *behind; /* HUB_BEHIND, to be sent back once most pushes have left; may be NULL */
     uint32_t credits_used;
     size_t awaited;      /* bytes with which requests may yet be answered */
     size_t queued_bytes; /* of all output queues */
