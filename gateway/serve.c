@@ -90,6 +90,8 @@ static void cut(struct server *sv)
     if (sv->cut)
         return;
     sv->cut = true;
+    loop_cancel(&sv->loop, &sv->drain_delay);
+    acceptor_stop(sv->gateway.acceptor);
     order_hubs(sv, HUB_CUT);
     loop_arm(&sv->loop, &sv->deadline, CUT_MS, too_late);
 }
@@ -112,15 +114,16 @@ static void stop(struct server *sv)
 {
     if (sv->stopping) {
         log_warn("asked to stop a second time: cutting all sessions");
-        loop_cancel(&sv->loop, &sv->drain_delay);
-        acceptor_stop(sv->gateway.acceptor);
         cut(sv);
         return;
     }
     sv->stopping = true;
     log_info("stopping: sessions are closed with 3001 and may come back elsewhere");
     atomic_store(&sv->gateway.phase, PHASE_DRAINING);
-    loop_arm(&sv->loop, &sv->deadline, sv->options->shutdown_timeout_ms, deadline_passed);
+    /* Cutting belongs to the time allowed too. */
+    uint64_t allowed = sv->options->shutdown_timeout_ms;
+    uint64_t cutting = CUT_MS < allowed / 2 ? CUT_MS : allowed / 2;
+    loop_arm(&sv->loop, &sv->deadline, allowed - cutting, deadline_passed);
     if (sv->options->drain_delay_ms)
         loop_arm(&sv->loop, &sv->drain_delay, sv->options->drain_delay_ms, begin_drain);
     else
