@@ -68,8 +68,9 @@ suites('frames', {}, (at, join) => {
   it('pings are answered in the middle of a long reply that is sent in fragments', async () => {
     const c = await join()
     const data = 'x'.repeat(4000)
-    for (let i = 0; i < 100; i++) c.command({ publish: { channel: 'long', data } })
-    await c.fence()
+    let last
+    for (let i = 0; i < 100; i++) last = c.command({ publish: { channel: 'long', data } })
+    await c.reply(last)
     for (let round = 0; round < 5; round++) {
       const wire = await Wire.open(at.gateway)
       wire.send('{"id":1,"connect":{}}\n{"id":2,"history":{"channel":"long","limit":-1}}')
