@@ -230,6 +230,11 @@ static enum err identify_guest(struct span data, struct identity *out, const cha
     return e;
 }
 
+bool identity_is_guest(struct span user)
+{
+    return user.n >= sizeof(PREFIX) - 1 && memcmp(user.p, PREFIX, sizeof(PREFIX) - 1) == 0;
+}
+
 enum err identify(enum auth_mode mode, struct span data, struct identity *out, const char **why)
 {
     struct identity made = {0};

@@ -28,6 +28,9 @@ struct identity {
 enum err identify(enum auth_mode mode, struct span data, struct identity *out, const char **why);
 void identity_deinit(struct identity *i); /* a zeroed one is fine */
 
+/* Whether a user id is, or could be taken for, that of a guest. */
+bool identity_is_guest(struct span user);
+
 /* 36 characters of a random UUID (version 4) into out, not terminated. */
 void random_uuid(char out[36]);
 

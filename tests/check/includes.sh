@@ -52,6 +52,8 @@ jansson\.h        gateway/                   99
 ini\.h            (backplane/base|gateway)/  1
 uthash\.h         backplane/base/map\.h      1
 openssl/          gateway/                   99
+jose/             gateway/                   1
+curl/             gateway/                   1
 FENCES
 
 exit $bad
