@@ -7,7 +7,8 @@
 
 enum action { MAY_SUBSCRIBE, MAY_PUBLISH, MAY_PRESENCE, MAY_HISTORY };
 
-/* Whether the session may, by the room's rules and by being subscribed or not. */
+/* Whether the session may, by the room's rules, by who it is and by being subscribed or not. What a
+ * token grants comes before. The session is connected. */
 bool may(const struct session *s, const struct room_rules *r, struct span room, enum action a);
 
 #endif

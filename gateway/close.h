@@ -17,12 +17,18 @@ enum close_flush { DISCARD_QUEUE, FLUSH_QUEUE };
     X(CLOSE_GONE, 3000, "connection closed", DISCARD_QUEUE) /* by the peer: no close frame */      \
     X(CLOSE_SHUTDOWN, 3001, "shutdown", FLUSH_QUEUE)                                               \
     X(CLOSE_INTERNAL, 3004, "internal server error", FLUSH_QUEUE)                                  \
+    X(CLOSE_EXPIRED, 3005, "connection expired", FLUSH_QUEUE)                                      \
+    X(CLOSE_SUB_EXPIRED, 3006, "subscription expired", FLUSH_QUEUE)                                \
     X(CLOSE_SLOW, 3008, "slow", DISCARD_QUEUE)                                                     \
     X(CLOSE_WRITE_ERROR, 3009, "write error", DISCARD_QUEUE)                                       \
     X(CLOSE_INSUFFICIENT, 3010, "insufficient state", FLUSH_QUEUE)                                 \
     X(CLOSE_NO_PONG, 3012, "no pong", DISCARD_QUEUE)                                               \
+    X(CLOSE_INVALID_TOKEN, 3500, "invalid token", FLUSH_QUEUE)                                     \
     X(CLOSE_BAD_REQUEST, 3501, "bad request", FLUSH_QUEUE)                                         \
     X(CLOSE_STALE, 3502, "stale", FLUSH_QUEUE)                                                     \
+    X(CLOSE_CONNECTION_LIMIT, 3504, "connection limit", FLUSH_QUEUE)                               \
+    X(CLOSE_CHANNEL_LIMIT, 3505, "channel limit", FLUSH_QUEUE)                                     \
+    X(CLOSE_PERMISSION, 3507, "permission denied", FLUSH_QUEUE)                                    \
     X(CLOSE_NOT_AVAILABLE, 3508, "not available", FLUSH_QUEUE)                                     \
     X(CLOSE_TOO_BIG, 1009, "message size limit exceeded", FLUSH_QUEUE)
 

@@ -16,6 +16,7 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_DRAINING };
 
 struct hub;
 struct acceptor;
+struct keys;
 
 struct gateway {
     const struct options *options;
@@ -25,6 +26,7 @@ struct gateway {
     struct loop *sequencer_loop; /* a hub's, with one hub */
     struct loop *main_loop;
     struct acceptor *acceptor;
+    struct keys *keys;   /* those of the start; hubs are handed newer ones. NULL: there are none */
     _Atomic int phase;   /* enum phase */
     uint64_t started_ms; /* wall clock */
     char node[37];       /* UUID of this process */

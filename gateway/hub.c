@@ -132,7 +132,11 @@ static void tell_some(struct timer *t)
     struct hub *h = container_of(t, struct hub, tell_timer);
     for (int i = 0; i < TELL_PER_TICK && !list_empty(&h->told); i++) {
         struct subscription *sub = container_of(list_shift(&h->told), struct subscription, told);
-        if (session_alive(sub->session))
+        if (!session_alive(sub->session))
+            continue;
+        if (sub->server_side) /* clients do not come back to these by themselves */
+            session_close(sub->session, CLOSE_INSUFFICIENT);
+        else
             unsubscribe_with(sub, UNSUBSCRIBE_INSUFFICIENT, "insufficient state");
     }
     if (!list_empty(&h->told))
@@ -264,9 +268,19 @@ static void on_cut(struct hub *h, struct entry *e)
         cut_all(&h->sessions[state]);
 }
 
+static void on_keys(struct hub *h, struct entry *e)
+{
+    struct keys_entry *k = container_of(e, struct keys_entry, entry);
+    keys_unref(h->keys);
+    h->keys = k->keys;
+    h->keys_wanted = false;
+    free(k);
+}
+
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
     [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind, [HUB_INSUFFICIENT] = on_insufficient,
     [HUB_SOCKET] = on_socket, [HUB_DRAIN] = on_drain,   [HUB_CUT] = on_cut,
+    [HUB_KEYS] = on_keys,
 };
 
 static void handle(struct hub *h, struct entry *e)
@@ -458,6 +472,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     msg_seal(h->ping);
     h->loop = loop;
     h->gateway = g;
+    h->keys = g->keys ? keys_ref(g->keys) : NULL;
     inbox_init(&h->inbox, loop);
     h->port = sequencer_add_hub(s, &h->inbox);
     outbox_init(&h->to_sequencer, loop, sequencer_inbox(s));
@@ -499,6 +514,7 @@ static void discard(struct entry *e)
     switch (e->kind) {
     case HUB_BEHIND: return; /* the sequencer's own */
     case HUB_PUSH: msg_unref(container_of(e, struct push_entry, entry)->msg); break;
+    case HUB_KEYS: keys_unref(container_of(e, struct keys_entry, entry)->keys); break;
     case HUB_SOCKET: close(container_of(e, struct socket_entry, entry)->fd); break;
     default: break;
     }
@@ -517,6 +533,7 @@ void hub_free(struct hub *h)
     rooms_deinit(&h->rooms);
     inbox_deinit(&h->inbox);
     msg_unref(h->ping);
+    keys_unref(h->keys);
     buf_deinit(&h->text);
     free(h->scratch);
     free(h);

@@ -16,14 +16,21 @@
 #include "backplane/request.h"
 #include "gateway/counters.h"
 #include "gateway/gateway.h"
+#include "gateway/keys.h"
 #include "gateway/session_state.h"
 #include "rooms/room.h"
 
 struct session;
 struct socket_context;
 
-/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left. */
-enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_ENTRY_KINDS };
+/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left; HUB_KEYS: struct keys_entry. */
+enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_KEYS, HUB_ENTRY_KINDS };
+
+/* The keys from now on; the hub frees it. */
+struct keys_entry {
+    struct entry entry;
+    struct keys *keys; /* a reference, handed over */
+};
 
 struct session_list {
     struct list head;
@@ -63,8 +70,11 @@ struct hub {
     bool cut;      /* … and none that still waits for the peer */
     int drain_per_tick;
     struct timer drain_timer, slow_timer;
-    void (*on_empty)(void *owner); /* called once: draining, and the last session is gone */
+    void (*on_empty)(void *owner);  /* called once: draining, and the last session is gone */
+    void (*want_keys)(void *owner); /* a token has an unknown key: read the JWK sets again */
     void *owner;
+    struct keys *keys;
+    bool keys_wanted; /* asked for; HUB_KEYS will come, whether there are new ones or not */
 
     struct msg *ping;     /* `{}` */
     struct buf text;      /* the reply at hand */

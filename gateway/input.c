@@ -49,6 +49,8 @@ static bool run(struct session *s, struct span text, size_t *at)
     if (!text.n)
         session_close(s, CLOSE_BAD_REQUEST);
     while (*at <= text.n && !s->closing && !s->failed) {
+        if (s->connecting) /* the commands behind connect come after its reply */
+            return false;
         if (!has_credit(s)) {
             starve(s);
             return false;

@@ -34,7 +34,7 @@ static const struct field HEADER_FIELDS[] = {
 static bool split(struct span text, struct parts *out)
 {
     const char *end = text.p + text.n;
-    const char *first = text.n ? memchr(text.p, '.', text.n) : NULL;
+    const char *first = text.n >= 3 ? memchr(text.p, '.', text.n) : NULL;
     const char *second = first ? memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
     if (!second || memcmp(text.p, "eyJ", 3) != 0)
         return false;

@@ -1,77 +1,97 @@
 /* SPDX-License-Identifier: MIT */
+#include "gateway/admission.h"
+#include "gateway/connecting.h"
+#include "gateway/credentials.h"
 #include "gateway/identity.h"
 #include "gateway/methods.h"
-#include "gateway/socket.h"
-
-#include <stdlib.h>
-
-/* How long a client whose connect was refused may take to go. */
-#define REFUSED_MS 5000
 
 struct connect_params {
-    struct span token, data;
+    struct span token, data, subs;
 };
 
 static const struct field fields[] = {
     {"token", FIELD_STRING, offsetof(struct connect_params, token)},
     {"data", FIELD_RAW, offsetof(struct connect_params, data)},
+    {"subs", FIELD_OBJECT, offsetof(struct connect_params, subs)},
 };
 
-static void cut(struct timer *t)
+/* A session that has said who it is: from now on it may speak. */
+static enum err introduce(struct session *s, struct span user, struct span conn_info)
 {
-    struct session *s = container_of(t, struct session, timer);
-    if (s->wsi)
-        socket_kill(s->wsi);
+    char id[CLIENT_ID_LENGTH];
+    random_uuid(id);
+    s->client = client_info_new(id, user, conn_info, (struct span){0});
+    return s->client ? OK : ERR_INTERNAL;
 }
 
-/* protocol.md: the connection is of no use any more; the client is to close it, else it is cut. */
-static void refuse(struct session *s, uint32_t id, enum err e)
+/* ---- without a token ---- */
+
+static void connect_guest(struct session *s, uint32_t id, const struct connect_params *p)
 {
-    reply_error(s, id, e);
-    s->failed = true;
-    loop_arm(s->hub->loop, &s->timer, REFUSED_MS, cut);
+    struct identity who = {0};
+    const char *why = NULL;
+    enum err e = identify(s->hub->options->auth, p->data, &who, &why);
+    if (!e)
+        e = introduce(s, (struct span){who.user.p, who.user.n},
+                      (struct span){who.conn_info.p, who.conn_info.n});
+    identity_deinit(&who);
+    if (e)
+        connect_refuse(s, id, e);
+    else
+        connecting_begin(s, id, NULL, p->subs);
 }
 
-static void welcome(struct session *s, uint32_t id)
+static void connect_nobody(struct session *s, uint32_t id, const struct connect_params *p)
 {
-    struct buf *b = reply_begin(s, id, "connect");
-    buf_lit(b, "{\"client\":\"");
-    buf_add(b, s->client->id, CLIENT_ID_LENGTH);
-    buf_lit(b, "\",\"version\":\"madang " MADANG_VERSION "\",\"ping\":");
-    buf_u64(b, s->hub->options->ping_interval_ms / 1000);
-    buf_lit(b, ",\"pong\":true}");
-    reply_end(s);
+    const struct options *o = s->hub->options;
+    if (o->auth == AUTH_JWT && !o->allow_anonymous_connect_without_token)
+        session_close(s, CLOSE_BAD_REQUEST);
+    else
+        connect_guest(s, id, p);
+}
+
+/* ---- with a token ---- */
+
+static void connect_known(struct session *s, uint32_t id, const struct connect_params *p,
+                          const struct token *t)
+{
+    const struct options *o = s->hub->options;
+    bool ends = t->expires_s && o->auth != AUTH_INSECURE;
+    if (!t->user.n && o->disallow_anonymous_connection_tokens) {
+        session_close(s, CLOSE_PERMISSION);
+        return;
+    }
+    enum err e = ends && t->expires_s <= wall_s() ? ERR_EXPIRED : introduce(s, t->user, t->info);
+    if (!e && ends && !connection_expires(s, t->expires_s))
+        e = ERR_INTERNAL;
+    if (e)
+        connect_refuse(s, id, e);
+    else
+        connecting_begin(s, id, t, p->subs);
+}
+
+static void connect_token(struct session *s, uint32_t id, const struct connect_params *p)
+{
+    struct token t = {0};
+    switch (admit_connection(s->hub, p->token, &t)) {
+    case TOKEN_VALID: connect_known(s, id, p, &t); break;
+    case TOKEN_INVALID: session_close(s, CLOSE_INVALID_TOKEN); break;
+    case TOKEN_EXPIRED: connect_refuse(s, id, ERR_TOKEN_EXPIRED); break;
+    case TOKEN_UNKNOWN_KEY:
+    case TOKEN_NO_MEMORY: connect_refuse(s, id, ERR_INTERNAL); break;
+    }
+    token_deinit(&t);
 }
 
 void method_connect(struct session *s, const struct command *c)
 {
     struct connect_params p = {0};
-    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p)) {
+    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p))
         session_close(s, CLOSE_BAD_REQUEST);
-        return;
-    }
-    enum auth_mode mode = s->hub->options->auth;
-    if (p.token.n && mode == AUTH_GUEST) { /* there is no key to check it with */
-        refuse(s, c->id, ERR_UNAUTHORIZED);
-        return;
-    }
-    struct identity who = {0};
-    const char *why = NULL;
-    enum err e = identify(mode, p.data, &who, &why);
-    if (!e) {
-        char id[CLIENT_ID_LENGTH];
-        random_uuid(id);
-        s->client = client_info_new(id, (struct span){who.user.p, who.user.n},
-                                    (struct span){who.conn_info.p, who.conn_info.n});
-        e = s->client ? OK : ERR_INTERNAL;
-    }
-    identity_deinit(&who);
-    if (e) {
-        refuse(s, c->id, e);
-        return;
-    }
-    session_set_state(s, SESSION_OPEN);
-    counter_add(&s->hub->counters.sessions_total, 1);
-    welcome(s, c->id);
-    session_start_pings(s);
+    else if (p.token.n && tokens_are_checked(s->hub))
+        connect_token(s, c->id, &p);
+    else if (p.token.n && s->hub->options->auth == AUTH_GUEST) /* no key to check it with */
+        connect_refuse(s, c->id, ERR_UNAUTHORIZED);
+    else
+        connect_nobody(s, c->id, &p);
 }

@@ -73,7 +73,8 @@ static enum err ask(struct session *s, uint32_t id, const struct room_rules *r,
     struct request_publish *q = calloc(1, sizeof(*q) + p->channel.n);
     if (!q)
         return ERR_INTERNAL;
-    q->commit.msg = push_open(p->channel, p->data, client_info_json(s->client), (struct span){0});
+    q->commit.msg = push_open(p->channel, p->data, client_info_json(sender_in(s, p->channel)),
+                              (struct span){0});
     if (!q->commit.msg) {
         free(q);
         return ERR_INTERNAL;

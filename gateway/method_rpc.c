@@ -47,7 +47,7 @@ static enum err typing_push(struct session *s, uint32_t id, struct span room)
     struct request_signal *q = calloc(1, sizeof(*q) + room.n);
     if (!q)
         return ERR_INTERNAL;
-    q->msg = push_open(room, SPAN("{\"type\":\"typing\"}"), client_info_json(s->client),
+    q->msg = push_open(room, SPAN("{\"type\":\"typing\"}"), client_info_json(sender_in(s, room)),
                        SPAN("\"quiet\":\"1\",\"typing\":\"1\""));
     if (!q->msg) {
         free(q);

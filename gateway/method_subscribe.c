@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/access.h"
+#include "gateway/admission.h"
+#include "gateway/credentials.h"
 #include "gateway/methods.h"
+#include "gateway/subscribing.h"
 
 #include "backplane/push.h"
-#include "rooms/delta.h"
 
 #include <stdlib.h>
 
 #define FLAG_REFUSE_UNRECOVERED 2
 
 struct subscribe_params {
-    struct span channel, epoch, filter, delta;
+    struct span channel, epoch, filter, delta, token;
     uint64_t offset, type;
     int64_t flag;
     bool recover, positioned, recoverable, join_leave;
@@ -18,6 +20,7 @@ struct subscribe_params {
 
 static const struct field fields[] = {
     {"channel", FIELD_STRING, offsetof(struct subscribe_params, channel)},
+    {"token", FIELD_STRING, offsetof(struct subscribe_params, token)},
     {"epoch", FIELD_STRING, offsetof(struct subscribe_params, epoch)},
     {"offset", FIELD_U64, offsetof(struct subscribe_params, offset)},
     {"recover", FIELD_BOOL, offsetof(struct subscribe_params, recover)},
@@ -30,35 +33,6 @@ static const struct field fields[] = {
     {"tf", FIELD_OBJECT, offsetof(struct subscribe_params, filter)},
 };
 
-/* What the subscription is to be, by request and by rule. */
-struct terms {
-    bool positioned, recoverable, join_leave, delta;
-};
-
-/* The request, and what its answer needs beside it. */
-struct subscribing {
-    struct request_subscribe request;
-    struct subscription *sub;
-    struct terms terms;
-    bool asked_to_recover;
-};
-
-static struct terms agree(const struct session *s, const struct room_rules *r,
-                          const struct subscribe_params *p)
-{
-    bool history = r->history_size != 0;
-    bool access = may(s, r, p->channel, MAY_HISTORY);
-    struct terms t = {0};
-    t.recoverable =
-        history && (r->force_recovery || (p->recoverable && (r->allow_recovery || access)));
-    t.positioned = history && (t.recoverable || r->force_positioning ||
-                               (p->positioned && (r->allow_positioning || access)));
-    t.join_leave = r->join_leave && (r->force_push_join_leave ||
-                                     (p->join_leave && may(s, r, p->channel, MAY_PRESENCE)));
-    t.delta = r->allowed_delta_types == DELTA_FOSSIL && span_eq(p->delta, SPAN("fossil"));
-    return t;
-}
-
 /* In the order that the protocol prescribes: what the session has comes before what the room is. */
 static enum err check(const struct session *s, const struct room_rules *r,
                       const struct subscribe_params *p)
@@ -69,72 +43,62 @@ static enum err check(const struct session *s, const struct room_rules *r,
         return ERR_LIMIT;
     if (!r)
         return ERR_UNKNOWN_CHANNEL;
-    if (p->type || p->filter.n) /* maps, shared polls and tags filters are not offered */
-        return ERR_BAD_REQUEST;
-    return may(s, r, p->channel, MAY_SUBSCRIBE) ? OK : ERR_PERMISSION;
+    /* maps, shared polls and tags filters are not offered */
+    return p->type || p->filter.n ? ERR_BAD_REQUEST : OK;
 }
 
-static struct subscription *subscription_new(struct session *s, const struct room_rules *r,
-                                             struct span channel)
+static void ask(struct session *s, uint32_t id, const struct room_rules *r,
+                const struct subscribe_params *p, const struct token *t)
 {
-    struct subscription *sub = calloc(1, sizeof(*sub));
-    if (!sub)
-        return NULL;
-    sub->sub.room = rooms_hold(&s->hub->rooms, channel);
-    if (!sub->sub.room) {
-        free(sub);
-        return NULL;
+    bool endless = s->hub->options->auth == AUTH_INSECURE;
+    struct wish w = {
+        .channel = p->channel,
+        .epoch = p->epoch,
+        .offset = p->offset,
+        .recover = p->recover,
+        .refuse_unrecovered = p->flag & FLAG_REFUSE_UNRECOVERED,
+        .positioned = p->positioned,
+        .recoverable = p->recoverable,
+        .join_leave = p->join_leave,
+        .delta = p->delta,
+        .max_bytes = s->hub->options->history_bytes,
+        .info = t->info,
+        .data = t->data,
+        .override = t->override,
+        .expires_s = endless ? 0 : t->expires_s,
+    };
+    enum err e = w.expires_s && w.expires_s <= wall_s() ? ERR_EXPIRED : subscribe(s, id, r, &w);
+    if (e)
+        reply_error(s, id, e);
+}
+
+/* ---- with a token ---- */
+
+/* Whether the token is for this room and this session. */
+static bool token_fits(const struct session *s, const struct subscribe_params *p,
+                       const struct token *t)
+{
+    return span_eq(t->channel, p->channel) && span_eq(t->user, client_info_user(s->client)) &&
+           (!t->client.n || span_eq(t->client, (struct span){s->client->id, CLIENT_ID_LENGTH}));
+}
+
+static void ask_with_token(struct session *s, uint32_t id, const struct room_rules *r,
+                           const struct subscribe_params *p)
+{
+    struct token t = {0};
+    switch (admit_subscription(s->hub, p->token, &t)) {
+    case TOKEN_VALID:
+        if (token_fits(s, p, &t))
+            ask(s, id, r, p, &t);
+        else
+            session_close(s, CLOSE_INVALID_TOKEN);
+        break;
+    case TOKEN_INVALID: reply_error(s, id, ERR_PERMISSION); break;
+    case TOKEN_EXPIRED: reply_error(s, id, ERR_TOKEN_EXPIRED); break;
+    case TOKEN_UNKNOWN_KEY:
+    case TOKEN_NO_MEMORY: reply_error(s, id, ERR_INTERNAL); break;
     }
-    sub->session = s;
-    sub->rules = r;
-    list_init(&sub->told);
-    if (session_attach(s, sub))
-        return sub;
-    subscription_free(s->hub, sub);
-    return NULL;
-}
-
-/* The client's epoch, cut to what an epoch can be: a longer one is no epoch of ours and must
- * differ. */
-static struct position since(const struct subscribe_params *p)
-{
-    struct position at = {.offset = p->offset};
-    if (p->epoch.n >= EPOCH_MAX)
-        at.epoch[0] = '?';
-    else if (p->epoch.n)
-        memcpy(at.epoch, p->epoch.p, p->epoch.n);
-    return at;
-}
-
-static void ask(struct session *s, uint32_t id, struct subscription *sub,
-                const struct subscribe_params *p)
-{
-    struct subscribing *q = calloc(1, sizeof(*q));
-    if (!q) {
-        session_detach(s, sub);
-        subscription_free(s->hub, sub);
-        reply_error(s, id, ERR_INTERNAL);
-        return;
-    }
-    const struct room_rules *r = sub->rules;
-    q->sub = sub;
-    q->terms = agree(s, r, p);
-    q->request.member = &sub->member;
-    q->request.handle = sub->sub.room;
-    q->request.room = room_name(sub->sub.room);
-    q->request.client = s->client;
-    q->request.presence = r->presence;
-    q->request.announce = r->presence && r->join_leave;
-    q->request.join_leave = q->terms.join_leave;
-    q->request.newest_only = r->force_recovery_mode == RECOVERY_CACHE;
-    bool asked = p->recover || (q->request.newest_only && r->auto_cache_recover);
-    q->asked_to_recover = asked;
-    q->request.recover = asked && q->terms.recoverable;
-    q->request.since = since(p);
-    q->request.refuse_unrecovered = p->flag & FLAG_REFUSE_UNRECOVERED;
-    q->request.read.limits = limits_of(r);
-    q->request.read.max_bytes = s->hub->options->history_bytes;
-    hub_request(s->hub, s, &q->request.request, REQUEST_SUBSCRIBE, id);
+    token_deinit(&t);
 }
 
 void method_subscribe(struct session *s, const struct command *c)
@@ -148,113 +112,14 @@ void method_subscribe(struct session *s, const struct command *c)
         return;
     const struct room_rules *r = rules_of(&s->hub->options->rules, p.channel);
     enum err e = check(s, r, &p);
-    struct subscription *sub = e ? NULL : subscription_new(s, r, p.channel);
-    if (sub)
-        ask(s, c->id, sub, &p);
+    if (e)
+        reply_error(s, c->id, e);
+    else if (p.token.n && tokens_are_checked(s->hub))
+        ask_with_token(s, c->id, r, &p);
+    else if (may(s, r, p.channel, MAY_SUBSCRIBE))
+        ask(s, c->id, r, &p, &(struct token){0});
     else
-        reply_error(s, c->id, e ? e : ERR_INTERNAL);
-}
-
-/* Everything of the result but the publications, which come last in the object. */
-static void add_result(struct buf *b, const struct subscribing *q)
-{
-    const struct request_subscribe *r = &q->request;
-    const struct terms *t = &q->terms;
-    uint64_t offset = r->recovered && !r->newest_only ? r->since.offset : r->read.top.offset;
-    buf_lit(b, "{");
-    if (t->recoverable)
-        buf_lit(b, "\"recoverable\":true,");
-    if (t->positioned) {
-        buf_lit(b, "\"positioned\":true,\"epoch\":");
-        buf_json(b, position_epoch(&r->read.top));
-        if (offset) {
-            buf_lit(b, ",\"offset\":");
-            buf_u64(b, offset);
-        }
-        buf_lit(b, ",");
-    }
-    if (t->delta)
-        buf_lit(b, "\"delta\":true,");
-    if (q->asked_to_recover)
-        buf_lit(b, "\"was_recovering\":true,");
-    if (r->recovered)
-        buf_lit(b, "\"recovered\":true,");
-    if (b->n && b->p[b->n - 1] == ',')
-        b->n--;
-}
-
-/* What is recovered goes out whole: deltas begin with the next publication. */
-static void add_for_deltas(struct buf *b, const struct stream_read *read)
-{
-    for (size_t i = 0; i < read->count; i++) {
-        if (i)
-            buf_lit(b, ",");
-        delta_publication(read->pubs[i], b);
-    }
-}
-
-static enum sub_class class_of(const struct terms *t)
-{
-    return (t->join_leave ? CLASS_JOIN_LEAVE : 0) | (t->delta ? CLASS_DELTA : 0);
-}
-
-static void reply_subscribed(struct session *s, struct subscribing *q)
-{
-    struct stream_read *read = &q->request.read;
-    struct buf *b = reply_begin(s, q->request.request.id, "subscribe");
-    add_result(b, q);
-    if (!read->count) {
-        buf_lit(b, "}");
-        reply_end(s);
-        return;
-    }
-    buf_lit(b, ",\"publications\":[");
-    if (q->terms.delta) {
-        add_for_deltas(b, read);
-        buf_lit(b, "]}");
-        reply_end(s);
-        return;
-    }
-    struct msg **pubs = read->pubs;
-    size_t count = read->count;
-    read->pubs = NULL; /* handed over */
-    read->count = 0;
-    reply_publications(s, pubs, count, SPAN("]}"));
-}
-
-static bool is_attached(const struct session *s, const struct subscription *sub)
-{
-    for (uint16_t i = 0; i < s->sub_count; i++)
-        if (s->subs[i] == sub)
-            return true;
-    return false;
-}
-
-static void give_up(struct session *s, struct subscription *sub)
-{
-    session_detach(s, sub);
-    subscription_free(s->hub, sub);
-}
-
-/* A subscription that was detached meanwhile belongs to the request that ends it. */
-void answered_subscribe(struct hub *h, struct request *r)
-{
-    struct subscribing *q = (struct subscribing *)r;
-    struct session *s = r->session;
-    bool attached = is_attached(s, q->sub);
-    if (r->error) {
-        if (session_alive(s))
-            reply_error(s, r->id, r->error);
-        if (attached)
-            give_up(s, q->sub);
-    } else if (session_alive(s)) {
-        reply_subscribed(s, q);
-        if (attached && !sub_activate(&q->sub->sub, class_of(&q->terms)))
-            session_close(s, CLOSE_INTERNAL);
-    }
-    stream_read_deinit(&q->request.read);
-    free(q);
-    (void)h;
+        reply_error(s, c->id, ERR_PERMISSION);
 }
 
 /* ---- unsubscribe ---------------------------------------------------------------------------- */

@@ -16,6 +16,8 @@ static const struct method methods[] = {
     {"history", method_history},
     {"rpc", method_rpc},
     {"send", method_send},
+    {"refresh", method_refresh},
+    {"sub_refresh", method_sub_refresh},
 };
 
 const struct method *method_find(struct span name)

@@ -41,6 +41,8 @@ void method_presence(struct session *s, const struct command *c);
 void method_presence_stats(struct session *s, const struct command *c);
 void method_history(struct session *s, const struct command *c);
 void method_rpc(struct session *s, const struct command *c);
+void method_refresh(struct session *s, const struct command *c);
+void method_sub_refresh(struct session *s, const struct command *c);
 void method_send(struct session *s, const struct command *c);
 
 /* What came back. The session may have ended meanwhile (session_alive tells). Each frees its

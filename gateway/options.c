@@ -4,6 +4,7 @@
 #include "gateway/address.h"
 #include "gateway/options_private.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,11 +128,12 @@ void options_title(const struct options *o, const struct option_section *s,
     buf_fmt(text, "[%s%s%s] %s", s->name, *name ? " " : "", name, option->key);
 }
 
-/* Appends one line: key, value, and behind it the source. */
-static void print_line(const char *key, const char *value, const char *where, struct buf *text)
+/* Appends one line: key, value, and behind it the source. A prefix makes it a comment. */
+static void print_line(const char *prefix, const char *key, const char *value, const char *where,
+                       struct buf *text)
 {
     size_t begin = text->n;
-    buf_fmt(text, "%s = %s", key, value);
+    buf_fmt(text, "%s%s = %s", prefix, key, value);
     while (!text->failed && text->n - begin < COMMENT_COLUMN)
         buf_char(text, ' ');
     buf_lit(text, " ; ");
@@ -152,16 +154,22 @@ static void print_section(const struct options *o, const struct option_section *
         char *const *list =
             option->type == OPTION_LIST ? option_words(option, target, &words) : NULL;
         for (size_t j = 0; j < words; j++) /* a line each: a line of a file has a limit */
-            print_line(option->key, list[j], where, text);
+            print_line("", option->key, list[j], where, text);
         if (words)
             continue;
         buf_clear(&value);
         option_get(option, target, &value);
+        bool hide = option->secret && value.n;
+        if (hide) {
+            OPENSSL_cleanse(value.p, value.n);
+            buf_clear(&value);
+            buf_lit(&value, "(not shown)");
+        }
         buf_char(&value, '\0');
         if (value.failed)
             text->failed = true;
         else
-            print_line(option->key, value.p, where, text);
+            print_line(hide ? "; " : "", option->key, value.p, where, text);
     }
     buf_deinit(&value);
 }

@@ -17,7 +17,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum auth_mode { AUTH_GUEST, AUTH_INSECURE };
+enum auth_mode { AUTH_GUEST, AUTH_INSECURE, AUTH_JWT };
+
+/* Where the keys of one kind of tokens come from; see keys.h. */
+struct key_sources {
+    char *hmac_secret, *hmac_secret_file;
+    char *hmac_previous_secret, *hmac_previous_secret_file;
+    char **public_key_files;
+    size_t public_key_files_count;
+    char *jwks; /* path or URL of a JWK set */
+};
 
 struct options {
     /* [gateway] */
@@ -44,13 +53,27 @@ struct options {
     uint32_t frame_size;           /* bytes of one frame */
     uint32_t channel_limit;        /* subscriptions of a session */
     uint32_t channel_max_length;
-    uint32_t history_limit;  /* publications of one history reply */
-    uint32_t history_bytes;  /* bytes of one history or recovery reply */
-    uint32_t presence_bytes; /* bytes of one presence reply */
-    uint32_t queue_bytes;    /* bytes a session may have waiting */
-    uint64_t queue_ms;       /* how long they may wait */
-    uint32_t credits;        /* requests in flight of a session */
-    uint32_t handshakes;     /* unfinished handshakes at a time */
+    uint32_t history_limit;              /* publications of one history reply */
+    uint32_t history_bytes;              /* bytes of one history or recovery reply */
+    uint32_t presence_bytes;             /* bytes of one presence reply */
+    uint32_t queue_bytes;                /* bytes a session may have waiting */
+    uint64_t queue_ms;                   /* how long they may wait */
+    uint32_t credits;                    /* requests in flight of a session */
+    uint32_t handshakes;                 /* unfinished handshakes at a time */
+    uint64_t expired_close_delay_ms;     /* from the end of a connection's token to its close */
+    uint64_t expired_sub_close_delay_ms; /* the same for a subscription's */
+    uint32_t user_connection_limit;      /* connections of one user; 0: any number */
+    bool single_connection;              /* a new connection of a user ends the older ones */
+    bool allow_anonymous_connect_without_token;
+    bool disallow_anonymous_connection_tokens;
+    bool personal_room; /* put each user into the room `#` + user id … */
+    char personal_room_namespace[NAMESPACE_NAME_MAX]; /* … of this namespace */
+
+    /* [jwt] */
+    struct key_sources jwt, subscription_jwt;
+    char *jwt_audience, *jwt_issuer, *jwt_user_claim;
+    uint64_t jwks_refresh_ms;  /* how often a JWK set is read again */
+    uint64_t jwks_cooldown_ms; /* the least time between two readings for an unknown key */
 
     /* [hub] */
     uint64_t hub_queue_bytes; /* bytes all sessions of a hub may have waiting */
@@ -83,7 +106,8 @@ bool options_load_text(struct options **out, const char *name, struct span text,
     __attribute__((warn_unused_result));
 
 /* Appends the configuration in effect as the text of a file, each value with its source behind it
- * as a comment. Loading that text gives the same configuration. */
+ * as a comment. Loading that text gives the same configuration, but for secrets: of these it only
+ * says that they are set. */
 void options_print(const struct options *o, struct buf *text);
 
 /* True if any address to listen on can be reached from outside of this machine. */

@@ -102,6 +102,29 @@ static bool is_on(const struct options *o, const char *key, size_t room)
     return *(const bool *)(const void *)(rules + options_find(ROOMS, key)->offset);
 }
 
+/* Tokens are for real use, where nothing is open that was not opened: switches are off, and no room
+ * has a stream. Limits keep their defaults. */
+static void close_room(struct options *o, size_t room)
+{
+    for (size_t i = 0; i < ROOMS->count; i++) {
+        const struct option *option = &ROOMS->list[i];
+        bool opens = option->type == OPTION_BOOL || option->type == OPTION_NAME ||
+                     strcmp(option->key, "history_size") == 0;
+        if (opens && !is_said(o, option->key, room))
+            option_clear(option, &o->rules.list[room]);
+    }
+}
+
+/* A user's personal room is for that user. */
+static void settle_personal_room(struct options *o)
+{
+    const char *name = o->personal_room_namespace;
+    for (size_t i = 0; o->personal_room && i < o->rules.count; i++)
+        if (strcmp(o->rules.list[i].name, name) == 0 &&
+            !is_said(o, "allow_user_limited_channels", i))
+            o->rules.list[i].allow_user_limited_channels = true;
+}
+
 /* Who says `history_size = 0` need not also say what follows from it. */
 static void settle_room(struct options *o, size_t room)
 {
@@ -182,9 +205,69 @@ static void lower(char **list, size_t n)
             *p = (char)tolower((unsigned char)*p);
 }
 
+static size_t jwt_error(const struct options *o, const char *key, const char *what,
+                        struct buf *report)
+{
+    describe(o, &option_sections[SECTION_JWT], key, 0, report);
+    buf_fmt(report, " %s\n", what);
+    return 1;
+}
+
+static bool has_keys(const struct key_sources *k)
+{
+    return *k->hmac_secret || *k->hmac_secret_file || k->public_key_files_count || *k->jwks;
+}
+
+static size_t check_jwt(const struct options *o, struct buf *report)
+{
+    static const struct {
+        const char *value, *file;
+    } pairs[] = {
+        {"hmac_secret", "hmac_secret_file"},
+        {"hmac_previous_secret", "hmac_previous_secret_file"},
+        {"subscription_hmac_secret", "subscription_hmac_secret_file"},
+        {"subscription_hmac_previous_secret", "subscription_hmac_previous_secret_file"},
+    };
+    const struct option_section *s = &option_sections[SECTION_JWT];
+    size_t errors = 0;
+    for (size_t i = 0; i < COUNT(pairs); i++)
+        if (!option_is_empty(options_find(s, pairs[i].value), o) &&
+            !option_is_empty(options_find(s, pairs[i].file), o))
+            errors += jwt_error(o, pairs[i].file, "and the secret itself: set one of them", report);
+    if (o->auth == AUTH_JWT && !has_keys(&o->jwt)) {
+        buf_lit(report, "auth jwt needs a key: set [jwt] hmac_secret, hmac_secret_file, "
+                        "public_key_files or jwks\n");
+        errors++;
+    }
+    return errors;
+}
+
+/* The personal room must be one that rules exist for, and that is the user's own. */
+static size_t check_personal_room(const struct options *o, struct buf *report)
+{
+    const struct option_section *client = &option_sections[SECTION_CLIENT];
+    for (size_t i = 0; o->personal_room && i < o->rules.count; i++) {
+        if (strcmp(o->rules.list[i].name, o->personal_room_namespace) != 0)
+            continue;
+        return o->rules.list[i].allow_user_limited_channels
+                   ? 0
+                   : room_error(o, i, "allow_user_limited_channels",
+                                "must be on: personal_room uses it", report);
+    }
+    if (!o->personal_room)
+        return 0;
+    describe(o, client, "personal_room_namespace", 0, report);
+    buf_lit(report, " has no section [rooms NAME]\n");
+    return 1;
+}
+
 size_t options_settle(struct options *o, struct buf *report)
 {
-    size_t errors = check_complete(o, report) + check_orders(o, report);
+    size_t errors = check_complete(o, report) + check_orders(o, report) + check_jwt(o, report);
+    for (size_t i = 0; o->auth == AUTH_JWT && i < o->rules.count; i++)
+        close_room(o, i);
+    settle_personal_room(o);
+    errors += check_personal_room(o, report);
     for (size_t i = 0; i < o->rules.count; i++) {
         settle_room(o, i);
         errors += check_room(o, i, report);

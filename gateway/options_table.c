@@ -23,7 +23,7 @@
 #define DIGITS  "0123456789"
 
 /* In the order of enum auth_mode and enum log_level. */
-static const char *const AUTH_WORDS[] = {"guest", "insecure", NULL};
+static const char *const AUTH_WORDS[] = {"guest", "insecure", "jwt", NULL};
 static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
 static const char *const BACKPLANE_WORDS[] = {"local", NULL};
 static const char *const DELTA_WORDS[] = {"none", "fossil", NULL};
@@ -104,7 +104,8 @@ static const struct option GATEWAY_OPTIONS[] = {
         .choices = AUTH_WORDS,
         .initial = "guest",
         .help = "How a client says who it is. guest: it picks a name and keeps a random key. "
-                "insecure: everything is permitted without a token, for tests and load runs only.",
+                "insecure: everything is permitted without a token, for tests and load runs only. "
+                "jwt: it shows a token that was signed with a key of [jwt].",
     },
     {
         .key = "backplane",
@@ -193,7 +194,14 @@ static const struct option GATEWAY_OPTIONS[] = {
     },
 };
 
+#define CLIENT_SWITCH(name_, help_)                                                                \
+    {                                                                                              \
+        .key = #name_, .type = OPTION_BOOL, GATEWAY(name_), .initial = "off", .help = help_,       \
+    }
+
 static const struct option CLIENT_OPTIONS[] = {
+    CLIENT_SWITCH(allow_anonymous_connect_without_token,
+                  "With auth jwt, who has no token may connect as the user without a name."),
     {
         .key = "channel_limit",
         .type = OPTION_NUMBER,
@@ -230,6 +238,25 @@ static const struct option CLIENT_OPTIONS[] = {
         .initial = "256",
         .help = "Requests of one session that may wait for an answer before it is no longer read.",
     },
+    CLIENT_SWITCH(disallow_anonymous_connection_tokens,
+                  "Tokens for the user without a name are refused with code 3507."),
+    {
+        .key = "expired_close_delay",
+        .type = OPTION_DURATION,
+        GATEWAY(expired_close_delay_ms),
+        .max = HOURS(1),
+        .initial = "25s",
+        .help = "How long after its token has expired a session that did not refresh it is closed "
+                "with code 3005.",
+    },
+    {
+        .key = "expired_sub_close_delay",
+        .type = OPTION_DURATION,
+        GATEWAY(expired_sub_close_delay_ms),
+        .max = HOURS(1),
+        .initial = "25s",
+        .help = "How long after its token has expired a subscription that was not refreshed ends.",
+    },
     {
         .key = "frame_size",
         .type = OPTION_SIZE,
@@ -265,6 +292,19 @@ static const struct option CLIENT_OPTIONS[] = {
         .max = 10000,
         .initial = "300",
         .help = "Publications of one history reply.",
+    },
+    CLIENT_SWITCH(
+        personal_room,
+        "With auth jwt, each session is put into the room of its user: # and the user id, "
+        "in which all but letters and digits and !$&'()*+-./;=?@_|~ is percent-encoded."),
+    {
+        .key = "personal_room_namespace",
+        .type = OPTION_NAME,
+        GATEWAY(personal_room_namespace),
+        .check = is_member_name,
+        .allowed = "a namespace with a [rooms NAME] of its own, or nothing",
+        .initial = "",
+        .help = "The namespace of these rooms.",
     },
     {
         .key = "ping_interval",
@@ -313,6 +353,10 @@ static const struct option CLIENT_OPTIONS[] = {
         .initial = "10s",
         .help = "How long they may wait; past that it is closed with code 3008.",
     },
+    CLIENT_SWITCH(
+        single_connection,
+        "With auth jwt, a new connection of a user closes the user's older ones with code "
+        "3504, on this gateway."),
     {
         .key = "stale_close_delay",
         .type = OPTION_DURATION,
@@ -321,6 +365,15 @@ static const struct option CLIENT_OPTIONS[] = {
         .max = MINUTES(10),
         .initial = "10s",
         .help = "How long a connection may stay open without a connect command.",
+    },
+    {
+        .key = "user_connection_limit",
+        .type = OPTION_NUMBER,
+        GATEWAY(user_connection_limit),
+        .max = 1000000,
+        .initial = "0",
+        .help = "With auth jwt, connections of one user on this gateway; one more is closed with "
+                "code 3504. 0: any number.",
     },
 };
 
@@ -383,15 +436,26 @@ static const struct option BACKPLANE_OPTIONS[] = {
     }
 
 static const struct option ROOM_OPTIONS[] = {
+    ROOM_SWITCH(allow_history_for_anonymous, "off",
+                "What is granted by the two below is granted to the user without a name too."),
     ROOM_SWITCH(allow_history_for_client, "on", "Any client may read the history of a room."),
     ROOM_SWITCH(allow_history_for_subscriber, "on", "Subscribers may read the history of a room."),
     ROOM_SWITCH(allow_positioning, "on", "A client may ask to be told about its position."),
+    ROOM_SWITCH(allow_presence_for_anonymous, "off",
+                "What is granted by the two below is granted to the user without a name too."),
     ROOM_SWITCH(allow_presence_for_client, "on", "Any client may ask who is in a room."),
     ROOM_SWITCH(allow_presence_for_subscriber, "on", "Subscribers may ask who is in a room."),
+    ROOM_SWITCH(allow_publish_for_anonymous, "off",
+                "What is granted by the two below is granted to the user without a name too."),
     ROOM_SWITCH(allow_publish_for_client, "on", "Any client may publish into a room."),
     ROOM_SWITCH(allow_publish_for_subscriber, "on", "Subscribers may publish into a room."),
     ROOM_SWITCH(allow_recovery, "on", "A client may ask for what it missed."),
+    ROOM_SWITCH(allow_subscribe_for_anonymous, "off",
+                "What is granted by the one below is granted to the user without a name too."),
     ROOM_SWITCH(allow_subscribe_for_client, "on", "Any client may subscribe to a room."),
+    ROOM_SWITCH(allow_user_limited_channels, "off",
+                "A room with # in its name is for the users that stand behind the last #, "
+                "separated by commas; they need no token for it, and nobody else gets in without."),
     {
         .key = "allowed_delta_types",
         .type = OPTION_CHOICE,
@@ -476,6 +540,16 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = CLIENT_OPTIONS,
             .count = COUNT(CLIENT_OPTIONS),
         },
+    [SECTION_JWT] =
+        {
+            .name = "jwt",
+            .prefixed = true,
+            .help = "Tokens (auth jwt): the keys they are signed with, and what they must say. "
+                    "Tokens for subscriptions are checked with the same keys, unless keys of their "
+                    "own are named.",
+            .list = jwt_options,
+            .count = JWT_OPTION_COUNT,
+        },
     [SECTION_HUB] =
         {
             .name = "hub",
@@ -495,9 +569,11 @@ const struct option_section option_sections[SECTION_COUNT] = {
         {
             .name = "rooms",
             .prefixed = true,
-            .help = "What may be done in a room. [rooms] is for rooms whose name has no ':'; "
-                    "[rooms NAME] creates the namespace NAME, whose rooms are called NAME:…. A "
-                    "namespace begins with the defaults and inherits nothing from [rooms].",
+            .help =
+                "What may be done in a room. [rooms] is for rooms whose name has no ':'; "
+                "[rooms NAME] creates the namespace NAME, whose rooms are called NAME:…. A "
+                "namespace begins with the defaults and inherits nothing from [rooms]. With auth "
+                "jwt every switch is off, history_size 0 and idempotency_field empty until set.",
             .list = ROOM_OPTIONS,
             .count = COUNT(ROOM_OPTIONS),
         },

@@ -19,6 +19,7 @@
 enum section_id {
     SECTION_GATEWAY,
     SECTION_CLIENT,
+    SECTION_JWT,
     SECTION_HUB,
     SECTION_BACKPLANE,
     SECTION_ROOMS,
@@ -26,5 +27,9 @@ enum section_id {
 };
 
 extern const struct option_section option_sections[SECTION_COUNT];
+
+/* The list of SECTION_JWT, which has a file of its own. */
+#define JWT_OPTION_COUNT 17
+extern const struct option jwt_options[JWT_OPTION_COUNT];
 
 #endif

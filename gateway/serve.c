@@ -16,6 +16,8 @@
 #include "gateway/acceptor.h"
 #include "gateway/hub.h"
 #include "gateway/identity.h"
+#include "gateway/jwks.h"
+#include "gateway/keys.h"
 #include "gateway/options.h"
 #include "gateway/socket.h"
 
@@ -45,7 +47,11 @@ struct seat {
     pthread_t thread;
     struct outbox from_main, to_main;
     struct entry empty; /* to main: the last session is gone */
+    struct entry want;  /* to main: JWK sets are to be read again; answered with HUB_KEYS */
 };
+
+/* What main finds in its inbox. */
+enum { MAIN_EMPTY, MAIN_WANT_KEYS };
 
 struct server {
     struct gateway gateway;
@@ -59,11 +65,36 @@ struct server {
     uint32_t empty_hubs;
     uv_signal_t signals[STOP_SIGNALS];
     struct timer drain_delay, deadline;
+    struct jwks *jwks; /* NULL: no JWK sets */
     bool stopping, cut;
     int exit_code;
 };
 
 /* ---- down ----------------------------------------------------------------------------------- */
+
+/* New keys for all hubs, or the old ones again. */
+static void hand_out_keys(void *owner, struct keys *keys)
+{
+    struct server *sv = owner;
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
+        struct keys_entry *e = calloc(1, sizeof(*e));
+        if (!e) {
+            log_error("no memory to hand out keys: tokens are checked with the ones before");
+            return;
+        }
+        e->entry.kind = HUB_KEYS;
+        e->keys = keys_ref(keys);
+        outbox_post(&sv->seats[i].from_main, &e->entry);
+    }
+}
+
+/* Called by a hub on its own thread. */
+static void want_keys(void *owner)
+{
+    struct seat *seat = owner;
+    outbox_post(&seat->to_main, &seat->want);
+    outbox_flush(&seat->to_main);
+}
 
 static void order_hubs(struct server *sv, uint32_t kind)
 {
@@ -147,8 +178,13 @@ static void hub_empty(void *owner)
 static bool turn(struct actor *a)
 {
     struct server *sv = container_of(a, struct server, actor);
-    for (struct entry *e = inbox_take(&sv->inbox); e; e = e->next)
-        sv->empty_hubs++;
+    for (struct entry *e = inbox_take(&sv->inbox), *next; e; e = next) {
+        next = e->next; /* a hub may post it again once it has been answered */
+        if (e->kind == MAIN_EMPTY)
+            sv->empty_hubs++;
+        else
+            jwks_want(sv->jwks);
+    }
     if (sv->stopping && sv->empty_hubs == sv->gateway.hub_count)
         loop_stop(&sv->loop);
     return false;
@@ -254,7 +290,10 @@ static bool make_hubs(struct server *sv)
             return false;
         sv->gateway.hubs[i] = seat->hub;
         seat->hub->on_empty = hub_empty;
+        seat->hub->want_keys = want_keys;
         seat->hub->owner = seat;
+        seat->empty.kind = MAIN_EMPTY;
+        seat->want.kind = MAIN_WANT_KEYS;
         outbox_init(&seat->from_main, &sv->loop, hub_inbox(seat->hub));
         outbox_init(&seat->to_main, &seat->loop, &sv->inbox);
         if (hub_open(seat->hub))
@@ -299,6 +338,20 @@ static bool start_threads(struct server *sv)
     return ok;
 }
 
+/* Keys are wanted where tokens are looked at. */
+static bool make_keys(struct server *sv)
+{
+    const struct options *o = sv->options;
+    struct buf report = {0};
+    if (o->auth == AUTH_GUEST || !keys_configured(o))
+        return true;
+    enum err e = jwks_open(&sv->jwks, &sv->gateway.keys, o, &report);
+    if (e)
+        log_error("%.*s", (int)report.n, report.p ? report.p : "no memory for keys");
+    buf_deinit(&report);
+    return !e;
+}
+
 static bool listen_all(struct server *sv)
 {
     struct inbox *inboxes[HUBS_MAX];
@@ -323,9 +376,13 @@ static void watch_signals(struct server *sv)
 
 static const char *auth_words(enum auth_mode mode)
 {
-    return mode == AUTH_GUEST
-               ? "guest: everyone who reaches this address may chat, under a name of their own"
-               : "insecure: everyone may do everything; for tests and load runs only";
+    static const char *const words[] = {
+        [AUTH_GUEST] =
+            "guest: everyone who reaches this address may chat, under a name of their own",
+        [AUTH_INSECURE] = "insecure: everyone may do everything; for tests and load runs only",
+        [AUTH_JWT] = "jwt: who shows a token may do what its rules and the token say",
+    };
+    return words[mode];
 }
 
 static void print_start(const struct server *sv)
@@ -343,7 +400,7 @@ static void print_start(const struct server *sv)
            auth_words(sv->options->auth), sv->gateway.hub_count, (long)getpid());
     (void)fflush(stdout);
     buf_deinit(&addresses);
-    if (options_listens_beyond_loopback(sv->options))
+    if (sv->options->auth != AUTH_JWT && options_listens_beyond_loopback(sv->options))
         log_warn("listening beyond this machine with auth %s: anyone who can connect is let in",
                  sv->options->auth == AUTH_GUEST ? "guest" : "insecure");
 }
@@ -351,12 +408,14 @@ static void print_start(const struct server *sv)
 static void serve(struct server *sv)
 {
     watch_signals(sv);
+    jwks_start(sv->jwks, &sv->loop, hand_out_keys, sv);
     atomic_store(&sv->gateway.phase, PHASE_READY);
     print_start(sv);
     loop_run(&sv->loop);
     for (size_t i = 0; i < STOP_SIGNALS; i++)
         uv_close((uv_handle_t *)&sv->signals[i], NULL);
     loop_cancel(&sv->loop, &sv->deadline);
+    jwks_stop(sv->jwks);
     sv->exit_code = EXIT_SUCCESS;
 }
 
@@ -382,8 +441,8 @@ int serve_run(const struct options *o)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_loops(sv) && make_sequencer(sv) && make_hubs(sv) && start_threads(sv) &&
-              listen_all(sv);
+    bool up = make_keys(sv) && make_loops(sv) && make_sequencer(sv) && make_hubs(sv) &&
+              start_threads(sv) && listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
@@ -393,6 +452,8 @@ int serve_run(const struct options *o)
     if (loop_deinit(&sv->loop))
         sv->exit_code = EXIT_FAILURE;
     inbox_deinit(&sv->inbox);
+    jwks_free(sv->jwks);
+    keys_unref(sv->gateway.keys);
     int code = sv->exit_code;
     free(sv);
     return code;

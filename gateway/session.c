@@ -2,6 +2,8 @@
 #include "gateway/session.h"
 
 #include "gateway/command.h"
+#include "gateway/connecting.h"
+#include "gateway/credentials.h"
 #include "gateway/input.h"
 #include "gateway/socket.h"
 
@@ -85,7 +87,9 @@ void session_free(struct session *s)
     s->hub->sessions[s->state].count--;
     input_drop(s);
     msg_unref(s->replies);
-    free(s->client);
+    connecting_drop(s);
+    credentials_drop(s);
+    client_info_unref(s->client);
     free(s->subs);
     free(s);
 }
@@ -99,6 +103,12 @@ struct subscription *session_find(const struct session *s, struct span name)
         if (s->subs[i]->sub.room == room)
             return s->subs[i];
     return NULL;
+}
+
+const struct client_info *sender_in(const struct session *s, struct span room)
+{
+    const struct subscription *sub = s->hub->keys ? session_find(s, room) : NULL;
+    return sub && sub->client->has_chan_info ? sub->client : s->client;
 }
 
 bool session_attach(struct session *s, struct subscription *sub)
@@ -125,12 +135,15 @@ void session_detach(struct session *s, struct subscription *sub)
     counter_sub(&s->hub->counters.subscriptions, 1);
     sub_deactivate(&sub->sub);
     list_del(&sub->told);
+    lease_drop(sub);
 }
 
 void subscription_free(struct hub *h, struct subscription *sub)
 {
     sub_deactivate(&sub->sub);
     list_del(&sub->told);
+    lease_drop(sub);
+    client_info_unref(sub->client);
     rooms_release(&h->rooms, sub->sub.room);
     free(sub);
 }
@@ -239,7 +252,11 @@ static void transmit(struct session *s, struct msg *frame, bool answer)
 
 void session_send(struct session *s, struct msg *frame)
 {
-    if (s->wsi && !s->closing)
+    if (!s->wsi || s->closing)
+        return;
+    if (s->state == SESSION_WAITING)
+        connecting_hold(s, frame);
+    else
         transmit(s, frame, false);
 }
 
@@ -427,6 +444,8 @@ void session_begin_close(struct session *s)
     counter_add(&s->hub->counters.closes[reason], 1);
     leave_rooms(s);
     input_drop(s);
+    connecting_drop(s);
+    credentials_drop(s);
     if (!s->wsi) {
         session_set_state(s, SESSION_DEAD);
         return;

@@ -17,6 +17,9 @@
 #include "rooms/rules.h"
 
 struct lws;
+struct connecting;
+struct credentials;
+struct lease;
 
 /* A session in a room. Held by the session, or, once it is to end, by the request that ends it. */
 struct subscription {
@@ -24,7 +27,12 @@ struct subscription {
     struct member member;
     struct session *session;
     const struct room_rules *rules;
+    struct client_info *client; /* a reference: the session's, or with what a token adds */
+    struct lease *lease;        /* NULL: it does not expire */
     struct list told; /* in hub.told: publications were lost, the client is to hear of it */
+    bool server_side; /* the client did not ask for it */
+    bool granted;     /* by the connection's token */
+    bool counted;     /* only within same_rooms() */
 };
 
 /* A frame of which not all bytes, or not all commands, could be handled yet. */
@@ -47,6 +55,9 @@ struct session {
     struct hub *hub;
     struct lws *wsi;            /* NULL: the socket is gone */
     struct client_info *client; /* NULL until connected */
+    struct credentials
+        *credentials; /* NULL: nothing but the name was in the token, if there was one */
+    struct connecting *connecting; /* NULL: the reply to connect waits for nothing */
     struct subscription **subs;
     struct inframe *in;
     struct msg *replies; /* of this turn, unsealed */
@@ -106,6 +117,8 @@ void session_start_pings(struct session *s);
 void session_pong(struct session *s);
 
 struct subscription *session_find(const struct session *s, struct span name);
+/* How others see the session in that room. */
+const struct client_info *sender_in(const struct session *s, struct span room);
 bool session_attach(struct session *s, struct subscription *sub); /* false: no memory */
 void session_detach(struct session *s, struct subscription *sub);
 void subscription_free(struct hub *h,

@@ -139,6 +139,8 @@ static bool read_claims(const struct token_rules *rules, struct token *t, struct
         if (!object_read(&mem, object, &user, 1, c))
             return false;
     }
+    if (!c->user.p)
+        c->user = SPAN("");
     struct span issuer = span_str(rules->issuer);
     return is_user(c->user) && (!issuer.n || span_eq(c->iss, issuer)) &&
            meant_for(c, rules->audience, &mem);

@@ -39,3 +39,76 @@ enum err room_name_check(struct span room, size_t max_bytes)
             return ERR_BAD_REQUEST;
     return OK;
 }
+
+/* ---- rooms for certain users ---- */
+
+static struct span users_of(struct span room)
+{
+    const char *mark = room.n ? memrchr(room.p, '#', room.n) : NULL;
+    if (!mark)
+        return (struct span){0};
+    return (struct span){mark + 1, (size_t)(room.p + room.n - mark - 1)};
+}
+
+bool room_is_limited(const struct room_rules *r, struct span room)
+{
+    return r->allow_user_limited_channels && users_of(room).p;
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The next byte of an encoded id; a % with no two digits behind it stands for itself. */
+static char next_byte(struct span *text)
+{
+    const char *p = text->p;
+    bool coded = p[0] == '%' && text->n >= 3 && hex(p[1]) >= 0 && hex(p[2]) >= 0;
+    size_t used = coded ? 3 : 1;
+    *text = (struct span){p + used, text->n - used};
+    return coded ? (char)(hex(p[1]) << 4 | hex(p[2])) : p[0];
+}
+
+static bool is_user(struct span text, struct span user)
+{
+    size_t i = 0;
+    for (; text.n && i < user.n; i++)
+        if (next_byte(&text) != user.p[i])
+            return false;
+    return text.n == 0 && i == user.n;
+}
+
+bool room_is_for(struct span room, struct span user)
+{
+    struct span rest = users_of(room);
+    while (rest.p && user.n) {
+        const char *comma = rest.n ? memchr(rest.p, ',', rest.n) : NULL;
+        size_t n = comma ? (size_t)(comma - rest.p) : rest.n;
+        if (is_user((struct span){rest.p, n}, user))
+            return true;
+        rest = comma ? (struct span){comma + 1, rest.n - n - 1} : (struct span){0};
+    }
+    return false;
+}
+
+size_t room_encode_user(struct span user, char *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (size_t i = 0; i < user.n; i++) {
+        unsigned char c = (unsigned char)user.p[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     (c && strchr("!$&'()*+-./;=?@_|~", c));
+        if (plain) {
+            out[n++] = (char)c;
+            continue;
+        }
+        out[n++] = '%';
+        out[n++] = digits[c >> 4];
+        out[n++] = digits[c & 15];
+    }
+    return n;
+}

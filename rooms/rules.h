@@ -39,6 +39,10 @@ struct room_rules {
     bool allow_publish_for_client, allow_publish_for_subscriber;
     bool allow_presence_for_client, allow_presence_for_subscriber;
     bool allow_history_for_client, allow_history_for_subscriber;
+    /* The grants above are for users with a name; these lift that. */
+    bool allow_subscribe_for_anonymous, allow_publish_for_anonymous;
+    bool allow_presence_for_anonymous, allow_history_for_anonymous;
+    bool allow_user_limited_channels; /* `#` in a name means something: see room_is_limited() */
 
     int allowed_delta_types; /* DELTA_NONE or DELTA_FOSSIL: subscribers may take deltas */
     bool delta_publish;      /* what clients publish may be sent as deltas */
@@ -56,8 +60,16 @@ struct rules {
 /* The rules of a room, or NULL: unknown namespace. */
 const struct room_rules *rules_of(const struct rules *r, struct span room);
 
-/* Checks a room name: OK; ERR_BAD_REQUEST for one too long, with control characters or not
- * UTF-8. */
+/* A room with a `#` in its name, if the rules say that this means something, is for the users behind the
+ * last `#`: ids separated by commas, in which %XX stands for a byte. */
+bool room_is_limited(const struct room_rules *r, struct span room);
+bool room_is_for(struct span room, struct span user);
+
+/* Appends a user id so that room_is_for() finds it again: what is not a letter, a digit or one of
+ * !$&'()*+-./;=?@_|~ as %XX. Returns its length; out has 3 times the bytes of the user id. */
+size_t room_encode_user(struct span user, char *out);
+
+/* Checks a room name: OK; ERR_BAD_REQUEST for one too long, with control characters or not UTF-8. */
 enum err room_name_check(struct span room, size_t max_bytes);
 
 #endif

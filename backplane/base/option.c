@@ -78,7 +78,10 @@ static void fail_memory(struct buf *why)
 /* "25" is no duration; allowed: … */
 static bool refuse(const struct option *o, const char *text, const char *what, struct buf *why)
 {
-    option_quote(why, text);
+    if (o->secret)
+        buf_lit(why, "the value");
+    else
+        option_quote(why, text);
     buf_str(why, what);
     buf_lit(why, "; allowed: ");
     option_allowed(o, why);
@@ -419,6 +422,12 @@ void option_clear(const struct option *o, void *target)
 uint64_t option_number(const struct option *o, const void *target)
 {
     return fetch(o, field_of(o, target));
+}
+
+bool option_is_empty(const struct option *o, const void *target)
+{
+    const char *const *text = field_of(o, target);
+    return !*text || !**text;
 }
 
 char *const *option_words(const struct option *o, const void *target, size_t *count)

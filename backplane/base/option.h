@@ -43,6 +43,7 @@ struct option {
     const char *initial;             /* the default, as text */
     const char *argument;            /* stands for the value in help; NULL: made from the type */
     const char *help;                /* sentences, with the unit */
+    bool secret;                     /* the value is not shown to anybody */
 };
 
 #define OPTION_FIELD(type_, field_)                                                                \
@@ -78,6 +79,9 @@ void option_get(const struct option *o, const void *target, struct buf *text);
 
 /* The value of a number, size, duration (ms) or choice. */
 uint64_t option_number(const struct option *o, const void *target);
+
+/* True if a string is empty. */
+bool option_is_empty(const struct option *o, const void *target);
 
 /* The words of a list; *count is how many. Borrowed from the target. */
 char *const *option_words(const struct option *o, const void *target, size_t *count);

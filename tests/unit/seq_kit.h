@@ -391,7 +391,7 @@ static inline struct fake_session *session_new(struct fake_hub *h, const char *n
     s->hub = h;
     snprintf(s->name, sizeof(s->name), "%s", name);
     snprintf(id, sizeof(id), "%0*u", CLIENT_ID_LENGTH, clients++);
-    s->client = client_info_new(id, span_str(name), (struct span){0});
+    s->client = client_info_new(id, span_str(name), (struct span){0}, (struct span){0});
     h->sessions[h->session_count++] = s;
     return s;
 }
@@ -403,7 +403,7 @@ static inline void session_drop(struct fake_session *s)
     while (h->sessions[i] != s)
         i++;
     h->sessions[i] = h->sessions[--h->session_count];
-    free(s->client);
+    client_info_unref(s->client);
     free(s);
 }
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* credentials.h: what a token leaves behind: when the connection, or a subscription, ends.
+ *
+ * Exists only for sessions and subscriptions that need it. Belongs to the hub's thread. Ends are in
+ * seconds of unix time, 0: never.
+ */
+#ifndef MADANG_GATEWAY_CREDENTIALS_H
+#define MADANG_GATEWAY_CREDENTIALS_H
+
+#include "gateway/session.h"
+
+#define TTL_MAX_S (365 * 24 * 3600) /* a client is never told a longer time */
+
+struct credentials {
+    struct session *session;
+    struct timer expiry; /* closes the session with 3005 */
+    int64_t end_s;       /* of the connection */
+    uint16_t granted;    /* server-side subscriptions that the token gave */
+};
+
+/* The session's, made on first use; NULL: no memory. */
+struct credentials *credentials_of(struct session *s);
+void credentials_drop(struct session *s); /* harmless without any */
+
+/* The connection ends then, unless it is set anew; expired_close_delay is added here. False: no memory. */
+bool connection_expires(struct session *s, int64_t end_s);
+
+/* The same for a subscription (expired_sub_close_delay): then the client is told 2501, or, if it did not
+ * ask for the subscription itself, the connection is closed with 3006. */
+bool subscription_expires(struct subscription *sub, int64_t end_s);
+void lease_drop(struct subscription *sub); /* harmless without one */
+
+int64_t wall_s(void);
+
+/* Seconds until then, for a client: at least 1. */
+uint64_t ttl_s(int64_t end_s);
+
+/* Appends `"expires":true,"ttl":N,` if there is an end. */
+void add_ttl(struct buf *b, int64_t end_s);
+
+#endif

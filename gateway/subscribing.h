@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* subscribing.h: from the decision that a session may be in a room to the answer.
+ *
+ * For what a client asks for and for what its connection's token grants alike. Belongs to the hub's
+ * thread.
+ */
+#ifndef MADANG_GATEWAY_SUBSCRIBING_H
+#define MADANG_GATEWAY_SUBSCRIBING_H
+
+#include "gateway/session.h"
+#include "gateway/token.h"
+
+/* What is wanted. Spans are borrowed for the call. */
+struct wish {
+    struct span channel, epoch, delta;
+    uint64_t offset;
+    bool recover, refuse_unrecovered;
+    bool positioned, recoverable, join_leave;
+    uint32_t max_bytes; /* of what is recovered */
+    /* what a token adds */
+    struct span info, data;
+    struct overrides override;
+    int64_t expires_s;
+    bool server_side;
+    bool granted;  /* by the connection's token */
+    bool optional; /* connecting goes on without it */
+};
+
+/* Attaches a subscription and asks the sequencer; id: of the command to be answered. */
+enum err subscribe(struct session *s, uint32_t id, const struct room_rules *r,
+                   const struct wish *w);
+
+#endif
