@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* client_info.h: who a session is, as everybody else gets to see it.
  *
- * Immutable once made. Counted by the hub's thread alone: the session has a reference, and so has each
- * subscription, for the sequencer reads it between a subscribe and the end of that subscription.
+ * Immutable once made. Counted by the hub's thread alone: the session has a reference, and so has
+ * each subscription, for the sequencer reads it between a subscribe and the end of that
+ * subscription.
  */
 #ifndef MADANG_BACKPLANE_CLIENT_INFO_H
 #define MADANG_BACKPLANE_CLIENT_INFO_H
@@ -22,8 +23,8 @@ struct client_info {
     char bytes[]; /* user id, then the ClientInfo object */
 };
 
-/* user is a plain UTF-8 string; conn_info and chan_info are JSON values or absent. One reference; NULL: no
- * memory. */
+/* user is a plain UTF-8 string; conn_info and chan_info are JSON values or absent. One reference;
+ * NULL: no memory. */
 struct client_info *client_info_new(const char id[CLIENT_ID_LENGTH], struct span user,
                                     struct span conn_info, struct span chan_info);
 struct client_info *client_info_ref(struct client_info *c);

@@ -35,7 +35,8 @@ bool may(const struct session *s, const struct room_rules *r, struct span room, 
         return own && room.p[0] != '$';
     if (!user.n && !granted(r, g->anonymous))
         return false;
-    /* Rooms that are not for everybody are open to those inside only, whatever is granted to all. */
+    /* Rooms that are not for everybody are open to those inside only, whatever is granted to all.
+     */
     bool private = room.p[0] == '$' || (limited && !own);
     if (!private && granted(r, g->client))
         return true;

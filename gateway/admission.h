@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* admission.h: tokens that a session shows, held against the keys of its hub.
  *
- * A token whose key we do not have may be signed with one that is newer than our JWK sets: then they
- * are read again, and the client is asked to come back. Only if they have just been read it is invalid.
+ * A token whose key we do not have may be signed with one that is newer than our JWK sets: then
+ * they are read again, and the client is asked to come back. Only if they have just been read it is
+ * invalid.
  */
 #ifndef MADANG_GATEWAY_ADMISSION_H
 #define MADANG_GATEWAY_ADMISSION_H

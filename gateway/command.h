@@ -27,8 +27,8 @@ void command_run(struct session *s, struct span line);
 
 /* ---- for the methods ------------------------------------------------------------------------ */
 
-/* object_read (fields.h) with the hub's scratch memory: strings are good until the next command, those
- * of nested objects included. */
+/* object_read (fields.h) with the hub's scratch memory: strings are good until the next command,
+ * those of nested objects included. */
 bool fields_read(struct session *s, struct span object, const struct field *fields, size_t count,
                  void *target);
 

@@ -65,7 +65,8 @@ static void open_session(struct session *s)
     session_start_pings(s);
 }
 
-/* All have answered: the reply, then what was held back behind it, then what the client sent meanwhile. */
+/* All have answered: the reply, then what was held back behind it, then what the client sent
+ * meanwhile. */
 static void finish(struct session *s)
 {
     struct connecting *c = s->connecting;
@@ -324,8 +325,8 @@ static void enter_personal(struct session *s, struct entering *in)
     buf_deinit(&name);
 }
 
-/* A room that the client wants to be in from the start: as if it had subscribed, but what it may not is
- * passed over. */
+/* A room that the client wants to be in from the start: as if it had subscribed, but what it may
+ * not is passed over. */
 static enum err enter_asked(struct session *s, struct span name, struct span value, void *data)
 {
     struct entering *in = data;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* connecting.h: a connect that puts the session into rooms.
  *
- * Its reply tells the position of every room, so it can leave only when all have answered; but from the
- * answer of one room on, what is published there belongs to the session. Until the reply leaves, pushes
- * are held back behind it, bounded as the output queue is. Commands wait meanwhile. There is a deadline.
+ * Its reply tells the position of every room, so it can leave only when all have answered; but from
+ * the answer of one room on, what is published there belongs to the session. Until the reply
+ * leaves, pushes are held back behind it, bounded as the output queue is. Commands wait meanwhile.
+ * There is a deadline.
  *
  * Exists from the first request to the reply. Belongs to the hub's thread.
  */
@@ -13,8 +14,9 @@
 #include "gateway/session.h"
 #include "gateway/token.h"
 
-/* The session is known (s->client): puts it into the rooms of the token (NULL: none), its personal room,
- * and those of `subs`, an object of the connect command, or absent. Then, or at once, replies. */
+/* The session is known (s->client): puts it into the rooms of the token (NULL: none), its personal
+ * room, and those of `subs`, an object of the connect command, or absent. Then, or at once,
+ * replies. */
 void connecting_begin(struct session *s, uint32_t id, const struct token *token, struct span subs);
 
 /* What came back for one of them, from answered_subscribe(): its result, or an error. */
@@ -26,8 +28,8 @@ void connecting_hold(struct session *s, struct msg *frame);
 
 void connecting_drop(struct session *s); /* harmless without one */
 
-/* An error in place of the reply: the connection is of no use any more; the client is to close it, else
- * it is cut. */
+/* An error in place of the reply: the connection is of no use any more; the client is to close it,
+ * else it is cut. */
 void connect_refuse(struct session *s, uint32_t id, enum err e);
 
 /* Whether a newer token grants exactly the rooms that the session is in by its token. */

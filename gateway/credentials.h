@@ -22,11 +22,12 @@ struct credentials {
 struct credentials *credentials_of(struct session *s);
 void credentials_drop(struct session *s); /* harmless without any */
 
-/* The connection ends then, unless it is set anew; expired_close_delay is added here. False: no memory. */
+/* The connection ends then, unless it is set anew; expired_close_delay is added here. False: no
+ * memory. */
 bool connection_expires(struct session *s, int64_t end_s);
 
-/* The same for a subscription (expired_sub_close_delay): then the client is told 2501, or, if it did not
- * ask for the subscription itself, the connection is closed with 3006. */
+/* The same for a subscription (expired_sub_close_delay): then the client is told 2501, or, if it
+ * did not ask for the subscription itself, the connection is closed with 3006. */
 bool subscription_expires(struct subscription *sub, int64_t end_s);
 void lease_drop(struct subscription *sub); /* harmless without one */
 

@@ -8,7 +8,8 @@
 #define NUMBER_MAX  64
 #define SECONDS_MAX 1e15 /* beyond any date: such a number stands for "never" */
 
-/* Strings without escapes, nearly all, are borrowed; others are decoded, which never makes them longer. */
+/* Strings without escapes, nearly all, are borrowed; others are decoded, which never makes them
+ * longer. */
 bool string_read(struct scratch *mem, struct span value, struct span *out)
 {
     if (!json_is_quoted(value))

@@ -5,8 +5,8 @@
 
 #include "backplane/base/span.h"
 
-/* Where decoded strings go: from `at` to `end`, owned by the caller. Decoding makes nothing longer, so
- * as many bytes as the object has suffice. */
+/* Where decoded strings go: from `at` to `end`, owned by the caller. Decoding makes nothing longer,
+ * so as many bytes as the object has suffice. */
 struct scratch {
     char *at, *end;
 };
@@ -22,16 +22,16 @@ enum field_type {
     FIELD_SECONDS /* a number, fraction cut off: int64_t */
 };
 
-/* Where a member goes. Strings without escapes and raw values are borrowed from the object, others lie
- * in the scratch memory. null counts as absent, but for FIELD_RAW. */
+/* Where a member goes. Strings without escapes and raw values are borrowed from the object, others
+ * lie in the scratch memory. null counts as absent, but for FIELD_RAW. */
 struct field {
     const char *name;
     enum field_type type;
     size_t at; /* offset in the target struct: struct span, bool, uint64_t, int64_t */
 };
 
-/* Fills a zeroed struct; false: not an object, or a member has another type. Of members of one name the
- * last counts. */
+/* Fills a zeroed struct; false: not an object, or a member has another type. Of members of one name
+ * the last counts. */
 bool object_read(struct scratch *mem, struct span object, const struct field *fields, size_t count,
                  void *target);
 

@@ -3,8 +3,8 @@
  *
  * Built by one thread, then immutable and atomically counted: a new set of keys is a new keyring,
  * handed to the hubs through their inboxes. A key says itself what it is good for (a secret for HS,
- * an RSA key for RS, a key of one curve for one ES), so the token's header can never turn a public key
- * into a secret. Secrets are erased when the ring goes.
+ * an RSA key for RS, a key of one curve for one ES), so the token's header can never turn a public
+ * key into a secret. Secrets are erased when the ring goes.
  */
 #ifndef MADANG_GATEWAY_KEYRING_H
 #define MADANG_GATEWAY_KEYRING_H
@@ -56,7 +56,8 @@ bool keyring_add_pem(struct keyring *r, struct span pem, struct buf *why); /* on
  * error. */
 bool keyring_add_jwks(struct keyring *r, struct span text, struct buf *why);
 
-/* Whether a token with this header may have been signed by the key; kid is NULL if it names none. */
+/* Whether a token with this header may have been signed by the key; kid is NULL if it names none.
+ */
 bool key_fits(const struct key *k, const struct jwt_algorithm *a, const struct span *kid);
 
 #endif

@@ -11,6 +11,7 @@
 #include "gateway/options.h"
 #include "gateway/options_help.h"
 #include "gateway/serve.h"
+#include "gateway/token_command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct verb {
     const char *arguments;
     const char *summary;
     bool has_options;                  /* takes those of the table; its help lists them */
+    void (*more)(struct buf *text);    /* what its help says beside that; may be NULL */
     int (*run)(int argc, char **argv); /* the words behind the verb */
 };
 
@@ -73,6 +75,17 @@ static int run_check(int argc, char **argv)
     return finish(stdout, &text, EXIT_SUCCESS);
 }
 
+static int run_token(int argc, char **argv)
+{
+    struct buf text = {0}, report = {0};
+    if (token_command(argc, argv, environ, &text, &report)) {
+        buf_deinit(&report);
+        return finish(stdout, &text, EXIT_SUCCESS);
+    }
+    buf_deinit(&text);
+    return finish(stderr, &report, EXIT_FAILURE);
+}
+
 static int complain(const char *what, const char *word, const char *hint)
 {
     struct buf text = {0};
@@ -99,11 +112,14 @@ static int run_help(int argc, char **argv);
 
 /* In the order of help. */
 static const struct verb VERBS[] = {
-    {"serve", "[OPTIONS]", "serve clients until stopped by SIGTERM or SIGINT", true, run_serve},
+    {"serve", "[OPTIONS]", "serve clients until stopped by SIGTERM or SIGINT", true, NULL,
+     run_serve},
     {"check", "[OPTIONS]", "print the configuration in effect and where each value comes from",
-     true, run_check},
-    {"version", "", "print the version", false, run_version},
-    {"help", "[VERB]", "say how to use madang, or one of its verbs", false, run_help},
+     true, NULL, run_check},
+    {"token", "[OPTIONS]", "print a token for a connection or a subscription", false,
+     token_command_help, run_token},
+    {"version", "", "print the version", false, NULL, run_version},
+    {"help", "[VERB]", "say how to use madang, or one of its verbs", false, NULL, run_help},
 };
 
 #define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
@@ -139,6 +155,10 @@ static int help_verb(const struct verb *v)
     struct buf text = {0};
     buf_fmt(&text, "usage: madang %s%s%s\n\n%s\n", v->name, *v->arguments ? " " : "", v->arguments,
             v->summary);
+    if (v->more) {
+        buf_char(&text, '\n');
+        v->more(&text);
+    }
     if (v->has_options) {
         buf_lit(&text, "\nWith wrong options nothing is done and the exit code is 1.\n\n");
         options_help(&text);

@@ -19,6 +19,11 @@ static bool is_source(const char *text)
            strncmp(text, "https://", 8) == 0;
 }
 
+static bool is_file(const char *text)
+{
+    return *text != '\0';
+}
+
 #define TEXT(key_, field_, argument_, help_)                                                       \
     {                                                                                              \
         .key = key_, .type = OPTION_STRING, GATEWAY(field_), .argument = argument_, .initial = "", \
@@ -41,7 +46,8 @@ static bool is_source(const char *text)
 #define KEY_FILES(key_, field_, help_)                                                             \
     {                                                                                              \
         .key = key_, .type = OPTION_LIST, GATEWAY_LIST(field_), .max = FILES_MAX,                  \
-        .argument = "FILE …", .initial = "", .help = help_,                                        \
+        .check = is_file, .allowed = "paths without spaces and commas", .argument = "FILE …",      \
+        .initial = "", .help = help_,                                                              \
     }
 
 const struct option jwt_options[JWT_OPTION_COUNT] = {

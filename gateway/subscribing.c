@@ -87,7 +87,8 @@ static struct subscription *subscription_new(struct session *s, const struct roo
     return NULL;
 }
 
-/* The client's epoch, cut to what an epoch can be: a longer one is no epoch of ours and must differ. */
+/* The client's epoch, cut to what an epoch can be: a longer one is no epoch of ours and must
+ * differ. */
 static struct position since(const struct wish *w)
 {
     struct position at = {.offset = w->offset};
@@ -182,7 +183,8 @@ static void add_result(struct buf *b, const struct subscribing *q)
         b->n--;
 }
 
-/* For who takes deltas, what is recovered goes out whole: deltas begin with the next publication. */
+/* For who takes deltas, what is recovered goes out whole: deltas begin with the next publication.
+ */
 static void add_publications(struct buf *b, const struct subscribing *q)
 {
     const struct stream_read *read = &q->request.read;

@@ -80,8 +80,8 @@ static bool read_overrides(struct span object, struct overrides *out)
            read_switch(s.force_recovery, &out->force_recovery);
 }
 
-/* A JSON value given as it is, or, which wins, as base64 of its text. `decoded` has room for it: spans
- * into it stay good. */
+/* A JSON value given as it is, or, which wins, as base64 of its text. `decoded` has room for it:
+ * spans into it stay good. */
 static bool read_json(struct span raw, struct span b64, struct buf *decoded, struct span *out)
 {
     size_t begin = decoded->n;
@@ -161,8 +161,8 @@ static bool fill(struct token *t, const struct claims *c)
            read_overrides(c->override, &t->override);
 }
 
-/* Memory for the strings: the claims are read up to three times, each no longer than the payload. What is
- * decoded from base64 is shorter than its text. */
+/* Memory for the strings: the claims are read up to three times, each no longer than the payload.
+ * What is decoded from base64 is shorter than its text. */
 static enum verdict read_payload(const struct token_rules *rules, struct token *t, int64_t now_s)
 {
     struct claims c = {0};

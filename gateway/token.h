@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* token.h: what a token grants: to connect as a user, or to be in a room.
  *
- * The signature is jwt.h's business; here claims are read, with their types, and held against the clock
- * and against whom the token is for. Pure functions; any thread.
+ * The signature is jwt.h's business; here claims are read, with their types, and held against the
+ * clock and against whom the token is for. Pure functions; any thread.
  */
 #ifndef MADANG_GATEWAY_TOKEN_H
 #define MADANG_GATEWAY_TOKEN_H

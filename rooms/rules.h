@@ -60,8 +60,8 @@ struct rules {
 /* The rules of a room, or NULL: unknown namespace. */
 const struct room_rules *rules_of(const struct rules *r, struct span room);
 
-/* A room with a `#` in its name, if the rules say that this means something, is for the users behind the
- * last `#`: ids separated by commas, in which %XX stands for a byte. */
+/* A room with a `#` in its name, if the rules say that this means something, is for the users
+ * behind the last `#`: ids separated by commas, in which %XX stands for a byte. */
 bool room_is_limited(const struct room_rules *r, struct span room);
 bool room_is_for(struct span room, struct span user);
 
@@ -69,7 +69,8 @@ bool room_is_for(struct span room, struct span user);
  * !$&'()*+-./;=?@_|~ as %XX. Returns its length; out has 3 times the bytes of the user id. */
 size_t room_encode_user(struct span user, char *out);
 
-/* Checks a room name: OK; ERR_BAD_REQUEST for one too long, with control characters or not UTF-8. */
+/* Checks a room name: OK; ERR_BAD_REQUEST for one too long, with control characters or not UTF-8.
+ */
 enum err room_name_check(struct span room, size_t max_bytes);
 
 #endif

@@ -11,7 +11,8 @@
 
 enum base64 { BASE64, BASE64_URL };
 
-/* Appends the bytes; false: not such a text, or no memory (out->failed); out->n is as before then. */
+/* Appends the bytes; false: not such a text, or no memory (out->failed); out->n is as before then.
+ */
 bool base64_decode(enum base64 form, struct span text, struct buf *out);
 void base64_encode(enum base64 form, struct span bytes, struct buf *out);
 

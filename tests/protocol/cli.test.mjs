@@ -173,7 +173,7 @@ describe('the table', () => {
 
 describe('flags', () => {
   it('are refused by name, with what is allowed', async () => {
-    await refused(['check', '--auth', 'jwt'], '--auth: "jwt" is not supported; allowed: guest, insecure')
+    await refused(['check', '--auth', 'oidc'], '--auth: "oidc" is not supported; allowed: guest, insecure, jwt')
     await refused(['check', '--store', './madang.db'], '--store: "./madang.db" is not supported; allowed: none')
     await refused(['check', '--backplane=redis'], '--backplane: "redis" is not supported; allowed: local')
     await refused(['check', '--hubs', '-1'], '--hubs: "-1" is not a number; allowed: 0 to 64')
@@ -194,14 +194,14 @@ describe('flags', () => {
   })
 
   it('of features that do not exist yet are unknown', async () => {
-    for (const flag of ['--jwt-hmac-secret', '--api-key', '--redis-url'])
+    for (const flag of ['--api-key', '--redis-url'])
       await refused(['check', flag, 'x'], `unknown option "${flag}"; --help lists what there is`)
   })
 
   it('are all looked at before giving up', async () => {
     await refused(['check', '--hubs', 'x', '--auth=y', 'z'], [
       '--hubs: "x" is not a number; allowed: 0 to 64',
-      '--auth: "y" is not supported; allowed: guest, insecure',
+      '--auth: "y" is not supported; allowed: guest, insecure, jwt',
       'unexpected word "z"; --help lists what there is',
     ])
   })
@@ -213,7 +213,7 @@ describe('flags', () => {
 
 describe('the environment', () => {
   it('is refused by name', async () => {
-    await refused(['check'], 'MADANG_AUTH: "jwt" is not supported; allowed: guest, insecure', { MADANG_AUTH: 'jwt' })
+    await refused(['check'], 'MADANG_AUTH: "oidc" is not supported; allowed: guest, insecure, jwt', { MADANG_AUTH: 'oidc' })
     await refused(['check'], 'MADANG_HUBS: "" is not a number; allowed: 0 to 64', { MADANG_HUBS: '' })
     await refused(['check'], 'MADANG_LISTN: unknown variable; did you mean MADANG_LISTEN?', { MADANG_LISTN: 'x' })
   })

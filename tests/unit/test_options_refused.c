@@ -18,8 +18,8 @@
 static void wrong_flags_are_refused_by_name(void **state)
 {
     (void)state;
-    refuse_flags(WORDS("--auth", "jwt"),
-                 "--auth: \"jwt\" is not supported; allowed: guest, insecure\n");
+    refuse_flags(WORDS("--auth", "oidc"),
+                 "--auth: \"oidc\" is not supported; allowed: guest, insecure, jwt\n");
     refuse_flags(WORDS("--store", "madang.db"),
                  "--store: \"madang.db\" is not supported; allowed: none\n");
     refuse_flags(WORDS("--backplane=redis"),
@@ -59,7 +59,7 @@ static void wrong_lines_are_told_by_number(void **state)
     refuse_text("[gatway]\nhubs = 3\n", "x.ini:1: unknown section \"gatway\"; did you mean "
                                         "gateway?\n");
     refuse_text("[redis a]\nurl = x\n",
-                "x.ini:1: unknown section \"redis a\"; allowed: [gateway], [client], [hub], "
+                "x.ini:1: unknown section \"redis a\"; allowed: [gateway], [client], [jwt], [hub], "
                 "[backplane], [rooms], [rooms NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",

@@ -20,7 +20,8 @@ static int start(void **state)
         char id[CLIENT_ID_LENGTH + 1], user[8];
         snprintf(id, sizeof(id), "%036d", i);
         snprintf(user, sizeof(user), "u%d", i % 7);
-        clients[i] = client_info_new(id, span_str(i % 7 ? user : ""), (struct span){0});
+        clients[i] =
+            client_info_new(id, span_str(i % 7 ? user : ""), (struct span){0}, (struct span){0});
     }
     return 0;
 }
@@ -30,7 +31,7 @@ static int stop(void **state)
     (void)state;
     for (int i = 0; i < CLIENTS; i++) {
         presence_remove(&presence, &places[i]);
-        free(clients[i]);
+        client_info_unref(clients[i]);
     }
     assert_int_equal(presence.num_clients, 0);
     assert_int_equal(presence.num_users, 0);
