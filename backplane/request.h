@@ -11,6 +11,7 @@
 #include "backplane/base/inbox.h"
 #include "backplane/driver.h"
 #include "backplane/presence.h"
+#include "backplane/users.h"
 
 enum request_kind {
     REQUEST_PUBLISH,
@@ -19,6 +20,8 @@ enum request_kind {
     REQUEST_PRESENCE,
     REQUEST_HISTORY,
     REQUEST_SIGNAL,
+    REQUEST_ARRIVE,  /* a user connects, where connections are counted */
+    REQUEST_DEPART,  /* … and is gone */
     REQUEST_END,     /* a session is over */
     REQUEST_DRAINED, /* a hub that was behind has handled what it had */
     REQUEST_KINDS
@@ -29,6 +32,7 @@ enum hub_entry_kind {
     HUB_PUSH = REQUEST_KINDS, /* struct push_entry */
     HUB_BEHIND,               /* to be sent back when most of what came before it has left */
     HUB_INSUFFICIENT,         /* struct push_entry without msg: publications were lost here */
+    HUB_EVICT,                /* a tenant's: its user has a newer connection */
     HUB_OTHER                 /* first kind for the gateway's own use */
 };
 
@@ -108,6 +112,21 @@ struct request_signal {
     struct msg *msg; /* sealed, handed over */
     struct span room;
     char name[];
+};
+
+/* ERR_LIMIT: the user has too many connections. */
+struct request_arrive {
+    struct request request;
+    struct tenant *tenant;
+    struct span user; /* lives as long as the request */
+    uint32_t limit;   /* 0: none */
+    bool single;      /* the user's older connections are to end */
+};
+
+/* Comes back after the last entry about the tenant. */
+struct request_depart {
+    struct request request;
+    struct tenant *tenant;
 };
 
 /* Embedded in the session, so that the end can always be sent. */

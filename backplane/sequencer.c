@@ -24,6 +24,7 @@ struct sequencer {
     struct sequencer_config config;
     struct driver *driver;
     struct seq_rooms rooms;
+    struct users users;
     struct port ports[HUBS_MAX];
     struct sequencer_counters counters;
 };
@@ -334,6 +335,29 @@ static void on_signal(struct sequencer *s, struct request *r)
     answer(s, r, OK);
 }
 
+/* ---- users --------------------------------------------------------------------------------- */
+
+static void evict(void *owner, struct tenant *t)
+{
+    struct sequencer *s = owner;
+    t->evict.kind = HUB_EVICT;
+    t->evict.weight = 0;
+    outbox_post(&s->ports[t->hub].out, &t->evict);
+}
+
+static void on_arrive(struct sequencer *s, struct request *r)
+{
+    struct request_arrive *a = (struct request_arrive *)r;
+    a->tenant->hub = r->hub;
+    answer(s, r, users_enter(&s->users, a->tenant, a->user, a->limit, a->single ? evict : NULL, s));
+}
+
+static void on_depart(struct sequencer *s, struct request *r)
+{
+    users_leave(&s->users, ((struct request_depart *)r)->tenant);
+    answer(s, r, OK);
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 static void on_history(struct sequencer *s, struct request *r)
@@ -498,6 +522,8 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_PRESENCE] = on_presence,
     [REQUEST_HISTORY] = on_history,
     [REQUEST_SIGNAL] = on_signal,
+    [REQUEST_ARRIVE] = on_arrive,
+    [REQUEST_DEPART] = on_depart,
     [REQUEST_END] = on_end,
     [REQUEST_DRAINED] = on_drained,
 };

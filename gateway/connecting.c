@@ -119,6 +119,16 @@ void connecting_failed(struct session *s, enum err e, bool optional)
         refuse_later(s, e);
 }
 
+void connecting_counted(struct session *s, enum err e)
+{
+    if (!s->connecting)
+        return;
+    if (e)
+        refuse_later(s, e);
+    else
+        one_less(s);
+}
+
 static void too_late(struct timer *t)
 {
     struct session *s = container_of(t, struct session, timer);
@@ -386,7 +396,7 @@ static void ask_rooms(struct session *s, const struct token *token, struct span 
     struct connecting *c = s->connecting;
     struct scratch mem = scratch_left(s->hub);
     struct entering in = {.mem = &mem, .subs = subs};
-    c->waiting = 1;
+    c->waiting++;
     enum err e = enter_all(s, &in, token);
     if (e)
         refuse_rooms(s, c->id, e);
@@ -400,6 +410,14 @@ static void ask_rooms(struct session *s, const struct token *token, struct span 
         finish(s);
 }
 
+/* Connections are counted of users with a name, who have shown a token. */
+static bool is_counted(const struct session *s, const struct token *token)
+{
+    const struct options *o = s->hub->options;
+    return token && token->user.n && o->auth == AUTH_JWT &&
+           (o->user_connection_limit || o->single_connection);
+}
+
 static bool has_rooms(const struct session *s, const struct token *token, struct span subs)
 {
     return subs.n || s->hub->options->personal_room ||
@@ -408,18 +426,20 @@ static bool has_rooms(const struct session *s, const struct token *token, struct
 
 void connecting_begin(struct session *s, uint32_t id, const struct token *token, struct span subs)
 {
-    if (!has_rooms(s, token, subs)) {
+    bool counted = is_counted(s, token);
+    if (!counted && !has_rooms(s, token, subs)) {
         open_session(s);
         welcome(s, id, NULL);
         return;
     }
     s->connecting = calloc(1, sizeof(*s->connecting));
-    bool ok = s->connecting && (!token || credentials_of(s));
+    bool ok = s->connecting && (!token || credentials_of(s)) && (!counted || credentials_count(s));
     if (!ok) {
         connect_refuse(s, id, ERR_INTERNAL);
         return;
     }
     s->connecting->id = id;
+    s->connecting->waiting = counted;
     ask_rooms(s, token, subs);
 }
 

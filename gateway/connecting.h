@@ -23,6 +23,9 @@ void connecting_begin(struct session *s, uint32_t id, const struct token *token,
 void connecting_answered(struct session *s, struct span room, struct span result);
 void connecting_failed(struct session *s, enum err e, bool optional);
 
+/* The user may have this connection too; or an error. */
+void connecting_counted(struct session *s, enum err e);
+
 /* A push before the reply. */
 void connecting_hold(struct session *s, struct msg *frame);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/credentials.h"
 
+#include "gateway/connecting.h"
 #include "gateway/methods.h"
 
 #include <stdlib.h>
@@ -56,6 +57,54 @@ void credentials_drop(struct session *s)
     loop_cancel(s->hub->loop, &s->credentials->expiry);
     free(s->credentials);
     s->credentials = NULL;
+}
+
+void credentials_end(struct session *s)
+{
+    struct credentials *c = s->credentials;
+    if (!c)
+        return;
+    loop_cancel(s->hub->loop, &c->expiry);
+    if (!c->counted)
+        return;
+    c->counted = false;
+    c->depart.tenant = &c->tenant;
+    hub_request(s->hub, s, &c->depart.request, REQUEST_DEPART, 0);
+}
+
+/* It is embedded: there is nothing to free. */
+void answered_depart(struct hub *h, struct request *r)
+{
+    (void)h, (void)r;
+}
+
+bool credentials_count(struct session *s)
+{
+    const struct options *o = s->hub->options;
+    struct credentials *c = credentials_of(s);
+    struct request_arrive *q = c ? calloc(1, sizeof(*q)) : NULL;
+    if (!q)
+        return false;
+    c->counted = true;
+    q->tenant = &c->tenant;
+    q->user = client_info_user(s->client);
+    q->limit = o->user_connection_limit;
+    q->single = o->single_connection;
+    hub_request(s->hub, s, &q->request, REQUEST_ARRIVE, 0);
+    return true;
+}
+
+void answered_arrive(struct hub *h, struct request *r)
+{
+    struct session *s = r->session;
+    (void)h;
+    if (session_alive(s)) {
+        if (r->error == ERR_LIMIT)
+            session_close(s, CLOSE_CONNECTION_LIMIT);
+        else
+            connecting_counted(s, r->error);
+    }
+    free(r);
 }
 
 static void connection_over(struct timer *t)

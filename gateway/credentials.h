@@ -16,11 +16,20 @@ struct credentials {
     struct timer expiry; /* closes the session with 3005 */
     int64_t end_s;       /* of the connection */
     uint16_t granted;    /* server-side subscriptions that the token gave */
+    bool counted;        /* among the connections of its user: `depart` is to be sent */
+    struct tenant tenant;
+    struct request_depart depart;
 };
 
 /* The session's, made on first use; NULL: no memory. */
 struct credentials *credentials_of(struct session *s);
-void credentials_drop(struct session *s); /* harmless without any */
+/* The session ends: nothing expires any more, and its user has one connection less. */
+void credentials_end(struct session *s);
+void credentials_drop(struct session *s); /* frees them; harmless without any */
+
+/* Asks the sequencer, which knows all hubs, whether the user may have this connection too; connecting
+ * waits for the answer. False: no memory. */
+bool credentials_count(struct session *s);
 
 /* The connection ends then, unless it is set anew; expired_close_delay is added here. False: no
  * memory. */

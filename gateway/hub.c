@@ -4,6 +4,7 @@
 #include "backplane/base/log.h"
 #include "backplane/sequencer.h"
 #include "gateway/acceptor.h"
+#include "gateway/credentials.h"
 #include "gateway/input.h"
 #include "gateway/methods.h"
 #include "gateway/session.h"
@@ -95,6 +96,8 @@ static void (*const answered[REQUEST_KINDS])(struct hub *, struct request *) = {
     [REQUEST_PRESENCE] = answered_presence,
     [REQUEST_HISTORY] = answered_history,
     [REQUEST_SIGNAL] = answered_signal,
+    [REQUEST_ARRIVE] = answered_arrive,
+    [REQUEST_DEPART] = answered_depart,
     [REQUEST_END] = answered_end,
 };
 
@@ -268,6 +271,13 @@ static void on_cut(struct hub *h, struct entry *e)
         cut_all(&h->sessions[state]);
 }
 
+static void on_evict(struct hub *h, struct entry *e)
+{
+    (void)h;
+    struct tenant *t = container_of(e, struct tenant, evict);
+    session_close(container_of(t, struct credentials, tenant)->session, CLOSE_CONNECTION_LIMIT);
+}
+
 static void on_keys(struct hub *h, struct entry *e)
 {
     struct keys_entry *k = container_of(e, struct keys_entry, entry);
@@ -280,7 +290,7 @@ static void on_keys(struct hub *h, struct entry *e)
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
     [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind, [HUB_INSUFFICIENT] = on_insufficient,
     [HUB_SOCKET] = on_socket, [HUB_DRAIN] = on_drain,   [HUB_CUT] = on_cut,
-    [HUB_KEYS] = on_keys,
+    [HUB_KEYS] = on_keys,     [HUB_EVICT] = on_evict,
 };
 
 static void handle(struct hub *h, struct entry *e)
@@ -513,6 +523,7 @@ static void discard(struct entry *e)
 {
     switch (e->kind) {
     case HUB_BEHIND: return; /* the sequencer's own */
+    case HUB_EVICT: return;  /* the session's own */
     case HUB_PUSH: msg_unref(container_of(e, struct push_entry, entry)->msg); break;
     case HUB_KEYS: keys_unref(container_of(e, struct keys_entry, entry)->keys); break;
     case HUB_SOCKET: close(container_of(e, struct socket_entry, entry)->fd); break;

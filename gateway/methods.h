@@ -52,6 +52,8 @@ void answered_subscribe(struct hub *h, struct request *r);
 void answered_unsubscribe(struct hub *h, struct request *r);
 void answered_presence(struct hub *h, struct request *r);
 void answered_history(struct hub *h, struct request *r);
+void answered_arrive(struct hub *h, struct request *r);
+void answered_depart(struct hub *h, struct request *r);
 void answered_signal(struct hub *h, struct request *r);
 
 /* Takes a subscription away and tells the client why (a push, code and text). */

@@ -445,7 +445,7 @@ void session_begin_close(struct session *s)
     leave_rooms(s);
     input_drop(s);
     connecting_drop(s);
-    credentials_drop(s);
+    credentials_end(s);
     if (!s->wsi) {
         session_set_state(s, SESSION_DEAD);
         return;
