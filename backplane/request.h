@@ -11,7 +11,6 @@
 #include "backplane/base/inbox.h"
 #include "backplane/driver.h"
 #include "backplane/presence.h"
-#include "backplane/users.h"
 
 enum request_kind {
     REQUEST_PUBLISH,
@@ -112,6 +111,15 @@ struct request_signal {
     struct msg *msg; /* sealed, handed over */
     struct span room;
     char name[];
+};
+
+/* A connection of a user, where these are counted. Embedded in the hub's session, which lives until
+ * it has departed; between, these fields are the sequencer's. */
+struct tenant {
+    struct list link;   /* in the user's, oldest first */
+    struct user *user;  /* NULL: not counted */
+    struct entry evict; /* HUB_EVICT, at most once */
+    uint8_t hub;
 };
 
 /* ERR_LIMIT: the user has too many connections. */

@@ -109,3 +109,26 @@ void seq_room_release(struct seq_rooms *rs, struct seq_room *room)
             make_space(rs);
     }
 }
+
+enum err seq_room_presence(const struct seq_room *room, struct request_presence *p)
+{
+    enum err e = OK;
+    if (room) {
+        p->num_clients = room->presence.num_clients;
+        p->num_users = room->presence.num_users;
+        if (!p->stats_only)
+            e = presence_json(&room->presence, p->max_bytes, &p->json);
+    } else if (!p->stats_only) {
+        buf_lit(&p->json, "{}");
+    }
+    if (e)
+        buf_deinit(&p->json);
+    return e;
+}
+
+bool interest_joins_up(const struct interest *in, const struct stream_read *r)
+{
+    if (r->error || memcmp(in->sent.epoch, r->top.epoch, EPOCH_MAX) != 0)
+        return false;
+    return r->count ? r->pubs[0]->offset == in->sent.offset + 1 : in->sent.offset == r->top.offset;
+}

@@ -43,4 +43,10 @@ struct seq_room *seq_rooms_find(const struct seq_rooms *rs, struct span name);
 struct seq_room *seq_rooms_hold(struct seq_rooms *rs, struct span name);
 void seq_room_release(struct seq_rooms *rs, struct seq_room *room);
 
+/* Fills in who is in the room (NULL: nobody) as asked for. */
+enum err seq_room_presence(const struct seq_room *room, struct request_presence *p);
+
+/* Whether the read goes on exactly where the hub's knowledge ends. */
+bool interest_joins_up(const struct interest *in, const struct stream_read *r);
+
 #endif

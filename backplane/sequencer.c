@@ -5,6 +5,7 @@
 #include "backplane/push.h"
 #include "backplane/recovery.h"
 #include "backplane/seq_room.h"
+#include "backplane/users.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -337,24 +338,14 @@ static void on_signal(struct sequencer *s, struct request *r)
 
 /* ---- users --------------------------------------------------------------------------------- */
 
-static void evict(void *owner, struct tenant *t)
-{
-    struct sequencer *s = owner;
-    t->evict.kind = HUB_EVICT;
-    t->evict.weight = 0;
-    outbox_post(&s->ports[t->hub].out, &t->evict);
-}
-
 static void on_arrive(struct sequencer *s, struct request *r)
 {
-    struct request_arrive *a = (struct request_arrive *)r;
-    a->tenant->hub = r->hub;
-    answer(s, r, users_enter(&s->users, a->tenant, a->user, a->limit, a->single ? evict : NULL, s));
+    answer(s, r, users_arrive(&s->users, (struct request_arrive *)r));
 }
 
 static void on_depart(struct sequencer *s, struct request *r)
 {
-    users_leave(&s->users, ((struct request_depart *)r)->tenant);
+    users_depart(&s->users, (struct request_depart *)r);
     answer(s, r, OK);
 }
 
@@ -388,19 +379,7 @@ static void history_read(struct sequencer *s, struct stream_read *r)
 static void on_presence(struct sequencer *s, struct request *r)
 {
     struct request_presence *p = (struct request_presence *)r;
-    const struct seq_room *room = seq_rooms_find(&s->rooms, p->room);
-    enum err e = OK;
-    if (room) {
-        p->num_clients = room->presence.num_clients;
-        p->num_users = room->presence.num_users;
-        if (!p->stats_only)
-            e = presence_json(&room->presence, p->max_bytes, &p->json);
-    } else if (!p->stats_only) {
-        buf_lit(&p->json, "{}");
-    }
-    if (e)
-        buf_deinit(&p->json);
-    answer(s, r, e);
+    answer(s, r, seq_room_presence(seq_rooms_find(&s->rooms, p->room), p));
 }
 
 /* ---- filling hubs that were behind --------------------------------------------------------- */
@@ -449,14 +428,6 @@ static void start_fill(struct sequencer *s, struct interest *in)
     s->driver->ops->read(s->driver, &f->read);
 }
 
-/* Whether the read goes on exactly where the hub's knowledge ends. */
-static bool joins_up(const struct interest *in, const struct stream_read *r)
-{
-    if (r->error || memcmp(in->sent.epoch, r->top.epoch, EPOCH_MAX) != 0)
-        return false;
-    return r->count ? r->pubs[0]->offset == in->sent.offset + 1 : in->sent.offset == r->top.offset;
-}
-
 static void post_fill(struct sequencer *s, struct interest *in, const struct stream_read *r)
 {
     for (size_t i = 0; i < r->count; i++) {
@@ -478,7 +449,7 @@ static void fill_read(struct sequencer *s, struct stream_read *r)
     in->filling = false;
     if (!in->members)
         resume_waiting(s, in);
-    else if (joins_up(in, r))
+    else if (interest_joins_up(in, r))
         post_fill(s, in, r);
     else
         tell_lost(s, in);
@@ -560,6 +531,7 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
         return ERR_INTERNAL;
     s->loop = loop;
     s->config = *config;
+    s->users.ports = s->ports;
     struct driver_config dc = {&events, s, config->max_stream_bytes};
     enum err e = config->driver->open(&s->driver, &dc);
     if (e) {

@@ -44,30 +44,36 @@ static void take_out(struct tenant *t)
     t->user = NULL;
 }
 
-enum err users_enter(struct users *u, struct tenant *t, struct span name, uint32_t limit,
-                     void (*evict)(void *owner, struct tenant *t), void *owner)
+static void evict(struct users *u, struct tenant *t)
 {
-    struct user *user = hold(u, name);
+    take_out(t);
+    t->evict.kind = HUB_EVICT;
+    t->evict.weight = 0;
+    outbox_post(&u->ports[t->hub].out, &t->evict);
+}
+
+enum err users_arrive(struct users *u, struct request_arrive *a)
+{
+    struct tenant *t = a->tenant;
+    struct user *user = hold(u, a->user);
     if (!user)
         return ERR_INTERNAL;
-    while (evict && user->count) {
-        struct tenant *oldest = container_of(user->tenants.next, struct tenant, link);
-        take_out(oldest);
-        evict(owner, oldest);
-    }
-    if (limit && user->count >= limit)
+    while (a->single && user->count)
+        evict(u, container_of(user->tenants.next, struct tenant, link));
+    if (a->limit && user->count >= a->limit)
         return ERR_LIMIT;
     list_push(&user->tenants, &t->link);
     t->user = user;
+    t->hub = a->request.hub;
     user->count++;
     return OK;
 }
 
-void users_leave(struct users *u, struct tenant *t)
+void users_depart(struct users *u, struct request_depart *d)
 {
-    struct user *user = t->user;
+    struct user *user = d->tenant->user;
     if (!user)
         return;
-    take_out(t);
+    take_out(d->tenant);
     release(u, user);
 }

@@ -27,8 +27,8 @@ struct credentials *credentials_of(struct session *s);
 void credentials_end(struct session *s);
 void credentials_drop(struct session *s); /* frees them; harmless without any */
 
-/* Asks the sequencer, which knows all hubs, whether the user may have this connection too; connecting
- * waits for the answer. False: no memory. */
+/* Asks the sequencer, which knows all hubs, whether the user may have this connection too;
+ * connecting waits for the answer. False: no memory. */
 bool credentials_count(struct session *s);
 
 /* The connection ends then, unless it is set anew; expired_close_delay is added here. False: no
