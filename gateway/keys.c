@@ -11,6 +11,7 @@
 
 bool keys_read_file(const char *path, size_t max, struct buf *text, struct buf *report)
 {
+    char reason[128];
     FILE *f = fopen(path, "re");
     size_t begin = text->n, n = 0;
     bool ok = f && buf_reserve(text, max + 1);
@@ -24,7 +25,7 @@ bool keys_read_file(const char *path, size_t max, struct buf *text, struct buf *
         buf_fmt(report, "%s: %s\n", path,
                 n > max        ? "it is too long"
                 : text->failed ? "out of memory"
-                               : strerror(errno));
+                               : strerror_r(errno, reason, sizeof(reason)));
     if (f)
         (void)fclose(f);
     return ok;

@@ -260,9 +260,14 @@ static void add_claims(struct buf *b, const struct order *order, const struct op
     }
     if (order->rooms_count)
         buf_lit(b, "],");
-    if (order->expires_ms)
-        buf_fmt(b, "\"exp\":%llu,", (unsigned long long)(now_s + order->expires_ms / 1000));
-    buf_fmt(b, "\"iat\":%llu}", (unsigned long long)now_s);
+    if (order->expires_ms) {
+        buf_lit(b, "\"exp\":");
+        buf_u64(b, now_s + order->expires_ms / 1000);
+        buf_lit(b, ",");
+    }
+    buf_lit(b, "\"iat\":");
+    buf_u64(b, now_s);
+    buf_lit(b, "}");
 }
 
 /* ---- the whole ---- */
