@@ -242,6 +242,44 @@ static void a_room_without_stream_settles_the_rest(void **state)
     options_free(o);
 }
 
+/* ---- tokens ---- */
+
+static void with_tokens_rooms_are_shut_until_opened(void **state)
+{
+    struct buf report = {0};
+    struct options *o = NULL;
+    (void)state;
+    const char *text = "[gateway]\nauth = jwt\n[jwt]\nhmac_secret = s\n[rooms]\npresence = on\n"
+                       "[rooms ab]\nhistory_size = 7\nallow_recovery = on\n";
+    assert_true(options_load_text(&o, "x", span_str(text), &report));
+    const struct room_rules *all = &o->rules.list[0], *a = &o->rules.list[1];
+    assert_true(all->presence);
+    assert_false(all->join_leave || all->allow_subscribe_for_client || all->force_recovery ||
+                 all->stamp_time || all->history_size || *all->idempotency_field);
+    assert_int_equal(a->history_size, 7);
+    assert_int_equal(a->history_bytes, 1 << 20);
+    assert_true(a->allow_recovery);
+    assert_false(a->force_recovery || a->presence || a->allow_publish_for_subscriber);
+    options_free(o);
+    buf_deinit(&report);
+}
+
+static void the_personal_room_is_its_users(void **state)
+{
+    struct buf report = {0};
+    struct options *o = NULL;
+    (void)state;
+    const char *text = "[client]\npersonal_room = on\npersonal_room_namespace = ab\n[rooms ab]\n";
+    assert_true(options_load_text(&o, "x", span_str(text), &report));
+    assert_true(o->rules.list[1].allow_user_limited_channels);
+    assert_false(o->rules.list[0].allow_user_limited_channels);
+    options_free(o);
+    text = "[client]\npersonal_room = on\npersonal_room_namespace = ab\n";
+    assert_false(options_load_text(&o, "x", span_str(text), &report));
+    assert_string_equal(text_of(&report),
+                        "[client] personal_room_namespace (ab, x:3) has no section [rooms NAME]\n");
+}
+
 /* ---- what is printed ---- */
 
 static char *print_without_sources(const struct options *o)
@@ -338,6 +376,8 @@ int main(void)
         cmocka_unit_test(sections_with_a_prefix_are_reached_too),
         cmocka_unit_test(a_namespace_begins_with_the_defaults),
         cmocka_unit_test(a_room_without_stream_settles_the_rest),
+        cmocka_unit_test(with_tokens_rooms_are_shut_until_opened),
+        cmocka_unit_test(the_personal_room_is_its_users),
         cmocka_unit_test(what_is_printed_loads_again),
         cmocka_unit_test(each_value_is_printed_with_its_source),
         cmocka_unit_test(help_has_every_option),

@@ -94,6 +94,52 @@ static void length_counts_bytes(void **state)
     assert_int_equal(room_name_check(SPAN("마당"), 5), ERR_BAD_REQUEST);
 }
 
+/* ---- rooms for certain users ---- */
+
+static void a_limited_room_is_for_those_behind_its_last_mark(void **state)
+{
+    static const struct {
+        const char *room, *user;
+        bool is_for;
+    } rows[] = {
+        {"#a", "a", true},          {"x#a", "a", true},          {"x:y#a,b", "b", true},
+        {"#a,b", "a,b", false},     {"#a%2Cb", "a,b", true},     {"#a%2cb", "a,b", true},
+        {"#a%2Cb", "a%2Cb", false}, {"#a%252Cb", "a%2Cb", true}, {"#100%", "100%", true},
+        {"#%4", "%4", true},        {"#a#b", "a", false},        {"#a#b", "b", true},
+        {"#ab", "a", false},        {"#a", "ab", false},         {"#", "", false},
+        {"#,", "", false},          {"#A", "a", false},          {"a", "a", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (room_is_for(span_str(rows[i].room), span_str(rows[i].user)) != rows[i].is_for)
+            fail_msg("row %zu: %s", i, rows[i].room);
+}
+
+static void every_user_id_is_found_again(void **state)
+{
+    char user[256], room[1 + 3 * 256] = "#";
+    (void)state;
+    for (int i = 0; i < 255; i++)
+        user[i] = (char)(i + 1);
+    for (size_t n = 1; n <= 255; n++) {
+        size_t len = room_encode_user((struct span){user, n}, room + 1);
+        assert_true(room_is_for((struct span){room, 1 + len}, (struct span){user, n}));
+        assert_false(room_is_for((struct span){room, 1 + len}, (struct span){user, n - 1}));
+        assert_null(memchr(room + 1, '#', len));
+        assert_null(memchr(room + 1, ',', len));
+    }
+}
+
+static void only_the_rules_make_a_room_limited(void **state)
+{
+    struct room_rules r = {.name = ""};
+    (void)state;
+    assert_false(room_is_limited(&r, SPAN("#a")));
+    r.allow_user_limited_channels = true;
+    assert_true(room_is_limited(&r, SPAN("#a")));
+    assert_false(room_is_limited(&r, SPAN("a")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +150,9 @@ int main(void)
         cmocka_unit_test(control_characters_are_refused),
         cmocka_unit_test(broken_utf8_is_refused),
         cmocka_unit_test(length_counts_bytes),
+        cmocka_unit_test(a_limited_room_is_for_those_behind_its_last_mark),
+        cmocka_unit_test(every_user_id_is_found_again),
+        cmocka_unit_test(only_the_rules_make_a_room_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
