@@ -85,7 +85,9 @@ static bool read_overrides(struct span object, struct overrides *out)
 static bool read_json(struct span raw, struct span b64, struct buf *decoded, struct span *out)
 {
     size_t begin = decoded->n;
-    *out = span_eq(raw, SPAN("null")) ? (struct span){0} : raw;
+    *out = raw;
+    if (span_eq(raw, SPAN("null")))
+        *out = (struct span){0};
     if (!b64.n)
         return true;
     if (!base64_decode(BASE64, b64, decoded))
