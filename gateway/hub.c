@@ -522,8 +522,8 @@ void hub_close(struct hub *h)
 static void discard(struct entry *e)
 {
     switch (e->kind) {
-    case HUB_BEHIND: return; /* the sequencer's own */
-    case HUB_EVICT: return;  /* the session's own */
+    case HUB_BEHIND:
+    case HUB_EVICT: return; /* embedded in what is not ours to free */
     case HUB_PUSH: msg_unref(container_of(e, struct push_entry, entry)->msg); break;
     case HUB_KEYS: keys_unref(container_of(e, struct keys_entry, entry)->keys); break;
     case HUB_SOCKET: close(container_of(e, struct socket_entry, entry)->fd); break;
