@@ -11,9 +11,21 @@ import { scene } from './stage.mjs'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
+// Colours on their way from one theme to the other are nobody's colours.
+const stillness = (person) =>
+  person.page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
+        .map((one) => one.finished),
+    ),
+  )
+
 // What is wrong with the page for people with disabilities, of the kinds that keep them out.
 async function faultsOf(person) {
   await person.page.evaluate(axe)
+  await stillness(person)
   const violations = await person.page.evaluate(async () => (await window.axe.run(document)).violations)
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
