@@ -23,6 +23,8 @@ enum close_flush { DISCARD_QUEUE, FLUSH_QUEUE };
     X(CLOSE_NO_PONG, 3012, "no pong", DISCARD_QUEUE)                                               \
     X(CLOSE_BAD_REQUEST, 3501, "bad request", FLUSH_QUEUE)                                         \
     X(CLOSE_STALE, 3502, "stale", FLUSH_QUEUE)                                                     \
+    X(CLOSE_ORDERED, 3503, "force disconnect", FLUSH_QUEUE) /* or whatever the order says */       \
+    X(CLOSE_CHANNEL_LIMIT, 3505, "channel limit", FLUSH_QUEUE)                                     \
     X(CLOSE_NOT_AVAILABLE, 3508, "not available", FLUSH_QUEUE)                                     \
     X(CLOSE_TOO_BIG, 1009, "message size limit exceeded", FLUSH_QUEUE)
 
@@ -43,5 +45,9 @@ const struct close_info *close_info(enum close_reason r);
 
 /* A close frame (RFC 6455 5.5.1), ready to be sent like any sealed message; NULL: no memory. */
 struct msg *close_frame(enum close_reason r);
+
+/* The same with a code and a text of one's own, of at most CLOSE_TEXT_MAX bytes, not empty. */
+#define CLOSE_TEXT_MAX 123
+struct msg *close_frame_with(unsigned code, struct span text);
 
 #endif

@@ -4,64 +4,14 @@
 #include "backplane/base/json.h"
 #include "gateway/methods.h"
 
-/* ---- fields --------------------------------------------------------------------------------- */
-
-/* Strings without escapes, nearly all, are borrowed; others are decoded, which never makes them
- * longer: all of a command's fit, those of nested objects included. */
-static bool read_string(struct hub *h, struct span v, struct span *out)
-{
-    if (!json_is_quoted(v))
-        return false;
-    if (!memchr(v.p, '\\', v.n)) {
-        *out = (struct span){v.p + 1, v.n - 2};
-        return true;
-    }
-    char *to = h->scratch + h->scratch_used;
-    long n = json_unquote(v, to, h->scratch_bytes - h->scratch_used);
-    if (n < 0)
-        return false;
-    *out = (struct span){to, (size_t)n};
-    h->scratch_used += (size_t)n;
-    return true;
-}
-
-static bool read_field(struct hub *h, struct span v, enum field_type type, void *out)
-{
-    switch (type) {
-    case FIELD_RAW: *(struct span *)out = v; return true;
-    case FIELD_STRING: return read_string(h, v, out);
-    case FIELD_BOOL: return json_bool(v, out);
-    case FIELD_U64: return json_u64(v, out);
-    case FIELD_I64: return json_i64(v, out);
-    case FIELD_OBJECT: *(struct span *)out = v; return v.p[0] == '{';
-    }
-    return false;
-}
-
-static const struct field *field_of(const struct field *fields, size_t count, struct span key)
-{
-    for (size_t i = 0; i < count; i++)
-        if (span_eq(span_str(fields[i].name), key))
-            return &fields[i];
-    return NULL;
-}
-
 bool fields_read(struct session *s, struct span object, const struct field *fields, size_t count,
                  void *target)
 {
-    struct json_members it;
-    struct span key, v;
-    if (!json_members_begin(&it, object, JSON_MAX_DEPTH))
-        return false;
-    enum json_step step;
-    while ((step = json_members_next(&it, &key, &v)) == JSON_MEMBER) {
-        const struct field *f = field_of(fields, count, key);
-        if (!f || (f->type != FIELD_RAW && span_eq(v, SPAN("null"))))
-            continue;
-        if (!read_field(s->hub, v, f->type, (char *)target + f->at))
-            return false;
-    }
-    return step == JSON_END;
+    struct hub *h = s->hub;
+    struct scratch mem = {h->scratch + h->scratch_used, h->scratch + h->scratch_bytes};
+    bool ok = fields_decode(&mem, object, fields, count, target);
+    h->scratch_used = (size_t)(mem.at - h->scratch);
+    return ok;
 }
 
 /* ---- the command ---------------------------------------------------------------------------- */

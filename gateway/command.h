@@ -9,6 +9,7 @@
 #define MADANG_GATEWAY_COMMAND_H
 
 #include "backplane/base/span.h"
+#include "gateway/fields.h"
 #include "gateway/session.h"
 
 struct command {
@@ -27,18 +28,8 @@ void command_run(struct session *s, struct span line);
 
 /* ---- for the methods ------------------------------------------------------------------------ */
 
-enum field_type { FIELD_RAW, FIELD_STRING, FIELD_BOOL, FIELD_U64, FIELD_I64, FIELD_OBJECT };
-
-/* Where a member of an object goes. Strings are decoded into the hub's scratch memory and are good
- * until the next command; raw values are borrowed from the command. null counts as absent, but for
- * FIELD_RAW. */
-struct field {
-    const char *name;
-    enum field_type type;
-    size_t at; /* offset in the target struct: struct span, bool, uint64_t, int64_t */
-};
-
-/* Fills a zeroed struct; false: not an object, or a member has another type. */
+/* Reads the members of a command with the hub's scratch memory: strings are good until the next
+ * command. Fills a zeroed struct; false: not an object, or a member has another type. */
 bool fields_read(struct session *s, struct span object, const struct field *fields, size_t count,
                  void *target);
 

@@ -63,7 +63,7 @@ void method_connect(struct session *s, const struct command *c)
         random_uuid(id);
         s->client = client_info_new(id, (struct span){who.user.p, who.user.n},
                                     (struct span){who.conn_info.p, who.conn_info.n});
-        e = s->client ? OK : ERR_INTERNAL;
+        e = s->client && users_add(&s->hub->users, s) ? OK : ERR_INTERNAL;
     }
     identity_deinit(&who);
     if (e) {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #define FLAG_REFUSE_UNRECOVERED 2
+#define UNSUBSCRIBE_SERVER      2000
+#define UNSUBSCRIBE_SERVER_TEXT "server unsubscribe"
 
 struct subscribe_params {
     struct span channel, epoch, filter, delta;
@@ -41,6 +43,7 @@ struct subscribing {
     struct subscription *sub;
     struct terms terms;
     bool asked_to_recover;
+    struct control *order; /* NULL: the client asks; a reference */
 };
 
 static struct terms agree(const struct session *s, const struct room_rules *r,
@@ -106,35 +109,56 @@ static struct position since(const struct subscribe_params *p)
     return at;
 }
 
-static void ask(struct session *s, uint32_t id, struct subscription *sub,
-                const struct subscribe_params *p)
+/* What both kinds of subscriptions ask for. */
+static struct subscribing *request_new(struct session *s, struct subscription *sub,
+                                       const struct terms *t)
 {
-    struct subscribing *q = calloc(1, sizeof(*q));
-    if (!q) {
-        session_detach(s, sub);
-        subscription_free(s->hub, sub);
-        reply_error(s, id, ERR_INTERNAL);
-        return;
-    }
     const struct room_rules *r = sub->rules;
+    struct subscribing *q = calloc(1, sizeof(*q));
+    if (!q)
+        return NULL;
     q->sub = sub;
-    q->terms = agree(s, r, p);
+    q->terms = *t;
     q->request.member = &sub->member;
     q->request.handle = sub->sub.room;
     q->request.room = room_name(sub->sub.room);
     q->request.client = s->client;
     q->request.presence = r->presence;
     q->request.announce = r->presence && r->join_leave;
-    q->request.join_leave = q->terms.join_leave;
+    q->request.join_leave = t->join_leave;
     q->request.newest_only = r->force_recovery_mode == RECOVERY_CACHE;
-    bool asked = p->recover || (q->request.newest_only && r->auto_cache_recover);
-    q->asked_to_recover = asked;
-    q->request.recover = asked && q->terms.recoverable;
-    q->request.since = since(p);
-    q->request.refuse_unrecovered = p->flag & FLAG_REFUSE_UNRECOVERED;
     q->request.read.limits = limits_of(r);
     q->request.read.max_bytes = s->hub->options->history_bytes;
+    return q;
+}
+
+static void give_up(struct session *s, struct subscription *sub)
+{
+    session_detach(s, sub);
+    subscription_free(s->hub, sub);
+}
+
+static void post(struct session *s, struct subscribing *q, uint32_t id)
+{
+    q->sub->pending = true;
     hub_request(s->hub, s, &q->request.request, REQUEST_SUBSCRIBE, id);
+}
+
+static void ask(struct session *s, uint32_t id, struct subscription *sub,
+                const struct subscribe_params *p)
+{
+    struct terms t = agree(s, sub->rules, p);
+    struct subscribing *q = request_new(s, sub, &t);
+    if (!q) {
+        give_up(s, sub);
+        reply_error(s, id, ERR_INTERNAL);
+        return;
+    }
+    q->asked_to_recover = p->recover || (q->request.newest_only && sub->rules->auto_cache_recover);
+    q->request.recover = q->asked_to_recover && t.recoverable;
+    q->request.since = since(p);
+    q->request.refuse_unrecovered = p->flag & FLAG_REFUSE_UNRECOVERED;
+    post(s, q, id);
 }
 
 void method_subscribe(struct session *s, const struct command *c)
@@ -154,6 +178,39 @@ void method_subscribe(struct session *s, const struct command *c)
     else
         reply_error(s, c->id, e ? e : ERR_INTERNAL);
 }
+
+/* ---- by order ------------------------------------------------------------------------------- */
+
+void subscribe_by_order(struct session *s, struct control *c)
+{
+    const struct room_rules *r = rules_of(&s->hub->options->rules, c->channel);
+    if (!r || session_find(s, c->channel))
+        return;
+    if (s->sub_count >= s->hub->options->channel_limit) {
+        session_close(s, CLOSE_CHANNEL_LIMIT);
+        return;
+    }
+    struct terms t = {
+        .recoverable = r->history_size && r->force_recovery,
+        .positioned = r->history_size && (r->force_recovery || r->force_positioning),
+        .join_leave = r->join_leave && r->force_push_join_leave,
+    };
+    struct subscription *sub = subscription_new(s, r, c->channel);
+    struct subscribing *q = sub ? request_new(s, sub, &t) : NULL;
+    if (!q) {
+        if (sub)
+            give_up(s, sub);
+        session_close(s, CLOSE_INTERNAL);
+        return;
+    }
+    sub->server_side = true;
+    q->order = control_ref(c);
+    q->request.recover = c->recover && t.recoverable;
+    q->request.since = c->since;
+    post(s, q, 0);
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
 
 /* Everything of the result but the publications, which come last in the object. */
 static void add_result(struct buf *b, const struct subscribing *q)
@@ -222,6 +279,30 @@ static void reply_subscribed(struct session *s, struct subscribing *q)
     reply_publications(s, pubs, count, SPAN("]}"));
 }
 
+/* The push that tells of it, and behind it what was missed. */
+static void push_subscribed(struct session *s, const struct subscribing *q)
+{
+    struct buf *b = &s->hub->text;
+    buf_clear(b);
+    buf_lit(b, "{\"push\":{\"channel\":");
+    buf_json(b, room_name(q->sub->sub.room));
+    buf_lit(b, ",\"subscribe\":");
+    add_result(b, q);
+    if (q->order->data.n) {
+        buf_str(b, b->p[b->n - 1] == '{' ? "\"data\":" : ",\"data\":");
+        buf_span(b, q->order->data);
+    }
+    buf_lit(b, "}}}");
+    if (b->failed) {
+        session_close(s, CLOSE_INTERNAL);
+        return;
+    }
+    session_reply(s, (struct span){b->p, b->n});
+    session_flush_replies(s);
+    for (size_t i = 0; i < q->request.read.count; i++)
+        session_send(s, q->request.read.pubs[i]);
+}
+
 static bool is_attached(const struct session *s, const struct subscription *sub)
 {
     for (uint16_t i = 0; i < s->sub_count; i++)
@@ -230,28 +311,37 @@ static bool is_attached(const struct session *s, const struct subscription *sub)
     return false;
 }
 
-static void give_up(struct session *s, struct subscription *sub)
+static void begin(struct session *s, struct subscribing *q)
 {
-    session_detach(s, sub);
-    subscription_free(s->hub, sub);
+    struct subscription *sub = q->sub;
+    if (q->order)
+        push_subscribed(s, q);
+    else
+        reply_subscribed(s, q);
+    if (!sub_activate(&sub->sub, class_of(&q->terms)))
+        session_close(s, CLOSE_INTERNAL);
+    else if (sub->unwanted)
+        unsubscribe_with(sub, UNSUBSCRIBE_SERVER, UNSUBSCRIBE_SERVER_TEXT);
 }
 
 /* A subscription that was detached meanwhile belongs to the request that ends it. */
 void answered_subscribe(struct hub *h, struct request *r)
 {
     struct subscribing *q = (struct subscribing *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     bool attached = is_attached(s, q->sub);
-    if (r->error) {
-        if (session_alive(s))
-            reply_error(s, r->id, r->error);
-        if (attached)
-            give_up(s, q->sub);
-    } else if (session_alive(s)) {
-        reply_subscribed(s, q);
-        if (attached && !sub_activate(&q->sub->sub, class_of(&q->terms)))
-            session_close(s, CLOSE_INTERNAL);
-    }
+    bool alive = session_alive(s);
+    if (attached)
+        q->sub->pending = false;
+    if (r->error && alive && !q->order)
+        reply_error(s, r->id, r->error);
+    if (r->error && attached)
+        give_up(s, q->sub);
+    if (!r->error && alive && attached)
+        begin(s, q);
+    else if (!r->error && alive && !q->order)
+        reply_subscribed(s, q); /* its unsubscribe is answered next */
+    control_unref(q->order);
     stream_read_deinit(&q->request.read);
     free(q);
     (void)h;
@@ -303,11 +393,22 @@ void method_unsubscribe(struct session *s, const struct command *c)
 void answered_unsubscribe(struct hub *h, struct request *r)
 {
     struct request_unsubscribe *q = (struct request_unsubscribe *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     if (r->id && session_alive(s))
         reply_empty(s, r->id, "unsubscribe");
     subscription_free(h, container_of(q->member, struct subscription, member));
     free(q);
+}
+
+void unsubscribe_by_order(struct session *s, struct span room)
+{
+    struct subscription *sub = session_find(s, room);
+    if (!sub)
+        return;
+    if (sub->pending) /* first the client hears that it is subscribed, then that it no longer is */
+        sub->unwanted = true;
+    else
+        unsubscribe_with(sub, UNSUBSCRIBE_SERVER, UNSUBSCRIBE_SERVER_TEXT);
 }
 
 void unsubscribe_with(struct subscription *sub, unsigned code, const char *reason)

@@ -157,6 +157,10 @@ static void print_section(const struct options *o, const struct option_section *
             continue;
         buf_clear(&value);
         option_get(option, target, &value);
+        if (option->secret && value.n) {
+            buf_fmt(text, "; %s is set (%s), and not shown\n", option->key, where);
+            continue;
+        }
         buf_char(&value, '\0');
         if (value.failed)
             text->failed = true;

@@ -24,6 +24,7 @@
 
 /* In the order of enum auth_mode and enum log_level. */
 static const char *const AUTH_WORDS[] = {"guest", "insecure", NULL};
+static const char *const ERROR_WORDS[] = {"body", "transport", NULL};
 static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
 static const char *const BACKPLANE_WORDS[] = {"local", NULL};
 static const char *const DELTA_WORDS[] = {"none", "fossil", NULL};
@@ -80,6 +81,14 @@ static bool is_origin(const char *text)
 static bool is_member_name(const char *text)
 {
     return text[strspn(text, LETTERS DIGITS "_-.")] == '\0';
+}
+
+static bool is_key(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if (*p <= ' ' || *p > '~')
+            return false;
+    return true;
 }
 
 /* ---- the table; every list is alphabetical ---- */
@@ -356,6 +365,77 @@ static const struct option HUB_OPTIONS[] = {
     },
 };
 
+static const struct option API_OPTIONS[] = {
+    {
+        .key = "body_size",
+        .type = OPTION_SIZE,
+        GATEWAY(api_body_size),
+        .min = KIB(1),
+        .max = MIB(64),
+        .initial = "1MiB",
+        .help = "Bytes of the body of one call. A larger one is refused with 413.",
+    },
+    {
+        .key = "bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(api_bytes),
+        .min = KIB(64),
+        .max = GIB(16),
+        .initial = "64MiB",
+        .help = "Bytes of the bodies of all calls in progress on one hub. Past that they are "
+                "refused with 503.",
+    },
+    {
+        .key = "calls",
+        .type = OPTION_NUMBER,
+        GATEWAY(api_calls),
+        .min = 1,
+        .max = 100000,
+        .initial = "1024",
+        .help = "Calls in progress on one hub. Past that they are refused with 503.",
+    },
+    {
+        .key = "error_mode",
+        .type = OPTION_CHOICE,
+        GATEWAY(api_error_mode),
+        .choices = ERROR_WORDS,
+        .initial = "body",
+        .help = "How errors of a call are told. body: status 200 and an error object. transport: "
+                "the status tells it too. A call can ask for transport by a header.",
+    },
+    {
+        .key = "key",
+        .type = OPTION_STRING,
+        GATEWAY(api_key),
+        .secret = true,
+        .check = is_key,
+        .allowed = "printable ASCII without spaces",
+        .argument = "KEY",
+        .initial = "",
+        .help = "A key that may do everything over the server API. Without any key nobody may "
+                "use it. The environment and files are better places than a command line.",
+    },
+    {
+        .key = "key_file",
+        .type = OPTION_STRING,
+        GATEWAY(api_key_file),
+        .argument = "FILE",
+        .initial = "",
+        .help = "A file with keys for the server API: one per line, and behind it what it is for, "
+                "if not for everything: publish, read, moderate, jobs, admin.",
+    },
+    {
+        .key = "timeout",
+        .type = OPTION_DURATION,
+        GATEWAY(api_timeout_ms),
+        .min = MS(100),
+        .max = MINUTES(10),
+        .initial = "10s",
+        .help = "How long the body of a call may take to come, and as long again its answer to be "
+                "made and taken.",
+    },
+};
+
 static const struct option BACKPLANE_OPTIONS[] = {
     {
         .key = "max_rooms",
@@ -483,6 +563,14 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .help = "Limits of each hub, one event loop thread with its sessions.",
             .list = HUB_OPTIONS,
             .count = COUNT(HUB_OPTIONS),
+        },
+    [SECTION_API] =
+        {
+            .name = "api",
+            .prefixed = true,
+            .help = "The server API, by which applications publish and moderate.",
+            .list = API_OPTIONS,
+            .count = COUNT(API_OPTIONS),
         },
     [SECTION_BACKPLANE] =
         {

@@ -14,6 +14,7 @@
 #include "backplane/base/log.h"
 #include "backplane/local.h"
 #include "gateway/acceptor.h"
+#include "gateway/api_keys.h"
 #include "gateway/hub.h"
 #include "gateway/identity.h"
 #include "gateway/options.h"
@@ -50,6 +51,7 @@ struct seat {
 struct server {
     struct gateway gateway;
     const struct options *options;
+    struct api_keys *api_keys;
     struct actor actor;
     struct inbox inbox;
     struct loop loop, sequencer_loop;
@@ -360,6 +362,17 @@ static void serve(struct server *sv)
     sv->exit_code = EXIT_SUCCESS;
 }
 
+static bool load_keys(struct server *sv)
+{
+    struct buf report = {0};
+    bool ok = api_keys_load(&sv->api_keys, sv->options, &report);
+    if (!ok)
+        log_error("%.*s", (int)report.n, report.p ? report.p : "");
+    sv->gateway.api_keys = sv->api_keys;
+    buf_deinit(&report);
+    return ok;
+}
+
 int serve_run(const struct options *o)
 {
     struct server *sv = calloc(1, sizeof(*sv));
@@ -382,8 +395,8 @@ int serve_run(const struct options *o)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_loops(sv) && make_sequencer(sv) && make_hubs(sv) && start_threads(sv) &&
-              listen_all(sv);
+    bool up = load_keys(sv) && make_loops(sv) && make_sequencer(sv) && make_hubs(sv) &&
+              start_threads(sv) && listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
@@ -393,6 +406,7 @@ int serve_run(const struct options *o)
     if (loop_deinit(&sv->loop))
         sv->exit_code = EXIT_FAILURE;
     inbox_deinit(&sv->inbox);
+    api_keys_free(sv->api_keys);
     int code = sv->exit_code;
     free(sv);
     return code;

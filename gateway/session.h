@@ -25,6 +25,9 @@ struct subscription {
     struct session *session;
     const struct room_rules *rules;
     struct list told; /* in hub.told: publications were lost, the client is to hear of it */
+    bool server_side; /* not asked for by the client */
+    bool pending;     /* the subscribe is under way */
+    bool unwanted;    /* to be ended by the server as soon as that has been answered */
 };
 
 /* A frame of which not all bytes, or not all commands, could be handled yet. */
@@ -44,12 +47,15 @@ struct session {
     struct list todo;       /* in hub.to_close or hub.starved */
     struct list reply_link; /* in hub.replying */
     struct list backlog_link;
+    struct list user_link; /* in user.sessions */
+    struct user *user;     /* NULL: not connected, or about to end */
     struct hub *hub;
     struct lws *wsi;            /* NULL: the socket is gone */
     struct client_info *client; /* NULL until connected */
     struct subscription **subs;
     struct inframe *in;
-    struct msg *replies; /* of this turn, unsealed */
+    struct msg *replies;  /* of this turn, unsealed */
+    struct msg *farewell; /* with CLOSE_ORDERED: the close frame */
     struct outq *out;
     struct timer timer; /* stale, ping, pong, close: one at a time */
     struct request_end end;
@@ -79,6 +85,8 @@ bool session_peer_closes(struct session *s);
 void session_gone(struct session *s);
 
 void session_close(struct session *s, enum close_reason reason);
+/* The same with a close frame of its own; a reference is taken. */
+void session_dismiss(struct session *s, struct msg *close_frame);
 
 /* Sends a sealed frame or queues it. Also for a session that is closing: then it does nothing. */
 void session_send(struct session *s, struct msg *frame);
