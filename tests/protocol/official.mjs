@@ -18,9 +18,9 @@ import { join, resolve } from 'node:path'
 import { startGateway } from '../lib/gateway.mjs'
 
 const VERSION = '5.7.1'
-const files = ['centrifuge', 'recovery', 'getstate', 'compaction', 'utils'].map((name) => `src/${name}.test.ts`)
+const files = ['centrifuge', 'recovery', 'getstate', 'delta', 'compaction', 'utils'].map((name) => `src/${name}.test.ts`)
 const chosen = '^(?!(map|http_stream|sse))'
-const expected = { passed: 46, failed: 0 } // 26 + 3 + 7 + 4 + 6
+const expected = { passed: 50, failed: 0 } // 26 + 3 + 7 + 4 + 4 + 6
 
 const checkout = resolve(process.env.CENTRIFUGE_JS_DIR ?? '')
 if (!process.env.CENTRIFUGE_JS_DIR) {
