@@ -30,7 +30,7 @@ struct stream_ref {
     void *state;
 };
 
-/* How much of a stream is kept. count 0: the room has no stream. */
+/* How much of a stream is kept. count 0: the room has no stream, or this is to pass it by. */
 struct stream_limits {
     uint32_t count;
     uint32_t bytes;
@@ -43,9 +43,12 @@ struct idempotency {
     bool used;
     uint64_t key[2];
     uint64_t data;
+    /* How long the key is remembered at least, wherever its publication is; its `key` then tells
+     * rooms apart too. 0: exactly as long as the publication is in the stream. */
+    uint64_t ttl_ms;
 };
 
-enum operation_kind { OPERATION_COMMIT, OPERATION_READ };
+enum operation_kind { OPERATION_COMMIT, OPERATION_READ, OPERATION_REMOVE };
 
 /* What every operation begins with. The driver's, while the operation is under way. */
 struct operation {
@@ -84,6 +87,16 @@ struct stream_read {
     size_t count;
 };
 
+/* Drops all publications of a room's stream. Epoch and top stay, and so do keys with a ttl. Owned
+ * by the driver until `removed`. */
+struct stream_removal {
+    struct operation operation;
+    struct stream_ref *room;
+    struct stream_limits limits;
+    /* answer */
+    enum err error;
+};
+
 void stream_read_deinit(struct stream_read *r); /* drops what was read */
 
 struct driver_events {
@@ -91,6 +104,7 @@ struct driver_events {
                       const struct position *at);
     void (*committed)(void *owner, struct commit *c);
     void (*read_done)(void *owner, struct stream_read *r);
+    void (*removed)(void *owner, struct stream_removal *r);
 };
 
 struct driver_config {
@@ -105,11 +119,13 @@ struct driver_ops {
     void (*close)(struct driver *d); /* every operation has completed */
     void (*commit)(struct driver *d, struct commit *c);
     void (*read)(struct driver *d, struct stream_read *r);
+    void (*remove)(struct driver *d, struct stream_removal *r);
     void (*forget)(struct driver *d,
                    struct stream_ref *room); /* nothing in flight; frees `state` */
     bool (*has_stream)(const struct driver *d,
                        const struct stream_ref *room); /* ever published to? */
-    /* Completes what is due. True: more is due, call again without waiting. */
+    /* Completes what is due. True: more is due, call again without waiting. The time of a driver
+     * is that of its last turn. */
     bool (*turn)(struct driver *d, uint64_t now_ms);
     size_t (*bytes)(const struct driver *d); /* of all streams */
 };

@@ -25,6 +25,13 @@ static void fail_read(struct driver *d, struct stream_read *r)
     list_push(&((struct fail *)d)->told_next, &r->operation.link);
 }
 
+static void fail_remove(struct driver *d, struct stream_removal *r)
+{
+    r->operation.kind = OPERATION_REMOVE;
+    r->error = ERR_NOT_AVAILABLE;
+    list_push(&((struct fail *)d)->told_next, &r->operation.link);
+}
+
 static void fail_forget(struct driver *d, struct stream_ref *room)
 {
     (void)d;
@@ -38,6 +45,23 @@ static bool fail_has_stream(const struct driver *d, const struct stream_ref *roo
     return false;
 }
 
+static void tell(const struct driver *d, struct operation *o)
+{
+    const struct driver_events *events = d->config.events;
+    void *owner = d->config.owner;
+    switch (o->kind) {
+    case OPERATION_COMMIT:
+        events->committed(owner, container_of(o, struct commit, operation));
+        break;
+    case OPERATION_READ:
+        events->read_done(owner, container_of(o, struct stream_read, operation));
+        break;
+    case OPERATION_REMOVE:
+        events->removed(owner, container_of(o, struct stream_removal, operation));
+        break;
+    }
+}
+
 static bool fail_turn(struct driver *d, uint64_t now_ms)
 {
     (void)now_ms;
@@ -45,14 +69,8 @@ static bool fail_turn(struct driver *d, uint64_t now_ms)
     struct list due;
     list_init(&due);
     list_splice(&due, &f->told_next);
-    for (struct list *n; (n = list_shift(&due));) {
-        struct operation *o = container_of(n, struct operation, link);
-        if (o->kind == OPERATION_READ)
-            d->config.events->read_done(d->config.owner,
-                                        container_of(o, struct stream_read, operation));
-        else
-            d->config.events->committed(d->config.owner, container_of(o, struct commit, operation));
-    }
+    for (struct list *n; (n = list_shift(&due));)
+        tell(d, container_of(n, struct operation, link));
     return !list_empty(&f->told_next);
 }
 
@@ -84,6 +102,7 @@ const struct driver_ops fail_driver = {
     .close = fail_close,
     .commit = fail_commit,
     .read = fail_read,
+    .remove = fail_remove,
     .forget = fail_forget,
     .has_stream = fail_has_stream,
     .turn = fail_turn,

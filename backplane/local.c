@@ -3,6 +3,7 @@
 
 #include "backplane/base/loop.h"
 #include "backplane/push.h"
+#include "backplane/recent.h"
 #include "backplane/stream.h"
 
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct local {
     struct driver base;
     struct list told_next; /* operations, oldest first */
     struct list filled;    /* rooms with publications, longest idle first */
+    struct recent recent;  /* keys with a ttl */
     size_t bytes;
     uint64_t now_ms;
 };
@@ -101,19 +103,44 @@ static enum err append(struct local *l, struct commit *c, struct local_room *roo
     return OK;
 }
 
+static enum err put(struct local *l, struct commit *c)
+{
+    if (!c->limits.count) {
+        push_close(c->msg, 0, c->stamp_time ? wall_ms() : 0);
+        return OK;
+    }
+    struct local_room *room = room_of(l, c->room, &c->limits);
+    return room ? append(l, c, room) : ERR_INTERNAL;
+}
+
+/* A key that is to outlive its publication, or that has none in the stream. */
+static enum err put_once(struct local *l, struct commit *c)
+{
+    const struct position *at = recent_find(&l->recent, c->idempotency.key, l->now_ms);
+    if (at) {
+        c->repeated = true;
+        c->at = *at;
+        return OK;
+    }
+    uint64_t until = l->now_ms + c->idempotency.ttl_ms;
+    struct position *keep = recent_add(&l->recent, c->idempotency.key, until);
+    if (!keep)
+        return ERR_INTERNAL;
+    enum err e = put(l, c);
+    if (e)
+        recent_take_back(&l->recent);
+    else
+        *keep = c->at;
+    return e;
+}
+
 static void local_commit(struct driver *d, struct commit *c)
 {
     struct local *l = local_of(d);
     c->operation.kind = OPERATION_COMMIT;
-    c->error = OK;
     c->repeated = false;
     c->at = (struct position){0};
-    if (c->limits.count) {
-        struct local_room *room = room_of(l, c->room, &c->limits);
-        c->error = room ? append(l, c, room) : ERR_INTERNAL;
-    } else {
-        push_close(c->msg, 0, c->stamp_time ? wall_ms() : 0);
-    }
+    c->error = c->idempotency.used && c->idempotency.ttl_ms ? put_once(l, c) : put(l, c);
     list_push(&l->told_next, &c->operation.link);
 }
 
@@ -131,6 +158,23 @@ static void local_read(struct driver *d, struct stream_read *r)
             r->error = ERR_INTERNAL;
     } else {
         r->error = ERR_NOT_AVAILABLE;
+    }
+    list_push(&l->told_next, &r->operation.link);
+}
+
+static void local_remove(struct driver *d, struct stream_removal *r)
+{
+    struct local *l = local_of(d);
+    r->operation.kind = OPERATION_REMOVE;
+    r->error = OK;
+    if (!r->limits.count) {
+        r->error = ERR_NOT_AVAILABLE;
+    } else {
+        struct local_room *room = room_of(l, r->room, &r->limits);
+        if (room)
+            empty_room(l, room);
+        else
+            r->error = ERR_INTERNAL;
     }
     list_push(&l->told_next, &r->operation.link);
 }
@@ -161,6 +205,10 @@ static void tell(struct local *l, struct operation *o)
     void *owner = l->base.config.owner;
     if (o->kind == OPERATION_READ) {
         events->read_done(owner, container_of(o, struct stream_read, operation));
+        return;
+    }
+    if (o->kind == OPERATION_REMOVE) {
+        events->removed(owner, container_of(o, struct stream_removal, operation));
         return;
     }
     struct commit *c = container_of(o, struct commit, operation);
@@ -195,6 +243,7 @@ static bool local_turn(struct driver *d, uint64_t now_ms)
     for (struct list *n; (n = list_shift(&due));)
         tell(l, container_of(n, struct operation, link));
     expire(l);
+    recent_expire(&l->recent, now_ms);
     return !list_empty(&l->told_next);
 }
 
@@ -211,12 +260,14 @@ static enum err local_open(struct driver **out, const struct driver_config *conf
     l->base = (struct driver){&local_driver, *config};
     list_init(&l->told_next);
     list_init(&l->filled);
+    recent_init(&l->recent);
     *out = &l->base;
     return OK;
 }
 
 static void local_close(struct driver *d)
 {
+    recent_deinit(&local_of(d)->recent);
     free(d);
 }
 
@@ -226,6 +277,7 @@ const struct driver_ops local_driver = {
     .close = local_close,
     .commit = local_commit,
     .read = local_read,
+    .remove = local_remove,
     .forget = local_forget,
     .has_stream = local_has_stream,
     .turn = local_turn,

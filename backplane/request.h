@@ -9,8 +9,10 @@
 #define MADANG_BACKPLANE_REQUEST_H
 
 #include "backplane/base/inbox.h"
+#include "backplane/control.h"
 #include "backplane/driver.h"
 #include "backplane/presence.h"
+#include "backplane/seq_walk.h"
 
 enum request_kind {
     REQUEST_PUBLISH,
@@ -18,7 +20,10 @@ enum request_kind {
     REQUEST_UNSUBSCRIBE,
     REQUEST_PRESENCE,
     REQUEST_HISTORY,
+    REQUEST_REMOVE, /* a stream's publications */
+    REQUEST_ROOMS,  /* which rooms have subscribers */
     REQUEST_SIGNAL,
+    REQUEST_CONTROL, /* an order to sessions of all hubs */
     REQUEST_ARRIVE,  /* a user connects, where connections are counted */
     REQUEST_DEPART,  /* … and is gone */
     REQUEST_END,     /* a session is over */
@@ -31,15 +36,19 @@ enum hub_entry_kind {
     HUB_PUSH = REQUEST_KINDS, /* struct push_entry */
     HUB_BEHIND,               /* to be sent back when most of what came before it has left */
     HUB_INSUFFICIENT,         /* struct push_entry without msg: publications were lost here */
+    HUB_CONTROL,              /* struct control_entry, with a reference */
     HUB_EVICT,                /* a tenant's: its user has a newer connection */
     HUB_OTHER                 /* first kind for the gateway's own use */
 };
 
+struct hub; /* the gateway's; here it is only a name */
+
 struct request {
     struct entry entry;
-    uint32_t id;   /* the hub's: command id, 0 if nobody waits for a reply */
-    void *session; /* the hub's */
-    uint8_t hub;   /* index of the port to answer through */
+    uint32_t id; /* the hub's: command id, 0 if nobody waits for a reply */
+    void *owner; /* the hub's: who asks */
+    void (*answered)(struct hub *h, struct request *r); /* the hub's: called with the answer */
+    uint8_t hub;                                        /* index of the port to answer through */
     enum err error;
 };
 
@@ -103,6 +112,30 @@ struct request_history {
     struct position since;   /* only its epoch counts here; empty: whatever the epoch */
     struct span room;
     char name[];
+};
+
+struct request_remove {
+    struct request request;
+    struct stream_removal removal; /* limits filled in */
+    struct span room;
+    char name[];
+};
+
+struct request_rooms {
+    struct request request;
+    size_t max_bytes;
+    /* the sequencer's */
+    struct list link;
+    struct seq_walk walk;
+    /* answer */
+    struct buf json;     /* `{"room":{"num_clients":n},…}` */
+    struct span pattern; /* see glob.h; empty: all; borrowed from `name` */
+    char name[];
+};
+
+struct request_control {
+    struct request request;
+    struct control *control; /* a reference, handed over */
 };
 
 /* A push that is never stored. */

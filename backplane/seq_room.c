@@ -9,12 +9,24 @@ void seq_rooms_init(struct seq_rooms *rs, struct driver *driver, uint32_t max)
     *rs = (struct seq_rooms){.driver = driver, .max = max};
     list_init(&rs->idle);
     list_init(&rs->empty);
+    list_init(&rs->walks);
+}
+
+/* A walk that would meet this room next meets the one after it. */
+static void step_aside(struct seq_rooms *rs, const struct seq_room *room)
+{
+    for (struct list *n = rs->walks.next; n != &rs->walks; n = n->next) {
+        struct seq_walk *w = container_of(n, struct seq_walk, link);
+        if (w->next == room)
+            w->next = room->hh.next;
+    }
 }
 
 static void forget(struct seq_rooms *rs, struct seq_room *room)
 {
     rs->driver->ops->forget(rs->driver, &room->ref);
     list_del(&room->idle);
+    step_aside(rs, room);
     HASH_DEL(rs->map, room);
     rs->count--;
     free(room);
@@ -108,6 +120,26 @@ void seq_room_release(struct seq_rooms *rs, struct seq_room *room)
         if (++rs->empty_count > rs->max / 10)
             make_space(rs);
     }
+}
+
+/* The table keeps its rooms in the order in which they were made. */
+void seq_walk_begin(struct seq_rooms *rs, struct seq_walk *w)
+{
+    w->next = rs->map;
+    list_push(&rs->walks, &w->link);
+}
+
+struct seq_room *seq_walk_next(struct seq_walk *w)
+{
+    struct seq_room *room = w->next;
+    if (room)
+        w->next = room->hh.next;
+    return room;
+}
+
+void seq_walk_end(struct seq_walk *w)
+{
+    list_del(&w->link);
 }
 
 enum err seq_room_presence(const struct seq_room *room, struct request_presence *p)

@@ -12,6 +12,7 @@
 #include "backplane/base/map.h"
 #include "backplane/port.h"
 #include "backplane/presence.h"
+#include "backplane/seq_walk.h"
 
 struct seq_room {
     UT_hash_handle hh;
@@ -28,7 +29,9 @@ struct seq_room {
 struct seq_rooms {
     struct seq_room *map;
     struct list idle, empty; /* longest idle first; `empty`: never published to */
+    struct list walks;       /* struct seq_walk */
     uint32_t count, empty_count;
+    uint32_t occupied; /* rooms with members; the sequencer's */
     uint32_t max, hubs;
     struct driver *driver;
 };

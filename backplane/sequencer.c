@@ -4,8 +4,7 @@
 #include "backplane/base/loop.h"
 #include "backplane/push.h"
 #include "backplane/recovery.h"
-#include "backplane/seq_room.h"
-#include "backplane/users.h"
+#include "backplane/seq_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,36 +15,11 @@
 #define FILL_COUNT     1024
 #define FILLS_PER_TURN 16
 
-enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL };
-
-struct sequencer {
-    struct actor actor;
-    struct loop *loop;
-    struct inbox inbox;
-    struct sequencer_config config;
-    struct driver *driver;
-    struct seq_rooms rooms;
-    struct users users;
-    struct port ports[HUBS_MAX];
-    struct sequencer_counters counters;
-};
-
 struct fill {
     struct stream_read read;
     struct interest *interest;
     uint8_t hub;
 };
-
-static void answer(struct sequencer *s, struct request *r, enum err e)
-{
-    r->error = e;
-    port_answer(&s->ports[r->hub], r);
-}
-
-static struct seq_room *room_of(struct stream_ref *ref)
-{
-    return container_of(ref, struct seq_room, ref);
-}
 
 static uint8_t hub_of(const struct interest *in)
 {
@@ -113,13 +87,6 @@ static void push_presence_to_hubs(struct sequencer *s, struct seq_room *room, en
 
 /* ---- subscriptions ------------------------------------------------------------------------- */
 
-static void begin_read(struct sequencer *s, struct stream_read *r, struct seq_room *room)
-{
-    room->limits = r->limits;
-    r->room = &room->ref;
-    s->driver->ops->read(s->driver, r);
-}
-
 /* Subscribes that waited until the hub had caught up begin anew. */
 static void resume_waiting(struct sequencer *s, struct interest *in)
 {
@@ -132,7 +99,7 @@ static void on_subscribe(struct sequencer *s, struct request *r)
     struct request_subscribe *sub = (struct request_subscribe *)r;
     struct seq_room *room = seq_rooms_hold(&s->rooms, sub->room);
     if (!room) {
-        answer(s, r, ERR_LIMIT);
+        seq_answer(s, r, ERR_LIMIT);
         return;
     }
     sub->member->subscribing = true;
@@ -141,10 +108,10 @@ static void on_subscribe(struct sequencer *s, struct request *r)
     sub->read.reverse = sub->newest_only;
     sub->read.since = sub->newest_only ? UINT64_MAX : sub->since.offset;
     sub->read.max_count = !sub->recover ? 0 : sub->newest_only ? 1 : UINT32_MAX;
-    begin_read(s, &sub->read, room);
+    seq_begin_read(s, &sub->read, room);
 }
 
-static void join(struct seq_room *room, struct request_subscribe *sub)
+static void join(struct sequencer *s, struct seq_room *room, struct request_subscribe *sub)
 {
     struct member *m = sub->member;
     struct interest *in = &room->hubs[sub->request.hub];
@@ -153,7 +120,7 @@ static void join(struct seq_room *room, struct request_subscribe *sub)
         in->sent = sub->read.top;
         in->lost = false;
     }
-    room->members++;
+    s->rooms.occupied += !room->members++;
     m->room = room;
     m->joined = true;
     m->announce = sub->announce;
@@ -170,7 +137,7 @@ static void leave(struct sequencer *s, struct member *m, uint8_t hub)
     struct interest *in = &room->hubs[hub];
     room->busy++; /* stays until everything below is done */
     in->listeners -= m->join_leave;
-    room->members--;
+    s->rooms.occupied -= !--room->members;
     if (!--in->members) {
         in->handle = NULL;
         list_del(&in->missed);
@@ -206,10 +173,10 @@ static void after_subscribe(struct sequencer *s, struct member *m)
     leave(s, m, r->hub);
     if (r->entry.kind == REQUEST_END && --((struct request_end *)r)->waiting)
         return;
-    answer(s, r, OK);
+    seq_answer(s, r, OK);
 }
 
-static enum err settle(struct request_subscribe *sub, struct seq_room *room)
+static enum err settle(struct sequencer *s, struct request_subscribe *sub, struct seq_room *room)
 {
     enum err e = sub->read.error;
     if (e == ERR_NOT_AVAILABLE && !sub->read.limits.count)
@@ -224,7 +191,7 @@ static enum err settle(struct request_subscribe *sub, struct seq_room *room)
     if (sub->presence)
         e = presence_add(&room->presence, &sub->member->present, sub->client);
     if (!e)
-        join(room, sub);
+        join(s, room, sub);
     return e;
 }
 
@@ -243,18 +210,18 @@ static bool postponed(struct interest *in, struct request_subscribe *sub)
 static void subscribe_read(struct sequencer *s, struct stream_read *r)
 {
     struct request_subscribe *sub = container_of(r, struct request_subscribe, read);
-    struct seq_room *room = room_of(r->room);
+    struct seq_room *room = seq_room_of(r->room);
     struct interest *in = &room->hubs[sub->request.hub];
     if (postponed(in, sub))
         return;
     in->served++;
     struct member *m = sub->member;
     const struct client_info *client = sub->client;
-    enum err e = settle(sub, room);
+    enum err e = settle(s, sub, room);
     bool announce = !e && sub->presence && sub->announce;
     if (e)
         stream_read_deinit(r);
-    answer(s, &sub->request, e);
+    seq_answer(s, &sub->request, e);
     if (announce) /* the joiner hears of itself too, after the reply */
         push_presence_to_hubs(s, room, MSG_JOIN, client);
     after_subscribe(s, m);
@@ -271,7 +238,7 @@ static void on_unsubscribe(struct sequencer *s, struct request *r)
         return;
     }
     leave(s, m, r->hub);
-    answer(s, r, OK);
+    seq_answer(s, r, OK);
 }
 
 static void on_end(struct sequencer *s, struct request *r)
@@ -281,7 +248,7 @@ static void on_end(struct sequencer *s, struct request *r)
     for (struct member *m = end->members; m; m = m->next)
         end_one(s, end, m);
     if (!end->waiting)
-        answer(s, r, OK);
+        seq_answer(s, r, OK);
 }
 
 /* ---- publications -------------------------------------------------------------------------- */
@@ -291,10 +258,11 @@ static void on_publish(struct sequencer *s, struct request *r)
     struct request_publish *p = (struct request_publish *)r;
     struct seq_room *room = seq_rooms_hold(&s->rooms, p->room);
     if (!room) {
-        answer(s, r, ERR_LIMIT);
+        seq_answer(s, r, ERR_LIMIT);
         return;
     }
-    room->limits = p->commit.limits;
+    if (p->commit.limits.count) /* else it is to leave no trace in the stream */
+        room->limits = p->commit.limits;
     p->commit.room = &room->ref;
     s->driver->ops->commit(s->driver, &p->commit);
 }
@@ -302,7 +270,7 @@ static void on_publish(struct sequencer *s, struct request *r)
 static void published(void *owner, struct stream_ref *ref, struct msg *m, const struct position *at)
 {
     struct sequencer *s = owner;
-    struct seq_room *room = room_of(ref);
+    struct seq_room *room = seq_room_of(ref);
     counter_add(&s->counters.publications, 1);
     if (at->offset)
         room->top = *at;
@@ -315,10 +283,10 @@ static void committed(void *owner, struct commit *c)
 {
     struct sequencer *s = owner;
     struct request_publish *p = container_of(c, struct request_publish, commit);
-    struct seq_room *room = room_of(c->room);
+    struct seq_room *room = seq_room_of(c->room);
     if (c->repeated)
         counter_add(&s->counters.repeats, 1);
-    answer(s, &p->request, c->error);
+    seq_answer(s, &p->request, c->error);
     seq_room_release(&s->rooms, room);
 }
 
@@ -333,53 +301,33 @@ static void on_signal(struct sequencer *s, struct request *r)
                 s, in,
                 sig->msg); /* a signal that finds no room is let go: it is worth nothing later */
     }
-    answer(s, r, OK);
+    seq_answer(s, r, OK);
 }
 
 /* ---- users --------------------------------------------------------------------------------- */
 
 static void on_arrive(struct sequencer *s, struct request *r)
 {
-    answer(s, r, users_arrive(&s->users, (struct request_arrive *)r));
+    seq_answer(s, r, users_arrive(&s->users, (struct request_arrive *)r));
 }
 
 static void on_depart(struct sequencer *s, struct request *r)
 {
     users_depart(&s->users, (struct request_depart *)r);
-    answer(s, r, OK);
+    seq_answer(s, r, OK);
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
-
-static void on_history(struct sequencer *s, struct request *r)
+/* An order goes to every hub, behind what was posted to it before. */
+static void on_control(struct sequencer *s, struct request *r)
 {
-    struct request_history *h = (struct request_history *)r;
-    struct seq_room *room = seq_rooms_hold(&s->rooms, h->room);
-    if (!room) {
-        answer(s, r, ERR_LIMIT);
-        return;
+    struct control *c = ((struct request_control *)r)->control;
+    assert(c->hubs == s->rooms.hubs);
+    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
+        struct entry *e = &control_ref(c)->entries[i].entry;
+        e->kind = HUB_CONTROL;
+        outbox_post(&s->ports[i].out, e);
     }
-    h->read.purpose = FOR_HISTORY;
-    begin_read(s, &h->read, room);
-}
-
-static void history_read(struct sequencer *s, struct stream_read *r)
-{
-    struct request_history *h = container_of(r, struct request_history, read);
-    struct seq_room *room = room_of(r->room);
-    enum err e = r->error;
-    if (!e && h->since.epoch[0] && memcmp(h->since.epoch, r->top.epoch, EPOCH_MAX) != 0) {
-        stream_read_deinit(r);
-        e = ERR_UNRECOVERABLE;
-    }
-    answer(s, &h->request, e);
-    seq_room_release(&s->rooms, room);
-}
-
-static void on_presence(struct sequencer *s, struct request *r)
-{
-    struct request_presence *p = (struct request_presence *)r;
-    answer(s, r, seq_room_presence(seq_rooms_find(&s->rooms, p->room), p));
+    seq_answer(s, r, OK);
 }
 
 /* ---- filling hubs that were behind --------------------------------------------------------- */
@@ -478,24 +426,21 @@ static void read_done(void *owner, struct stream_read *r)
 {
     static void (*const done[])(struct sequencer *, struct stream_read *) = {
         [FOR_SUBSCRIBE] = subscribe_read,
-        [FOR_HISTORY] = history_read,
+        [FOR_HISTORY] = seq_history_read,
         [FOR_FILL] = fill_read,
     };
     done[r->purpose](owner, r);
 }
 
-static const struct driver_events events = {published, committed, read_done};
+static const struct driver_events events = {published, committed, read_done, seq_removed};
 
 static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request *) = {
-    [REQUEST_PUBLISH] = on_publish,
-    [REQUEST_SUBSCRIBE] = on_subscribe,
-    [REQUEST_UNSUBSCRIBE] = on_unsubscribe,
-    [REQUEST_PRESENCE] = on_presence,
-    [REQUEST_HISTORY] = on_history,
-    [REQUEST_SIGNAL] = on_signal,
-    [REQUEST_ARRIVE] = on_arrive,
-    [REQUEST_DEPART] = on_depart,
-    [REQUEST_END] = on_end,
+    [REQUEST_PUBLISH] = on_publish,         [REQUEST_SUBSCRIBE] = on_subscribe,
+    [REQUEST_UNSUBSCRIBE] = on_unsubscribe, [REQUEST_PRESENCE] = seq_on_presence,
+    [REQUEST_HISTORY] = seq_on_history,     [REQUEST_REMOVE] = seq_on_remove,
+    [REQUEST_ROOMS] = seq_on_rooms,         [REQUEST_SIGNAL] = on_signal,
+    [REQUEST_CONTROL] = on_control,         [REQUEST_END] = on_end,
+    [REQUEST_ARRIVE] = on_arrive,           [REQUEST_DEPART] = on_depart,
     [REQUEST_DRAINED] = on_drained,
 };
 
@@ -511,7 +456,9 @@ static bool turn(struct actor *a)
     }
     bool more = s->driver->ops->turn(s->driver, loop_now_ms(s->loop));
     more |= fill_some(s);
+    more |= seq_list_rooms(s);
     counter_set(&s->counters.rooms, s->rooms.count);
+    counter_set(&s->counters.occupied, s->rooms.occupied);
     counter_set(&s->counters.stream_bytes, s->driver->ops->bytes(s->driver));
     return more;
 }
@@ -538,8 +485,10 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
         free(s);
         return e;
     }
+    (void)s->driver->ops->turn(s->driver, loop_now_ms(loop)); /* tells it the time */
     inbox_init(&s->inbox, loop);
     seq_rooms_init(&s->rooms, s->driver, config->max_rooms);
+    list_init(&s->listings);
     s->actor.turn = turn;
     s->actor.flush = flush;
     loop_add(loop, &s->actor);

@@ -34,7 +34,7 @@ struct sequencer_config {
 
 /* Any thread may read them. */
 struct sequencer_counters {
-    counter rooms, stream_bytes, publications, repeats, behind, fills, insufficient;
+    counter rooms, occupied, stream_bytes, publications, repeats, behind, fills, insufficient;
 };
 
 /* Made on any thread before its loop runs. */

@@ -25,18 +25,23 @@ const struct close_info *close_info(enum close_reason r)
     return &infos[r];
 }
 
-struct msg *close_frame(enum close_reason r)
+struct msg *close_frame_with(unsigned code, struct span text)
 {
-    const struct close_info *info = close_info(r);
-    size_t text = strlen(info->text);
-    const char code[CODE_BYTES] = {(char)(info->code >> 8), (char)(info->code & 0xFF)};
-    struct msg *m = msg_new(CODE_BYTES + text);
+    const char bytes[CODE_BYTES] = {(char)(code >> 8), (char)(code & 0xFF)};
+    assert(text.n && text.n <= CLOSE_TEXT_MAX);
+    struct msg *m = msg_new(CODE_BYTES + text.n);
     if (!m)
         return NULL;
-    msg_add(m, code, CODE_BYTES);
-    msg_add(m, info->text, text);
+    msg_add(m, bytes, CODE_BYTES);
+    msg_add(m, text.p, text.n);
     msg_seal(m);
     /* Sealing makes a text frame; the two kinds differ in the first byte only. */
     m->bytes[MSG_HEADROOM - m->head] = (char)CLOSE_OPCODE;
     return m;
+}
+
+struct msg *close_frame(enum close_reason r)
+{
+    const struct close_info *info = close_info(r);
+    return close_frame_with(info->code, span_str(info->text));
 }

@@ -26,6 +26,7 @@ enum close_flush { DISCARD_QUEUE, FLUSH_QUEUE };
     X(CLOSE_INVALID_TOKEN, 3500, "invalid token", FLUSH_QUEUE)                                     \
     X(CLOSE_BAD_REQUEST, 3501, "bad request", FLUSH_QUEUE)                                         \
     X(CLOSE_STALE, 3502, "stale", FLUSH_QUEUE)                                                     \
+    X(CLOSE_ORDERED, 3503, "force disconnect", FLUSH_QUEUE) /* or whatever the order says */       \
     X(CLOSE_CONNECTION_LIMIT, 3504, "connection limit", FLUSH_QUEUE)                               \
     X(CLOSE_CHANNEL_LIMIT, 3505, "channel limit", FLUSH_QUEUE)                                     \
     X(CLOSE_PERMISSION, 3507, "permission denied", FLUSH_QUEUE)                                    \
@@ -49,5 +50,9 @@ const struct close_info *close_info(enum close_reason r);
 
 /* A close frame (RFC 6455 5.5.1), ready to be sent like any sealed message; NULL: no memory. */
 struct msg *close_frame(enum close_reason r);
+
+/* The same with a code and a text of one's own, of at most CLOSE_TEXT_MAX bytes, not empty. */
+#define CLOSE_TEXT_MAX 123
+struct msg *close_frame_with(unsigned code, struct span text);
 
 #endif

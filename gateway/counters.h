@@ -18,6 +18,7 @@
       "Connections that have not finished a request or handshake")                                 \
     X(sessions, "madang_sessions", "gauge", "Sessions that have said connect")                     \
     X(sessions_total, "madang_sessions_total", "counter", "Sessions that ever said connect")       \
+    X(users, "madang_users", "gauge", "Users with sessions, once for each hub")                    \
     X(subscriptions, "madang_subscriptions", "gauge", "Subscriptions of all sessions")             \
     X(rooms, "madang_hub_rooms", "gauge", "Rooms with subscribers here")                           \
     X(commands, "madang_commands_total", "counter", "Commands received")                           \
@@ -32,6 +33,10 @@
     X(pending_bytes, "madang_pending_bytes", "gauge", "Bytes of pushes waiting to be sent")        \
     X(overruns, "madang_overruns_total", "counter",                                                \
       "Times a room had more pushes than could be sent, and its subscribers were told")            \
+    X(api_calls, "madang_api_calls_total", "counter", "Calls of the server API")                   \
+    X(api_pending, "madang_api_calls_pending", "gauge", "Calls of the server API in progress")     \
+    X(api_refused, "madang_api_calls_refused_total", "counter",                                    \
+      "Calls of the server API that found no place")                                               \
     X(requests, "madang_requests_pending", "gauge", "Requests at the sequencer")                   \
     X(starved, "madang_credit_waits_total", "counter", "Times a session waited for a credit")      \
     X(turns, "madang_loop_turns_total", "counter", "Turns of the event loop")

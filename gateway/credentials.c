@@ -96,7 +96,7 @@ bool credentials_count(struct session *s)
 
 void answered_arrive(struct hub *h, struct request *r)
 {
-    struct session *s = r->session;
+    struct session *s = r->owner;
     (void)h;
     if (session_alive(s)) {
         if (r->error == ERR_LIMIT)

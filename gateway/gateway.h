@@ -16,10 +16,12 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_DRAINING };
 
 struct hub;
 struct acceptor;
+struct api_keys;
 struct keys;
 
 struct gateway {
     const struct options *options;
+    const struct api_keys *api_keys; /* NULL: nobody may use the server API */
     struct hub *hubs[HUBS_MAX];
     uint32_t hub_count;
     struct sequencer *sequencer;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http.h"
 
+#include "gateway/api.h"
+#include "gateway/api_keys.h"
 #include "gateway/assets.h"
 #include "gateway/metrics.h"
 #include "gateway/origin.h"
@@ -9,6 +11,7 @@
 #include <assert.h>
 
 #define WEBSOCKET_PATH "/connection/websocket"
+#define API_PATH       "/api"
 #define HOST_SHOWN_MAX 253
 
 /* On every answer, refusals too. */
@@ -187,7 +190,7 @@ static void answer_path(const struct gateway *g, const struct http_request *r,
         say(out, 404,
             page ? "This gateway was built without the chat page.\n"
                  : "There is nothing here. The chat page is at /\n");
-    } else if (r->method == HTTP_OTHER) {
+    } else if (r->method >= HTTP_POST) {
         say(out, 405, "This can only be read, with GET or HEAD.\n");
         add_header(out, "Allow", "GET, HEAD");
     } else if (route) {
@@ -230,7 +233,8 @@ static void refuse_host(const struct http_request *r, struct http_answer *out)
     answer_owned(out, 421, "text/plain; charset=utf-8");
 }
 
-void http_answer(const struct gateway *g, const struct http_request *r, struct http_answer *out)
+/* Whether it comes by a name and from a page that are known. */
+static bool admits(const struct gateway *g, const struct http_request *r, struct http_answer *out)
 {
     *out = (struct http_answer){0};
     if (!host_allowed(g->options, r->host, r->local_address))
@@ -239,7 +243,12 @@ void http_answer(const struct gateway *g, const struct http_request *r, struct h
         say(out, 403,
             "Pages of this origin may not read from here. If it is one of yours, add it "
             "to the option allowed_origins.\n");
-    else
+    return !out->status;
+}
+
+void http_answer(const struct gateway *g, const struct http_request *r, struct http_answer *out)
+{
+    if (admits(g, r, out))
         answer_path(g, r, out);
     if (out->owned.failed)
         say(out, 503, "The gateway is out of memory.\n");
@@ -249,6 +258,80 @@ void http_answer_deinit(struct http_answer *a)
 {
     buf_deinit(&a->owned);
     a->body = (struct span){0};
+}
+
+/* ---- the server API ---- */
+
+bool http_is_api(struct span path)
+{
+    size_t n = sizeof(API_PATH) - 1;
+    return path.n >= n && memcmp(path.p, API_PATH, n) == 0 && (path.n == n || path.p[n] == '/');
+}
+
+void http_answer_json(struct http_answer *out, int status, struct buf *json)
+{
+    *out = (struct http_answer){.owned = *json};
+    answer_owned(out, status, "application/json");
+    if (out->owned.failed)
+        say(out, 503, "The gateway is out of memory.\n");
+}
+
+/* Decimal digits and nothing else. */
+static bool read_length(struct span text, size_t *length)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9' || n > SIZE_MAX / 20)
+            return false;
+        n = n * 10 + (size_t)(text.p[i] - '0');
+    }
+    *length = n;
+    return text.n > 0;
+}
+
+/* 0, or the status to refuse a call with; *why in static words. */
+static int check_api(const struct gateway *g, const struct http_request *r, struct http_api *api,
+                     const char **why)
+{
+    size_t at = sizeof(API_PATH) - 1;
+    at += r->path.n > at; /* the slash */
+    api->method = (struct span){r->path.p + at, r->path.n - at};
+    api->scopes = api_keys_scopes(g->api_keys, r->api_key);
+    *why = "Calls of the API are POST requests.\n";
+    if (r->method != HTTP_POST)
+        return 405;
+    *why = "";
+    if (!api->scopes)
+        return 401;
+    *why = "There is no such method.\n";
+    if (api->method.n ? !api_knows(api->method) : r->path.n > sizeof(API_PATH))
+        return 404;
+    *why = "A body needs a Content-Length here, and cannot come in chunks.\n";
+    if (r->chunked || !r->content_length.p)
+        return 411;
+    *why = "The Content-Length is not a number.\n";
+    if (!read_length(r->content_length, &api->length))
+        return 400;
+    *why = "A call is a JSON object.\n";
+    if (!api->length)
+        return 400;
+    *why = "The body is larger than the option api_body_size allows.\n";
+    return api->length > g->options->api_body_size ? 413 : 0;
+}
+
+bool http_api_admits(const struct gateway *g, const struct http_request *r, struct http_api *api,
+                     struct http_answer *out)
+{
+    const char *why;
+    if (!admits(g, r, out))
+        return false;
+    int status = check_api(g, r, api, &why);
+    if (!status)
+        return true;
+    say(out, status, why);
+    if (status == 405)
+        add_header(out, "Allow", "POST");
+    return false;
 }
 
 int http_check_upgrade(const struct gateway *g, const struct http_request *r, const char **why)

@@ -6,6 +6,7 @@
  *   /readyz                     200 while new sessions are welcome; 503 starting, draining, broken
  *   /metrics                    Prometheus text format
  *   /connection/websocket       426: it wants a WebSocket handshake
+ *   /api, /api/METHOD           the server API, see api.h; only for who shows a key
  *
  * This file knows nothing of sockets: a request comes in, an answer goes out.
  * Any hub's thread may call it; it reads only what is immutable or a counter.
@@ -16,7 +17,7 @@
 #include "backplane/base/buf.h"
 #include "gateway/gateway.h"
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OTHER };
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_OTHER };
 
 struct http_request {
     enum http_method method;
@@ -25,6 +26,12 @@ struct http_request {
     struct span if_none_match;
     bool accepts_gzip;
     struct span local_address; /* IP literal at which the connection arrived, without port */
+    /* Read for calls of the API only: */
+    struct span content_length; /* header value; absent: p NULL */
+    struct span api_key;        /* from wherever it was shown */
+    bool chunked;               /* a Transfer-Encoding is named */
+    bool expects_continue;
+    bool transport_errors; /* asked for by header or configuration */
 };
 
 struct http_header {
@@ -47,6 +54,22 @@ struct http_answer {
 /* Fills *out; never fails (out of memory is a 503). http_answer_deinit afterwards. */
 void http_answer(const struct gateway *g, const struct http_request *r, struct http_answer *out);
 void http_answer_deinit(struct http_answer *a);
+
+/* What a call of the API is, by its head. */
+struct http_api {
+    struct span method; /* behind "/api/"; borrowed from the path; empty: the body says it */
+    size_t length;      /* of the body */
+    uint32_t scopes;    /* of the key */
+};
+
+bool http_is_api(struct span path);
+
+/* Whether the body of a call is to be read; if not, *out says why, to be deinitialised. */
+bool http_api_admits(const struct gateway *g, const struct http_request *r, struct http_api *api,
+                     struct http_answer *out);
+
+/* An answer of the API; the text is handed over. */
+void http_answer_json(struct http_answer *out, int status, struct buf *json);
 
 /* Whether a WebSocket handshake may go on: 0, or the HTTP status to refuse it with; *why then says
  * so in static words. */

@@ -7,6 +7,7 @@
 #include "gateway/credentials.h"
 #include "gateway/input.h"
 #include "gateway/methods.h"
+#include "gateway/order.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
 
@@ -64,17 +65,13 @@ static size_t answer_bytes(const struct request *r)
     }
 }
 
-void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
-                 uint32_t id)
+void hub_ask(struct hub *h, struct request *r, enum request_kind kind,
+             void (*answered)(struct hub *h, struct request *r))
 {
     r->entry.kind = kind;
     r->entry.weight = 0;
-    r->id = id;
-    r->session = s;
     r->hub = h->port;
-    s->in_flight++;
-    s->awaited += answer_bytes(r);
-    h->awaited += answer_bytes(r);
+    r->answered = answered;
     h->credits_used++;
     outbox_post(&h->to_sequencer, &r->entry);
 }
@@ -89,6 +86,7 @@ static void answered_end(struct hub *h, struct request *r)
     }
 }
 
+/* What is done with the answers to sessions. */
 static void (*const answered[REQUEST_KINDS])(struct hub *, struct request *) = {
     [REQUEST_PUBLISH] = answered_publish,
     [REQUEST_SUBSCRIBE] = answered_subscribe,
@@ -107,17 +105,41 @@ static void bury(struct session *s)
         session_free(s);
 }
 
-static void on_answer(struct hub *h, struct entry *e)
+static void answered_session(struct hub *h, struct request *r)
 {
-    struct request *r = container_of(e, struct request, entry);
-    struct session *s = r->session;
-    h->credits_used--;
+    struct session *s = r->owner;
     s->awaited -= answer_bytes(r);
     h->awaited -= answer_bytes(r);
-    answered[e->kind](h, r); /* frees r, but for the one embedded in the session */
+    answered[r->entry.kind](h, r); /* frees r, but for the one embedded in the session */
     s->in_flight--;
     session_nudge(s);
     bury(s);
+}
+
+void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
+                 uint32_t id)
+{
+    r->id = id;
+    r->owner = s;
+    r->entry.kind = kind;
+    s->in_flight++;
+    s->awaited += answer_bytes(r);
+    h->awaited += answer_bytes(r);
+    hub_ask(h, r, kind, answered_session);
+}
+
+static void on_answer(struct hub *h, struct entry *e)
+{
+    struct request *r = container_of(e, struct request, entry);
+    h->credits_used--;
+    r->answered(h, r);
+}
+
+static void on_control(struct hub *h, struct entry *e)
+{
+    struct control *c = container_of(e, struct control_entry, entry)->control;
+    order_carry_out(h, c);
+    control_unref(c);
 }
 
 /* ---- pushes --------------------------------------------------------------------------------- */
@@ -137,7 +159,7 @@ static void tell_some(struct timer *t)
         struct subscription *sub = container_of(list_shift(&h->told), struct subscription, told);
         if (!session_alive(sub->session))
             continue;
-        if (sub->server_side) /* clients do not come back to these by themselves */
+        if (sub->server_side) /* the client has nothing to come back to by itself */
             session_close(sub->session, CLOSE_INSUFFICIENT);
         else
             unsubscribe_with(sub, UNSUBSCRIBE_INSUFFICIENT, "insufficient state");
@@ -288,9 +310,9 @@ static void on_keys(struct hub *h, struct entry *e)
 }
 
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
-    [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind, [HUB_INSUFFICIENT] = on_insufficient,
-    [HUB_SOCKET] = on_socket, [HUB_DRAIN] = on_drain,   [HUB_CUT] = on_cut,
-    [HUB_KEYS] = on_keys,     [HUB_EVICT] = on_evict,
+    [HUB_PUSH] = on_push,       [HUB_BEHIND] = on_behind, [HUB_INSUFFICIENT] = on_insufficient,
+    [HUB_CONTROL] = on_control, [HUB_SOCKET] = on_socket, [HUB_DRAIN] = on_drain,
+    [HUB_CUT] = on_cut,         [HUB_KEYS] = on_keys,     [HUB_EVICT] = on_evict,
 };
 
 static void handle(struct hub *h, struct entry *e)
@@ -416,6 +438,7 @@ static bool turn(struct actor *a)
     h->rooms.now_ms = loop_now_ms(h->loop);
     take_inbox(h);
     feed_starved(h);
+    bool calls = api_turn(h);
     shed_load(h);
     close_sessions(h);
     bool more = defer(h);
@@ -427,13 +450,14 @@ static bool turn(struct actor *a)
     counter_set(&h->counters.rooms, h->rooms.count);
     counter_set(&h->counters.pending_bytes, h->rooms.bytes);
     counter_set(&h->counters.requests, h->credits_used);
-    if (h->draining && !session_count(h) && h->on_empty) {
+    counter_set(&h->counters.users, h->users.count);
+    if (h->draining && !session_count(h) && !h->api.calls && h->on_empty) {
         void (*on_empty)(void *) = h->on_empty;
         h->on_empty = NULL;
         loop_cancel(h->loop, &h->drain_timer);
         on_empty(h->owner);
     }
-    return more || !list_empty(&h->to_close);
+    return more || calls || !list_empty(&h->to_close);
 }
 
 static void flush(struct actor *a)
@@ -495,6 +519,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     list_init(&h->backlogged);
     list_init(&h->told);
     list_init(&h->inputs);
+    api_desk_init(&h->api);
     h->actor.turn = turn;
     h->actor.flush = flush;
     loop_add(loop, &h->actor);
@@ -524,6 +549,7 @@ static void discard(struct entry *e)
     switch (e->kind) {
     case HUB_BEHIND:
     case HUB_EVICT: return; /* embedded in what is not ours to free */
+    case HUB_CONTROL: control_unref(container_of(e, struct control_entry, entry)->control); return;
     case HUB_PUSH: msg_unref(container_of(e, struct push_entry, entry)->msg); break;
     case HUB_KEYS: keys_unref(container_of(e, struct keys_entry, entry)->keys); break;
     case HUB_SOCKET: close(container_of(e, struct socket_entry, entry)->fd); break;

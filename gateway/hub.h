@@ -14,10 +14,12 @@
 #define MADANG_GATEWAY_HUB_H
 
 #include "backplane/request.h"
+#include "gateway/api.h"
 #include "gateway/counters.h"
 #include "gateway/gateway.h"
 #include "gateway/keys.h"
 #include "gateway/session_state.h"
+#include "gateway/users.h"
 #include "rooms/room.h"
 
 struct session;
@@ -46,6 +48,8 @@ struct hub {
     struct outbox to_sequencer;
     struct socket_context *sockets;
     struct rooms rooms;
+    struct users users;
+    struct api_desk api;
     uint8_t port; /* our index at the sequencer */
 
     struct session_list sessions[SESSION_STATES];
@@ -98,6 +102,9 @@ uint32_t hub_index(const struct hub *h);
 /* Sends a request; credits are counted. Its session's and the hub's. */
 void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
                  uint32_t id);
+/* The same without a session: its answer goes to `answered`. */
+void hub_ask(struct hub *h, struct request *r, enum request_kind kind,
+             void (*answered)(struct hub *h, struct request *r));
 bool hub_has_credit(const struct hub *h);
 /* Past the hub's bound for input, closes the session with most; true if that is `s`. */
 bool hub_sheds_input(struct hub *h, const struct session *s);

@@ -21,7 +21,7 @@ static enum err introduce(struct session *s, struct span user, struct span conn_
     char id[CLIENT_ID_LENGTH];
     random_uuid(id);
     s->client = client_info_new(id, user, conn_info, (struct span){0});
-    return s->client ? OK : ERR_INTERNAL;
+    return s->client && users_add(&s->hub->users, s) ? OK : ERR_INTERNAL;
 }
 
 /* ---- without a token ---- */

@@ -109,7 +109,7 @@ void method_publish(struct session *s, const struct command *c)
 void answered_publish(struct hub *h, struct request *r)
 {
     struct request_publish *q = (struct request_publish *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     (void)h;
     if (session_alive(s)) {
         if (r->error) {

@@ -75,7 +75,7 @@ static void reply_presence(struct session *s, const struct request_presence *q)
 void answered_presence(struct hub *h, struct request *r)
 {
     struct request_presence *q = (struct request_presence *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     (void)h;
     if (session_alive(s)) {
         if (r->error)
@@ -188,7 +188,7 @@ static void reply_history(struct session *s, struct request_history *q)
 void answered_history(struct hub *h, struct request *r)
 {
     struct request_history *q = (struct request_history *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     (void)h;
     if (session_alive(s)) {
         if (r->error)

@@ -80,7 +80,7 @@ static enum err rooms_typing(struct session *s, uint32_t id, struct span data)
 void answered_signal(struct hub *h, struct request *r)
 {
     struct request_signal *q = (struct request_signal *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     (void)h;
     if (session_alive(s))
         reply_done(s, r->id);

@@ -168,7 +168,7 @@ void method_unsubscribe(struct session *s, const struct command *c)
 void answered_unsubscribe(struct hub *h, struct request *r)
 {
     struct request_unsubscribe *q = (struct request_unsubscribe *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     if (r->id && session_alive(s))
         reply_empty(s, r->id, "unsubscribe");
     subscription_free(h, container_of(q->member, struct subscription, member));

@@ -56,6 +56,10 @@ void answered_arrive(struct hub *h, struct request *r);
 void answered_depart(struct hub *h, struct request *r);
 void answered_signal(struct hub *h, struct request *r);
 
+/* What an order does to a session that it is for. */
+void subscribe_by_order(struct session *s, struct control *c);
+void unsubscribe_by_order(struct session *s, struct span room);
+
 /* Takes a subscription away and tells the client why (a push, code and text). */
 void unsubscribe_with(struct subscription *sub, unsigned code, const char *reason);
 

@@ -52,6 +52,7 @@ static const struct metric per_hub_metrics[] = {
 
 static const struct metric sequencer_metrics[] = {
     OF_SEQUENCER(rooms, "madang_rooms", "gauge", "Rooms remembered"),
+    OF_SEQUENCER(occupied, "madang_occupied_rooms", "gauge", "Rooms with subscribers"),
     OF_SEQUENCER(stream_bytes, "madang_stream_bytes", "gauge", "Bytes of all streams"),
     OF_SEQUENCER(publications, "madang_publications_total", "counter", "Publications committed"),
     OF_SEQUENCER(repeats, "madang_publication_repeats_total", "counter",

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum api_error_mode { API_ERRORS_BODY, API_ERRORS_TRANSPORT };
 enum auth_mode { AUTH_GUEST, AUTH_INSECURE, AUTH_JWT };
 
 /* Where the keys of one kind of tokens come from; see keys.h. */
@@ -79,6 +80,15 @@ struct options {
     uint64_t hub_queue_bytes; /* bytes all sessions of a hub may have waiting */
     uint64_t hub_inbox_bytes; /* pushes waiting for a hub before it is left behind */
     uint32_t hub_credits;     /* requests in flight of a hub */
+
+    /* [api] */
+    char *api_key;           /* "": none */
+    char *api_key_file;      /* "": none */
+    uint32_t api_body_size;  /* bytes of the body of one call */
+    uint32_t api_calls;      /* calls at a time on a hub */
+    uint64_t api_bytes;      /* bytes of their bodies */
+    uint64_t api_timeout_ms; /* how long a body may take to come, and its answer to leave */
+    enum api_error_mode api_error_mode;
 
     /* [backplane] */
     uint32_t max_rooms;        /* rooms remembered; idle ones are forgotten first */

@@ -558,6 +558,14 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = HUB_OPTIONS,
             .count = COUNT(HUB_OPTIONS),
         },
+    [SECTION_API] =
+        {
+            .name = "api",
+            .prefixed = true,
+            .help = "The server API, by which applications publish and moderate.",
+            .list = api_options,
+            .count = API_OPTION_COUNT,
+        },
     [SECTION_BACKPLANE] =
         {
             .name = "backplane",

@@ -21,6 +21,7 @@ enum section_id {
     SECTION_CLIENT,
     SECTION_JWT,
     SECTION_HUB,
+    SECTION_API,
     SECTION_BACKPLANE,
     SECTION_ROOMS,
     SECTION_COUNT
@@ -28,7 +29,9 @@ enum section_id {
 
 extern const struct option_section option_sections[SECTION_COUNT];
 
-/* The list of SECTION_JWT, which has a file of its own. */
+/* The lists that have a file of their own: SECTION_API and SECTION_JWT. */
+#define API_OPTION_COUNT 7
+extern const struct option api_options[API_OPTION_COUNT];
 #define JWT_OPTION_COUNT 17
 extern const struct option jwt_options[JWT_OPTION_COUNT];
 

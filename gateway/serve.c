@@ -14,6 +14,7 @@
 #include "backplane/base/log.h"
 #include "backplane/local.h"
 #include "gateway/acceptor.h"
+#include "gateway/api_keys.h"
 #include "gateway/hub.h"
 #include "gateway/identity.h"
 #include "gateway/jwks.h"
@@ -56,6 +57,7 @@ enum { MAIN_EMPTY, MAIN_WANT_KEYS };
 struct server {
     struct gateway gateway;
     const struct options *options;
+    struct api_keys *api_keys;
     struct actor actor;
     struct inbox inbox;
     struct loop loop, sequencer_loop;
@@ -419,6 +421,17 @@ static void serve(struct server *sv)
     sv->exit_code = EXIT_SUCCESS;
 }
 
+static bool load_api_keys(struct server *sv)
+{
+    struct buf report = {0};
+    bool ok = api_keys_load(&sv->api_keys, sv->options, &report);
+    if (!ok)
+        log_error("%.*s", (int)report.n, report.p ? report.p : "");
+    sv->gateway.api_keys = sv->api_keys;
+    buf_deinit(&report);
+    return ok;
+}
+
 int serve_run(const struct options *o)
 {
     struct server *sv = calloc(1, sizeof(*sv));
@@ -441,8 +454,8 @@ int serve_run(const struct options *o)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_keys(sv) && make_loops(sv) && make_sequencer(sv) && make_hubs(sv) &&
-              start_threads(sv) && listen_all(sv);
+    bool up = load_api_keys(sv) && make_keys(sv) && make_loops(sv) && make_sequencer(sv) &&
+              make_hubs(sv) && start_threads(sv) && listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
@@ -452,6 +465,7 @@ int serve_run(const struct options *o)
     if (loop_deinit(&sv->loop))
         sv->exit_code = EXIT_FAILURE;
     inbox_deinit(&sv->inbox);
+    api_keys_free(sv->api_keys);
     jwks_free(sv->jwks);
     keys_unref(sv->gateway.keys);
     int code = sv->exit_code;

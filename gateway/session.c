@@ -52,6 +52,7 @@ struct session *session_new(struct hub *h, struct lws *wsi)
     list_init(&s->todo);
     list_init(&s->reply_link);
     list_init(&s->backlog_link);
+    list_init(&s->user_link);
     loop_arm(h->loop, &s->timer, h->options->stale_close_delay_ms, stale);
     return s;
 }
@@ -72,6 +73,14 @@ void session_close(struct session *s, enum close_reason reason)
     loop_again(s->hub->loop);
 }
 
+void session_dismiss(struct session *s, struct msg *close_frame)
+{
+    if (s->closing)
+        return;
+    s->farewell = msg_ref(close_frame);
+    session_close(s, CLOSE_ORDERED);
+}
+
 bool session_over(const struct session *s)
 {
     return s->state == SESSION_DEAD && !s->in_flight;
@@ -87,6 +96,7 @@ void session_free(struct session *s)
     s->hub->sessions[s->state].count--;
     input_drop(s);
     msg_unref(s->replies);
+    msg_unref(s->farewell);
     connecting_drop(s);
     credentials_drop(s);
     client_info_unref(s->client);
@@ -428,7 +438,7 @@ static void finish_close(struct session *s)
     if (s->close_sent)
         return;
     s->close_sent = true;
-    struct msg *m = close_frame((enum close_reason)s->reason);
+    struct msg *m = s->farewell ? msg_ref(s->farewell) : close_frame((enum close_reason)s->reason);
     if (m)
         transmit(s, m, true);
     else /* not here: this may be a callback of the same connection */
@@ -442,6 +452,7 @@ void session_begin_close(struct session *s)
         return;
     enum close_reason reason = (enum close_reason)s->reason;
     counter_add(&s->hub->counters.closes[reason], 1);
+    users_remove(&s->hub->users, s);
     leave_rooms(s);
     input_drop(s);
     connecting_drop(s);

@@ -33,6 +33,8 @@ struct subscription {
     bool server_side; /* the client did not ask for it */
     bool granted;     /* by the connection's token */
     bool counted;     /* only within same_rooms() */
+    bool pending;     /* the subscribe is under way */
+    bool unwanted;    /* to be ended by the server as soon as that has been answered */
 };
 
 /* A frame of which not all bytes, or not all commands, could be handled yet. */
@@ -52,6 +54,8 @@ struct session {
     struct list todo;       /* in hub.to_close or hub.starved */
     struct list reply_link; /* in hub.replying */
     struct list backlog_link;
+    struct list user_link; /* in user.sessions */
+    struct user *user;     /* NULL: not connected, or about to end */
     struct hub *hub;
     struct lws *wsi;            /* NULL: the socket is gone */
     struct client_info *client; /* NULL until connected */
@@ -60,7 +64,8 @@ struct session {
     struct connecting *connecting; /* NULL: the reply to connect waits for nothing */
     struct subscription **subs;
     struct inframe *in;
-    struct msg *replies; /* of this turn, unsealed */
+    struct msg *replies;  /* of this turn, unsealed */
+    struct msg *farewell; /* with CLOSE_ORDERED: the close frame */
     struct outq *out;
     struct timer timer; /* stale, ping, pong, close: one at a time */
     struct request_end end;
@@ -90,6 +95,8 @@ bool session_peer_closes(struct session *s);
 void session_gone(struct session *s);
 
 void session_close(struct session *s, enum close_reason reason);
+/* The same with a close frame of its own; a reference is taken. */
+void session_dismiss(struct session *s, struct msg *close_frame);
 
 /* Sends a sealed frame or queues it. Also for a session that is closing: then it does nothing. */
 void session_send(struct session *s, struct msg *frame);

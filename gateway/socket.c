@@ -16,6 +16,7 @@
 #include "gateway/socket.h"
 
 #include "backplane/base/log.h"
+#include "gateway/exchange.h"
 #include "gateway/http.h"
 #include "gateway/hub.h"
 #include "gateway/session.h"
@@ -34,12 +35,12 @@ struct socket_context {
     struct hub *hub;
     struct lws_context *lws; /* the library writes here, also NULL when it is done */
     struct lws_vhost *vhost;
-    char headers[LWS_PRE + HEADERS_BYTES];
 };
 
 /* What the library keeps per connection for us. */
 struct conn {
     struct session *session;
+    struct exchange *exchange;
 };
 
 /* lws_set_opaque_user_data: not NULL until the first request or handshake is through. */
@@ -63,6 +64,10 @@ static void settle(struct lws *wsi)
 struct request_text {
     char path[PATH_MAX_BYTES], host[HEADER_MAX_BYTES], origin[HEADER_MAX_BYTES];
     char tag[HEADER_MAX_BYTES], encoding[HEADER_MAX_BYTES], address[64];
+};
+
+struct call_text {
+    char length[32], key[HEADER_MAX_BYTES];
 };
 
 /* The value of a header; absent: p NULL; too long to be sensible: an empty one, which nothing
@@ -93,7 +98,7 @@ static void read_request(struct lws *wsi, struct span path, struct request_text 
     else if (lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0)
         r->method = HTTP_HEAD;
     else
-        r->method = HTTP_OTHER;
+        r->method = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0 ? HTTP_POST : HTTP_OTHER;
     r->host = header(wsi, WSI_TOKEN_HOST, t->host, sizeof(t->host));
     r->origin = header(wsi, WSI_TOKEN_ORIGIN, t->origin, sizeof(t->origin));
     r->if_none_match = header(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, t->tag, sizeof(t->tag));
@@ -106,43 +111,59 @@ static void read_request(struct lws *wsi, struct span path, struct request_text 
 
 /* ---- plain HTTP ----------------------------------------------------------------------------- */
 
-static int send_answer(struct lws *wsi, const struct http_answer *a, bool with_body)
+/* A key stands in one of two headers, or in the query, where it ends up in logs. */
+static struct span shown_key(struct lws *wsi, char *to, size_t cap)
 {
-    struct socket_context *c = context_of(wsi);
-    unsigned char *start = (unsigned char *)c->headers + LWS_PRE, *p = start;
-    unsigned char *end = (unsigned char *)c->headers + sizeof(c->headers) - 1;
-    if (lws_add_http_header_status(wsi, (unsigned)a->status, &p, end))
-        return -1;
-    for (size_t i = 0; i < a->header_count; i++) {
-        char name[64];
-        int n = snprintf(name, sizeof(name), "%s:", a->headers[i].name);
-        const char *value = a->headers[i].value;
-        if (n <= 0 || (size_t)n >= sizeof(name) ||
-            lws_add_http_header_by_name(wsi, (unsigned char *)name, (const unsigned char *)value,
-                                        (int)strlen(value), &p, end))
-            return -1;
-    }
-    /* 304 has no body and no length of one. */
-    if ((a->status != 304 && lws_add_http_header_content_length(wsi, a->body.n, &p, end)) ||
-        lws_finalize_write_http_header(wsi, start, &p, end))
-        return -1;
-    if (!with_body || !a->body.n)
-        return 0;
-    int n = lws_write(wsi, (unsigned char *)a->body.p, a->body.n, LWS_WRITE_HTTP_FINAL);
-    return n < 0 ? -1 : 0;
+    static const char custom[] = "x-api-key:", scheme[] = "apikey ";
+    int n = lws_hdr_custom_copy(wsi, to, (int)cap, custom, sizeof(custom) - 1);
+    if (n > 0)
+        return (struct span){to, (size_t)n};
+    struct span v = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, to, cap);
+    if (v.n > sizeof(scheme) - 1 && strncasecmp(v.p, scheme, sizeof(scheme) - 1) == 0)
+        return (struct span){v.p + sizeof(scheme) - 1, v.n - (sizeof(scheme) - 1)};
+    return span_str(lws_get_urlarg_by_name(wsi, "api_key=", to, (int)cap));
 }
 
-static int on_http(struct lws *wsi, const char *path, size_t n)
+static bool asks_for_status(struct lws *wsi)
+{
+    static const char name[] = "x-centrifugo-error-mode:";
+    char mode[16];
+    int n = lws_hdr_custom_copy(wsi, mode, sizeof(mode), name, sizeof(name) - 1);
+    return n > 0 && strncasecmp(mode, "transport", sizeof(mode)) == 0;
+}
+
+/* What only calls of the API are asked for. */
+static void read_call(struct lws *wsi, struct call_text *t, struct http_request *r)
+{
+    const struct options *o = context_of(wsi)->hub->options;
+    char expect[16];
+    r->content_length = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, t->length, sizeof(t->length));
+    r->chunked = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
+    r->expects_continue = header(wsi, WSI_TOKEN_HTTP_EXPECT, expect, sizeof(expect)).n > 0;
+    r->api_key = shown_key(wsi, t->key, sizeof(t->key));
+    r->transport_errors = o->api_error_mode == API_ERRORS_TRANSPORT || asks_for_status(wsi);
+}
+
+static int on_call(struct lws *wsi, struct conn *conn, struct http_request *r)
+{
+    struct call_text text;
+    read_call(wsi, &text, r);
+    return exchange_begin(&conn->exchange, wsi, context_of(wsi)->hub, r);
+}
+
+static int on_http(struct lws *wsi, struct conn *conn, const char *path, size_t n)
 {
     struct request_text text;
     struct http_request r;
     struct http_answer a;
     settle(wsi);
     read_request(wsi, (struct span){path, n}, &text, &r);
+    if (http_is_api(r.path))
+        return on_call(wsi, conn, &r);
     http_answer(context_of(wsi)->hub->gateway, &r, &a);
-    int rc = send_answer(wsi, &a, r.method != HTTP_HEAD);
+    int rc = exchange_write(wsi, context_of(wsi)->hub, &a, r.method != HTTP_HEAD);
     http_answer_deinit(&a);
-    if (rc || r.method == HTTP_OTHER) /* a body that nobody reads may follow */
+    if (rc || r.method >= HTTP_POST) /* a body that nobody reads may follow */
         return -1;
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
@@ -253,13 +274,23 @@ static void on_closed(struct conn *conn)
     conn->session = NULL;
 }
 
+static void on_closed_http(struct conn *conn)
+{
+    if (conn)
+        exchange_gone(&conn->exchange);
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
     struct conn *conn = user;
     switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
-    case LWS_CALLBACK_HTTP: return on_http(wsi, in, len);
+    case LWS_CALLBACK_HTTP: return on_http(wsi, conn, in, len);
+    case LWS_CALLBACK_HTTP_BODY: return exchange_body(conn->exchange, (struct span){in, len});
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION: return exchange_complete(conn->exchange);
+    case LWS_CALLBACK_HTTP_WRITEABLE: return exchange_writable(&conn->exchange);
+    case LWS_CALLBACK_CLOSED_HTTP: on_closed_http(conn); return 0;
     case LWS_CALLBACK_ESTABLISHED: return on_established(wsi, conn, len);
     case LWS_CALLBACK_RECEIVE: return on_receive(wsi, conn, in, len);
     case LWS_CALLBACK_SERVER_WRITEABLE:

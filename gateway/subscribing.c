@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+#define UNSUBSCRIBE_SERVER      2000
+#define UNSUBSCRIBE_SERVER_TEXT "server unsubscribe"
+
 /* What the subscription is to be, by request, rule and token. */
 struct terms {
     bool positioned, recoverable, join_leave, delta, presence, announce;
@@ -21,6 +24,7 @@ struct subscribing {
     struct terms terms;
     int64_t expires_s;
     bool asked_to_recover, optional;
+    struct control *order; /* NULL, or a reference: told by a push, not in a reply */
     size_t data_len;
     char data[]; /* for the client, from the token */
 };
@@ -142,9 +146,48 @@ enum err subscribe(struct session *s, uint32_t id, const struct room_rules *r, c
     q->data_len = w->data.n;
     if (w->data.n)
         memcpy(q->data, w->data.p, w->data.n);
+    q->order = w->order ? control_ref(w->order) : NULL;
+    sub->pending = true;
     fill(q, r, w);
     hub_request(s->hub, s, &q->request.request, REQUEST_SUBSCRIBE, id);
     return OK;
+}
+
+/* ---- by order ---- */
+
+/* A session that is still connecting is passed over: its rooms are being decided elsewhere. */
+void subscribe_by_order(struct session *s, struct control *c)
+{
+    const struct room_rules *r = rules_of(&s->hub->options->rules, c->channel);
+    if (!r || s->state != SESSION_OPEN || session_find(s, c->channel))
+        return;
+    if (s->sub_count >= s->hub->options->channel_limit) {
+        session_close(s, CLOSE_CHANNEL_LIMIT);
+        return;
+    }
+    struct wish w = {
+        .channel = c->channel,
+        .epoch = position_epoch(&c->since),
+        .offset = c->since.offset,
+        .recover = c->recover,
+        .max_bytes = s->hub->options->history_bytes,
+        .data = c->data,
+        .server_side = true,
+        .order = c,
+    };
+    if (subscribe(s, 0, r, &w))
+        session_close(s, CLOSE_INTERNAL);
+}
+
+void unsubscribe_by_order(struct session *s, struct span room)
+{
+    struct subscription *sub = session_find(s, room);
+    if (!sub)
+        return;
+    if (sub->pending) /* first the client hears that it is subscribed, then that it no longer is */
+        sub->unwanted = true;
+    else
+        unsubscribe_with(sub, UNSUBSCRIBE_SERVER, UNSUBSCRIBE_SERVER_TEXT);
 }
 
 /* ---- the answer ---- */
@@ -243,6 +286,26 @@ static void answer_connecting(struct session *s, struct subscribing *q)
     buf_deinit(&b);
 }
 
+/* The push that tells of it, and behind it what was missed. */
+static void push_subscribed(struct session *s, const struct subscribing *q)
+{
+    struct buf *b = &s->hub->text;
+    buf_clear(b);
+    buf_lit(b, "{\"push\":{\"channel\":");
+    buf_json(b, room_name(q->sub->sub.room));
+    buf_lit(b, ",\"subscribe\":");
+    add_result(b, q);
+    buf_lit(b, "}}}");
+    if (b->failed) {
+        session_close(s, CLOSE_INTERNAL);
+        return;
+    }
+    session_reply(s, (struct span){b->p, b->n});
+    session_flush_replies(s);
+    for (size_t i = 0; i < q->request.read.count; i++)
+        session_send(s, q->request.read.pubs[i]);
+}
+
 static bool is_attached(const struct session *s, const struct subscription *sub)
 {
     for (uint16_t i = 0; i < s->sub_count; i++)
@@ -259,6 +322,8 @@ static void fail(struct session *s, const struct subscribing *q, bool attached)
         give_up(s, q->sub);
     if (!session_alive(s))
         return;
+    if (q->order)
+        return;
     if (server_side)
         connecting_failed(s, r->error, q->optional);
     else
@@ -273,23 +338,40 @@ static void activate(struct session *s, struct subscribing *q)
         session_close(s, CLOSE_INTERNAL);
 }
 
+/* The answer reaches the client in its own way, and from then on pushes do. */
+static void begin(struct session *s, struct subscribing *q)
+{
+    struct subscription *sub = q->sub;
+    sub->pending = false;
+    if (q->order) {
+        push_subscribed(s, q);
+        activate(s, q);
+    } else if (sub->server_side) {
+        activate(s, q);
+        answer_connecting(s, q);
+    } else {
+        reply_subscribed(s, q);
+        activate(s, q);
+    }
+    if (sub->unwanted && session_alive(s))
+        unsubscribe_with(sub, UNSUBSCRIBE_SERVER, UNSUBSCRIBE_SERVER_TEXT);
+}
+
 /* A subscription that was detached meanwhile belongs to the request that ends it. */
 void answered_subscribe(struct hub *h, struct request *r)
 {
     struct subscribing *q = (struct subscribing *)r;
-    struct session *s = r->session;
+    struct session *s = r->owner;
     bool attached = is_attached(s, q->sub);
     (void)h;
     if (r->error) {
         fail(s, q, attached);
-    } else if (session_alive(s) && attached && q->sub->server_side) {
-        activate(s, q);
-        answer_connecting(s, q);
-    } else if (session_alive(s)) {
-        reply_subscribed(s, q);
-        if (attached)
-            activate(s, q);
+    } else if (session_alive(s) && attached) {
+        begin(s, q);
+    } else if (session_alive(s) && !q->order) {
+        reply_subscribed(s, q); /* its unsubscribe is answered next */
     }
+    control_unref(q->order);
     stream_read_deinit(&q->request.read);
     free(q);
 }

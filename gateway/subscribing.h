@@ -7,6 +7,7 @@
 #ifndef MADANG_GATEWAY_SUBSCRIBING_H
 #define MADANG_GATEWAY_SUBSCRIBING_H
 
+#include "backplane/control.h"
 #include "gateway/session.h"
 #include "gateway/token.h"
 
@@ -22,8 +23,9 @@ struct wish {
     struct overrides override;
     int64_t expires_s;
     bool server_side;
-    bool granted;  /* by the connection's token */
-    bool optional; /* connecting goes on without it */
+    bool granted;          /* by the connection's token */
+    bool optional;         /* connecting goes on without it */
+    struct control *order; /* the server API wants it; NULL: not so */
 };
 
 /* Attaches a subscription and asks the sequencer; id: of the command to be answered. */

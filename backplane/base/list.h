@@ -57,7 +57,9 @@ static inline struct list *list_shift(struct list *head)
     struct list *n = head->next;
     if (n == head)
         return NULL;
-    list_del(n);
+    head->next = n->next;
+    n->next->prev = head;
+    list_init(n);
     return n;
 }
 

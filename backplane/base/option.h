@@ -37,13 +37,13 @@ struct option {
     size_t offset, width; /* OPTION_FIELD fills these */
     size_t count_offset;  /* OPTION_LIST: where the size_t is */
     uint64_t min, max;    /* numbers; sizes in bytes; durations in ms; lists: how many words */
+    bool secret;          /* its value is not to be shown */
     const char *const *choices;      /* NULL-terminated words */
     bool (*check)(const char *text); /* lists (per word), names, strings: further syntax, or NULL */
     const char *allowed;             /* says in words what `check` wants */
     const char *initial;             /* the default, as text */
     const char *argument;            /* stands for the value in help; NULL: made from the type */
     const char *help;                /* sentences, with the unit */
-    bool secret;                     /* the value is not shown to anybody */
 };
 
 #define OPTION_FIELD(type_, field_)                                                                \

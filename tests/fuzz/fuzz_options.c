@@ -48,6 +48,8 @@ static void check_round_trip(const struct options *o)
 {
     struct options *again = NULL;
     struct buf first = {0}, second = {0}, report = {0};
+    if (o->api_key && *o->api_key) /* what is secret is not printed */
+        return;
     options_print(o, &first);
     must(options_load_text(&again, "again", (struct span){first.p, first.n}, &report));
     options_print(again, &second);

@@ -194,7 +194,7 @@ describe('flags', () => {
   })
 
   it('of features that do not exist yet are unknown', async () => {
-    for (const flag of ['--api-key', '--redis-url'])
+    for (const flag of ['--nats-url', '--redis-url'])
       await refused(['check', flag, 'x'], `unknown option "${flag}"; --help lists what there is`)
   })
 
@@ -261,6 +261,14 @@ describe('check', () => {
     assert.deepEqual(options['gateway auth'], { values: ['guest'], source: 'default' })
     assert.deepEqual(options['rooms chat history_ttl'], { values: ['1h'], source: `${name}:7` })
     assert.deepEqual(options['rooms history_ttl'], { values: ['24h'], source: 'default' })
+  })
+
+  it('does not show what is secret', async () => {
+    for (const text of [await accepted(['check', '--api-key', 'the-secret']), await accepted(['check'], { MADANG_API_KEY: 'the-secret' })]) {
+      assert.ok(!text.includes('the-secret'), text)
+      assert.match(text, /^; key = \(not shown\) +; (--api-key|MADANG_API_KEY)$/m)
+    }
+    await refused(['check', '--api-key', 'with space'], '--api-key: the value cannot be used; allowed: printable ASCII without spaces')
   })
 
   it('prints what can be used as a file', async () => {

@@ -285,7 +285,7 @@ suite('HTTP', {}, (at) => {
     assert.deepEqual([head.status, head.body], [200, ''])
     assert.equal((await request(at.gateway, '/healthz', {}, 'DELETE')).status, 405)
     assert.equal((await request(at.gateway, '/nothing')).status, 404)
-    assert.equal((await request(at.gateway, '/api/publish')).status, 404)
+    assert.equal((await request(at.gateway, '/api/publish')).status, 405)
   })
 
   it('many requests may follow each other on one connection', async () => {

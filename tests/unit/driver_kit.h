@@ -17,11 +17,11 @@ struct subject {
 
 static const struct subject *subject;
 
-enum what { PUBLISHED, COMMITTED, READ_DONE };
+enum what { PUBLISHED, COMMITTED, READ_DONE, REMOVED };
 
 struct event {
     enum what what;
-    void *operation; /* the commit or read; of `published`: NULL */
+    void *operation; /* the commit, read or removal; of `published`: NULL */
     struct stream_ref *room;
     struct position at;
 };
@@ -65,7 +65,13 @@ static inline void read_done(void *owner, struct stream_read *r)
     record((struct event){READ_DONE, r, r->room, r->top});
 }
 
-static const struct driver_events sink = {published, committed, read_done};
+static inline void removed(void *owner, struct stream_removal *r)
+{
+    assert_ptr_equal(owner, &driver);
+    record((struct event){REMOVED, r, r->room, {0}});
+}
+
+static const struct driver_events sink = {published, committed, read_done, removed};
 
 static inline void open_driver(size_t max_stream_bytes)
 {
@@ -74,6 +80,7 @@ static inline void open_driver(size_t max_stream_bytes)
     assert_ptr_equal(driver->ops, subject->ops);
     event_count = 0;
     now = 1000;
+    assert_false(subject->ops->turn(driver, now));
 }
 
 static inline int start(void **state)
@@ -141,6 +148,24 @@ static inline void begin_read(struct stream_read *r, struct stream_ref *room)
     inside = true;
     driver->ops->read(driver, r);
     inside = false;
+}
+
+static inline void begin_removal(struct stream_removal *r, struct stream_ref *room,
+                                 const struct stream_limits *limits)
+{
+    r->room = room;
+    r->limits = *limits;
+    inside = true;
+    driver->ops->remove(driver, r);
+    inside = false;
+}
+
+static inline enum err remove_all(struct stream_ref *room)
+{
+    struct stream_removal r = {0};
+    begin_removal(&r, room, &roomy);
+    settle();
+    return r.error;
 }
 
 static inline struct stream_read read_all(struct stream_ref *room)

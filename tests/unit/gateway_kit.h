@@ -44,6 +44,7 @@ struct lws {
 static struct loop kit_loop;
 static struct gateway kit_gateway;
 static struct hub *kit_hub;
+static bool kit_orders; /* sessions may be closed by order, which says its own reason */
 /* Above 0: an allocation at this moment is the kit's own, not the gateway's. */
 static volatile int kit_own;
 
@@ -103,7 +104,7 @@ static inline void client_closed(struct lws *wsi, struct span payload)
 {
     unsigned code = (unsigned char)payload.p[0] * 256U + (unsigned char)payload.p[1];
     struct span text = {payload.p + 2, payload.n - 2};
-    bool listed = false;
+    bool listed = kit_orders && (code == 3005 || code == 3503 || (code >= 4000 && code <= 4999));
     for (int r = 0; r < CLOSE_REASONS; r++) {
         const struct close_info *info = close_info((enum close_reason)r);
         listed |= info->code == code && span_eq(span_str(info->text), text);

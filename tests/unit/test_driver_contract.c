@@ -17,12 +17,15 @@ static void every_operation_completes_once_in_order_and_never_inside_the_call(vo
     struct stream_ref room = room_named("r");
     struct commit commits[20] = {0};
     struct stream_read reads[20] = {{.max_count = 5, .max_bytes = 1000}};
-    void *order[40];
+    struct stream_removal removals[20] = {0};
+    void *order[60];
     for (size_t i = 0; i < 20; i++) {
         begin_commit(&commits[i], &room, "1", &roomy);
         begin_read(&reads[i], &room);
-        order[2 * i] = &commits[i];
-        order[2 * i + 1] = &reads[i];
+        begin_removal(&removals[i], &room, &roomy);
+        order[3 * i] = &commits[i];
+        order[3 * i + 1] = &reads[i];
+        order[3 * i + 2] = &removals[i];
     }
     settle();
     settle(); /* nothing comes twice later */
@@ -30,10 +33,11 @@ static void every_operation_completes_once_in_order_and_never_inside_the_call(vo
     for (size_t i = 0; i < event_count; i++)
         if (events[i].what != PUBLISHED)
             assert_ptr_equal(events[i].operation, order[next++]);
-    assert_int_equal(next, 40);
+    assert_int_equal(next, 60);
     for (size_t i = 0; i < 20; i++) {
         assert_int_equal(commits[i].error, subject->streams ? OK : ERR_NOT_AVAILABLE);
         assert_int_equal(reads[i].error, subject->streams ? OK : ERR_NOT_AVAILABLE);
+        assert_int_equal(removals[i].error, subject->streams ? OK : ERR_NOT_AVAILABLE);
         assert_false(commits[i].repeated);
         stream_read_deinit(&reads[i]);
         msg_unref(commits[i].msg);
@@ -297,7 +301,7 @@ static void a_repeat_is_told_and_not_published(void **state)
 {
     (void)state;
     struct stream_ref room = room_named("r");
-    struct idempotency key = {true, {1, 2}, 3};
+    struct idempotency key = {true, {1, 2}, 3, 0};
     struct commit once = commit_one(&room, "1", &roomy, key);
     put(&room, "2");
     size_t before = event_count;
@@ -315,18 +319,18 @@ static void the_same_key_for_other_data_is_refused(void **state)
 {
     (void)state;
     struct stream_ref room = room_named("r");
-    commit_one(&room, "1", &roomy, (struct idempotency){true, {1, 2}, 3});
-    struct commit c = commit_one(&room, "2", &roomy, (struct idempotency){true, {1, 2}, 4});
+    commit_one(&room, "1", &roomy, (struct idempotency){true, {1, 2}, 3, 0});
+    struct commit c = commit_one(&room, "2", &roomy, (struct idempotency){true, {1, 2}, 4, 0});
     assert_int_equal(c.error, ERR_BAD_REQUEST);
     assert_false(c.repeated);
     assert_kept(&room, 1, 1);
     /* Both halves of a key count, and a room knows only its own. */
-    c = commit_one(&room, "2", &roomy, (struct idempotency){true, {1, 3}, 4});
+    c = commit_one(&room, "2", &roomy, (struct idempotency){true, {1, 3}, 4, 0});
     assert_int_equal(c.at.offset, 2);
-    c = commit_one(&room, "2", &roomy, (struct idempotency){true, {2, 2}, 4});
+    c = commit_one(&room, "2", &roomy, (struct idempotency){true, {2, 2}, 4, 0});
     assert_int_equal(c.at.offset, 3);
     struct stream_ref other = room_named("s");
-    c = commit_one(&other, "1", &roomy, (struct idempotency){true, {1, 2}, 3});
+    c = commit_one(&other, "1", &roomy, (struct idempotency){true, {1, 2}, 3, 0});
     assert_false(c.repeated);
     forget(&room);
     forget(&other);
@@ -337,7 +341,7 @@ static void a_key_lives_as_long_as_its_publication(void **state)
     (void)state;
     struct stream_ref room = room_named("r");
     const struct stream_limits three = {3, 1 << 20, 1000};
-    struct idempotency key = {true, {1, 2}, 3};
+    struct idempotency key = {true, {1, 2}, 3, 0};
     commit_one(&room, "1", &three, key);
     put(&room, "2");
     commit_one(&room, "3", &three, (struct idempotency){0});
@@ -451,7 +455,7 @@ static void a_room_without_a_stream_is_published_to_but_never_read(void **state)
     struct stream_ref room = room_named("r");
     const struct stream_limits none = {0, 0, 0};
     for (int i = 0; i < 3; i++) {
-        struct commit c = commit_one(&room, "1", &none, (struct idempotency){true, {1, 2}, 3});
+        struct commit c = commit_one(&room, "1", &none, (struct idempotency){true, {1, 2}, 3, 0});
         assert_int_equal(c.error, OK);
         assert_false(c.repeated);
         assert_int_equal(c.at.offset, 0);

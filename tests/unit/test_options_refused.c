@@ -29,8 +29,8 @@ static void wrong_flags_are_refused_by_name(void **state)
     refuse_flags(WORDS("--confg", "x"), "unknown option \"--confg\"; did you mean --config?\n");
     refuse_flags(WORDS("--history-size=3"),
                  "unknown option \"--history-size\"; did you mean --rooms-history-size?\n");
-    refuse_flags(WORDS("--api-key", "k"),
-                 "unknown option \"--api-key\"; --help lists what there is\n");
+    refuse_flags(WORDS("--jwt-key", "k"),
+                 "unknown option \"--jwt-key\"; --help lists what there is\n");
     refuse_flags(WORDS("hubs", "3"), "unexpected word \"hubs\"; did you mean --hubs?\n"
                                      "unexpected word \"3\"; --help lists what there is\n");
     refuse_flags(WORDS("--hubs"), "--hubs: a value is missing; allowed: 0 to 64\n");
@@ -60,6 +60,7 @@ static void wrong_lines_are_told_by_number(void **state)
                                         "gateway?\n");
     refuse_text("[redis a]\nurl = x\n",
                 "x.ini:1: unknown section \"redis a\"; allowed: [gateway], [client], [jwt], [hub], "
+                "[api], "
                 "[backplane], [rooms], [rooms NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",

@@ -152,6 +152,59 @@ static void an_empty_room_that_is_held_again_is_not_counted_as_empty(void **stat
     close_table("");
 }
 
+/* Everything that a walk meets, from here on. */
+static void walk_on(struct seq_walk *w, char *names)
+{
+    struct seq_room *r;
+    while ((r = seq_walk_next(w)))
+        strncat(names, r->ref.name.p, r->ref.name.n);
+}
+
+static void a_walk_meets_every_room_that_stays(void **state)
+{
+    (void)state;
+    open_table(10);
+    struct seq_walk first, second;
+    char names[64] = "";
+    for (const char *p = "a\0b\0c\0d\0e\0"; *p; p += 2)
+        (void)hold(p);
+    seq_walk_begin(&rooms, &first);
+    seq_walk_begin(&rooms, &second);
+    assert_span(seq_walk_next(&first)->ref.name, "a");
+    seq_room_release(&rooms, seq_rooms_find(&rooms, SPAN("b"))); /* both would meet it, one next */
+    seq_room_release(&rooms, seq_rooms_find(&rooms, SPAN("a")));
+    (void)hold("f");
+    walk_on(&first, names);
+    assert_string_equal(names, "cdef");
+    seq_room_release(&rooms, seq_rooms_find(&rooms, SPAN("f")));
+    names[0] = '\0';
+    walk_on(&second, names);
+    assert_string_equal(names, "cde");
+    seq_walk_end(&first);
+    seq_walk_end(&second);
+    assert_true(list_empty(&rooms.walks));
+    for (const char *p = "c\0d\0e\0"; *p; p += 2)
+        seq_room_release(&rooms, seq_rooms_find(&rooms, span_str(p)));
+    close_table("bafcde");
+}
+
+static void a_walk_through_nothing_ends_at_once(void **state)
+{
+    (void)state;
+    open_table(10);
+    struct seq_walk w;
+    seq_walk_begin(&rooms, &w);
+    assert_null(seq_walk_next(&w));
+    assert_null(seq_walk_next(&w));
+    seq_walk_end(&w);
+    (void)hold("a");
+    seq_walk_begin(&rooms, &w);
+    seq_room_release(&rooms, seq_rooms_find(&rooms, SPAN("a")));
+    assert_null(seq_walk_next(&w));
+    seq_walk_end(&w);
+    close_table("a");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -161,6 +214,8 @@ int main(void)
         cmocka_unit_test(rooms_in_use_are_never_forgotten),
         cmocka_unit_test(rooms_never_published_to_take_up_a_tenth_and_go_first),
         cmocka_unit_test(an_empty_room_that_is_held_again_is_not_counted_as_empty),
+        cmocka_unit_test(a_walk_meets_every_room_that_stays),
+        cmocka_unit_test(a_walk_through_nothing_ends_at_once),
     };
     map_seed();
     return cmocka_run_group_tests_name("seq_room", tests, NULL, NULL);

@@ -114,12 +114,12 @@ static void a_key_is_known_exactly_as_long_as_its_publication(void **state)
     struct stream *s = stream_new();
     const struct stream_limits five = {5, 1 << 20, 0};
     for (uint64_t i = 1; i <= 100; i++) {
-        struct idempotency k = {true, {i, i * 3}, i * 7};
+        struct idempotency k = {true, {i, i * 3}, i * 7, 0};
         struct msg *m = sealed("r", "1", i);
         assert_int_equal(stream_append(s, m, &k, &five, 0), OK);
         msg_unref(m);
         for (uint64_t j = 1; j <= i; j++) {
-            struct idempotency asked = {true, {j, j * 3}, j % 2 ? j * 7 : 0};
+            struct idempotency asked = {true, {j, j * 3}, j % 2 ? j * 7 : 0, 0};
             uint64_t offset = 0;
             bool same = false;
             assert_int_equal(stream_find_key(s, &asked, &offset, &same), j + 5 > i);
@@ -130,7 +130,7 @@ static void a_key_is_known_exactly_as_long_as_its_publication(void **state)
         }
     }
     stream_clear(s);
-    struct idempotency last = {true, {100, 300}, 700};
+    struct idempotency last = {true, {100, 300}, 700, 0};
     uint64_t offset;
     bool same;
     assert_false(stream_find_key(s, &last, &offset, &same));

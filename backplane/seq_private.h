@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* seq_private.h: what the sequencer's files share: sequencer.c (subscriptions, publications, fills)
+ * and seq_read.c (what is asked of a room without being in it).
+ */
+#ifndef MADANG_BACKPLANE_SEQ_PRIVATE_H
+#define MADANG_BACKPLANE_SEQ_PRIVATE_H
+
+#include "backplane/base/loop.h"
+#include "backplane/seq_room.h"
+#include "backplane/sequencer.h"
+#include "backplane/users.h"
+
+enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL };
+
+struct sequencer {
+    struct actor actor;
+    struct loop *loop;
+    struct inbox inbox;
+    struct sequencer_config config;
+    struct driver *driver;
+    struct seq_rooms rooms;
+    struct users users;
+    struct list listings; /* struct request_rooms, first come, first served */
+    struct port ports[HUBS_MAX];
+    struct sequencer_counters counters;
+};
+
+static inline void seq_answer(struct sequencer *s, struct request *r, enum err e)
+{
+    r->error = e;
+    port_answer(&s->ports[r->hub], r);
+}
+
+static inline struct seq_room *seq_room_of(struct stream_ref *ref)
+{
+    return container_of(ref, struct seq_room, ref);
+}
+
+static inline void seq_begin_read(struct sequencer *s, struct stream_read *r, struct seq_room *room)
+{
+    room->limits = r->limits;
+    r->room = &room->ref;
+    s->driver->ops->read(s->driver, r);
+}
+
+void seq_on_history(struct sequencer *s, struct request *r);
+void seq_history_read(struct sequencer *s, struct stream_read *r);
+void seq_on_presence(struct sequencer *s, struct request *r);
+void seq_on_remove(struct sequencer *s, struct request *r);
+void seq_removed(void *owner, struct stream_removal *r);
+void seq_on_rooms(struct sequencer *s, struct request *r);
+
+/* Goes on with the listings, a slice; true if there is more to do. */
+bool seq_list_rooms(struct sequencer *s);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* What is asked of a room without being in it: history, presence, removal; and of all rooms. */
+#include "backplane/base/glob.h"
+#include "backplane/seq_private.h"
+
+/* Rooms that a listing looks at per turn. */
+#define LISTED_PER_TURN 1000
+
+void seq_on_history(struct sequencer *s, struct request *r)
+{
+    struct request_history *h = (struct request_history *)r;
+    struct seq_room *room = seq_rooms_hold(&s->rooms, h->room);
+    if (!room) {
+        seq_answer(s, r, ERR_LIMIT);
+        return;
+    }
+    h->read.purpose = FOR_HISTORY;
+    seq_begin_read(s, &h->read, room);
+}
+
+void seq_history_read(struct sequencer *s, struct stream_read *r)
+{
+    struct request_history *h = container_of(r, struct request_history, read);
+    struct seq_room *room = seq_room_of(r->room);
+    enum err e = r->error;
+    if (!e && h->since.epoch[0] && memcmp(h->since.epoch, r->top.epoch, EPOCH_MAX) != 0) {
+        stream_read_deinit(r);
+        e = ERR_UNRECOVERABLE;
+    }
+    seq_answer(s, &h->request, e);
+    seq_room_release(&s->rooms, room);
+}
+
+void seq_on_presence(struct sequencer *s, struct request *r)
+{
+    struct request_presence *p = (struct request_presence *)r;
+    seq_answer(s, r, seq_room_presence(seq_rooms_find(&s->rooms, p->room), p));
+}
+
+/* The publications go; epoch and offset stay, so that nobody takes it for another stream. */
+void seq_on_remove(struct sequencer *s, struct request *r)
+{
+    struct request_remove *q = (struct request_remove *)r;
+    struct seq_room *room = seq_rooms_hold(&s->rooms, q->room);
+    if (!room) {
+        seq_answer(s, r, ERR_LIMIT);
+        return;
+    }
+    q->removal.room = &room->ref;
+    s->driver->ops->remove(s->driver, &q->removal);
+}
+
+void seq_removed(void *owner, struct stream_removal *removal)
+{
+    struct sequencer *s = owner;
+    struct request_remove *q = container_of(removal, struct request_remove, removal);
+    struct seq_room *room = seq_room_of(removal->room);
+    seq_answer(s, &q->request, removal->error);
+    seq_room_release(&s->rooms, room);
+}
+
+/* ---- all rooms ----------------------------------------------------------------------------- */
+
+void seq_on_rooms(struct sequencer *s, struct request *r)
+{
+    struct request_rooms *q = (struct request_rooms *)r;
+    buf_char(&q->json, '{');
+    seq_walk_begin(&s->rooms, &q->walk);
+    list_push(&s->listings, &q->link);
+}
+
+static void list_one(struct request_rooms *q, const struct seq_room *room)
+{
+    if (!room->members || (q->pattern.n && !glob_matches(q->pattern, room->ref.name)))
+        return;
+    if (q->json.n > 1)
+        buf_char(&q->json, ',');
+    buf_json(&q->json, room->ref.name);
+    buf_lit(&q->json, ":{\"num_clients\":");
+    buf_u64(&q->json, room->members);
+    buf_char(&q->json, '}');
+}
+
+static void end_listing(struct sequencer *s, struct request_rooms *q, enum err e)
+{
+    list_del(&q->link);
+    seq_walk_end(&q->walk);
+    if (e)
+        buf_deinit(&q->json);
+    seq_answer(s, &q->request, e);
+}
+
+bool seq_list_rooms(struct sequencer *s)
+{
+    if (list_empty(&s->listings))
+        return false;
+    struct request_rooms *q = container_of(s->listings.next, struct request_rooms, link);
+    const struct seq_room *room = NULL;
+    enum err e = OK;
+    for (int i = 0; !e && i < LISTED_PER_TURN && (room = seq_walk_next(&q->walk)); i++) {
+        list_one(q, room);
+        e = q->json.failed ? ERR_INTERNAL : q->json.n >= q->max_bytes ? ERR_LIMIT : OK;
+    }
+    if (!e && !room)
+        buf_char(&q->json, '}');
+    if (e || !room)
+        end_listing(s, q, q->json.failed ? ERR_INTERNAL : e);
+    return !list_empty(&s->listings);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* api_private.h: what the files of the API share: api.c (calls, and the order in which commands
+ * run), api_publish.c, api_read.c, api_session.c (the methods).
+ */
+#ifndef MADANG_GATEWAY_API_PRIVATE_H
+#define MADANG_GATEWAY_API_PRIVATE_H
+
+#include "gateway/api.h"
+#include "gateway/fields.h"
+#include "gateway/hub.h"
+
+/* Bytes of one result, and of all results of a call. */
+#define API_RESULT_MAX ((size_t)16 * 1024 * 1024)
+#define API_ANSWER_MAX ((size_t)64 * 1024 * 1024)
+/* Commands of a batch, rooms of a broadcast, lines of a body. */
+#define API_PARTS_MAX 10000
+
+struct api_task;
+struct api_publication;
+
+struct api_method {
+    const char *name;
+    enum api_scope scope;
+    /* Begins. Ends with api_done, at once or later. */
+    void (*run)(struct api_task *t);
+    /* Of a task made of parts: makes the result of theirs. */
+    void (*gather)(struct api_task *t);
+};
+
+/* One command. */
+struct api_task {
+    struct api_call *call;
+    struct api_task *parent;
+    const struct api_method *method;
+    struct span params; /* an object; borrowed from the call's body */
+    struct api_task *parts;
+    uint32_t count, next, left; /* of the parts: the next one to begin, how many are not done */
+    bool parallel;              /* parts need not wait for each other */
+    bool started, done;
+    enum err error;
+    struct buf result;                   /* the result object */
+    struct api_publication *publication; /* of publish and broadcast; see api_publish.c */
+};
+
+struct api_call {
+    struct list link; /* in desk.waiting */
+    struct hub *hub;
+    struct api_ask ask;
+    struct api_task root;
+    struct scratch scratch; /* as large as the body: each string is decoded once */
+    char *memory;
+    size_t results; /* bytes */
+};
+
+/* All that any method understands; each looks at its own. */
+struct api_params {
+    struct span method, params;
+    struct span user, client, session, channel, pattern, idempotency_key, b64data, b64info;
+    struct span version_epoch;
+    struct span data, info;
+    struct span tags, since, recover_since, disconnect, override, channels, whitelist, commands;
+    int64_t limit, expire_at;
+    uint64_t version;
+    bool skip_history, delta, reverse, expired, parallel;
+};
+
+/* Reads a task's parameters; false: it is done, with an error. */
+bool api_read_params(struct api_task *t, struct api_params *p);
+
+struct api_position {
+    uint64_t offset;
+    struct span epoch;
+};
+
+/* Reads `{"offset":n,"epoch":"…"}`. */
+bool api_read_position(struct api_task *t, struct span object, struct position *out);
+
+/* The task has its result, or an error. Its parent may be done with it. */
+void api_done(struct api_task *t, enum err e);
+
+/* Gives a task parts, all zero. False: too many or no memory, and the task is done. */
+bool api_split(struct api_task *t, size_t count, bool parallel);
+
+size_t api_count_items(struct span array); /* of valid JSON */
+
+/* Appends a reply as it stands in an answer: `{"result":…}` or `{"error":…}`. */
+void api_write_reply(struct buf *b, const struct api_task *t);
+
+/* The rules of the room, or the error of a name that will not do. */
+enum err api_rules(const struct api_task *t, struct span channel, const struct room_rules **out);
+
+void api_publication_free(struct api_publication *p); /* NULL is fine */
+
+/* The methods. */
+void api_publish(struct api_task *t);
+void api_broadcast(struct api_task *t);
+void api_broadcast_gather(struct api_task *t);
+void api_presence(struct api_task *t);
+void api_presence_stats(struct api_task *t);
+void api_history(struct api_task *t);
+void api_history_remove(struct api_task *t);
+void api_channels(struct api_task *t);
+void api_info(struct api_task *t);
+void api_subscribe(struct api_task *t);
+void api_unsubscribe(struct api_task *t);
+void api_disconnect(struct api_task *t);
+void api_refresh(struct api_task *t);
+
+#endif

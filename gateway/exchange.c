@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts about the packaged libwebsockets 4.1.6 that shape this file:
+ *
+ * - A body without Content-Length, or in chunks, stalls it until a timeout: http.c refuses those.
+ * - Its own timeout of a body is pushed on by every chunk, and cuts an answer that takes long: it
+ *   is turned off, and one deadline of ours covers the whole body, another the answer.
+ * - What comes behind a body before the answer was given it takes for the end of that body, again
+ *   and again, and nothing else happens. Stopping to read stops writing too. So the answer's last
+ *   byte and the end of the request are one step, and who does not wait for it is let go.
+ * - It does not say 100 Continue; clients that wait for it lose a second: we do.
+ */
+#include "gateway/exchange.h"
+
+#include "gateway/hub.h"
+#include "gateway/socket.h"
+
+#include <assert.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+
+#define JSON_TYPE "application/json"
+
+/* How long the answer that a deadline has forced may take to leave. */
+#define LAST_WORD_MS 2000
+
+struct exchange {
+    struct lws *wsi;
+    struct hub *hub;
+    struct timer deadline;
+    struct api_call *call; /* under way */
+    struct api_ask ask;    /* until then; its method points to `method` */
+    size_t length;         /* of the body, as announced */
+    struct http_answer answer;
+    size_t sent;   /* bytes of its body */
+    bool complete; /* the body is here */
+    bool answered; /* the answer is there */
+    bool begun;    /* its head has left */
+    bool last;     /* the connection ends with it */
+    char method[];
+};
+
+int exchange_write(struct lws *wsi, struct hub *h, const struct http_answer *a, bool with_body)
+{
+    unsigned char *start = (unsigned char *)h->scratch + LWS_PRE, *p = start;
+    unsigned char *end = (unsigned char *)h->scratch + h->scratch_bytes - 1;
+    if (lws_add_http_header_status(wsi, (unsigned)a->status, &p, end))
+        return -1;
+    for (size_t i = 0; i < a->header_count; i++) {
+        char name[64];
+        int n = snprintf(name, sizeof(name), "%s:", a->headers[i].name);
+        const char *value = a->headers[i].value;
+        if (n <= 0 || (size_t)n >= sizeof(name) ||
+            lws_add_http_header_by_name(wsi, (unsigned char *)name, (const unsigned char *)value,
+                                        (int)strlen(value), &p, end))
+            return -1;
+    }
+    /* 304 has no body and no length of one. */
+    if ((a->status != 304 && lws_add_http_header_content_length(wsi, a->body.n, &p, end)) ||
+        lws_finalize_write_http_header(wsi, start, &p, end))
+        return -1;
+    if (!with_body || !a->body.n)
+        return 0;
+    int n = lws_write(wsi, (unsigned char *)a->body.p, a->body.n, LWS_WRITE_HTTP_FINAL);
+    return n < 0 ? -1 : 0;
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+static void kill_it(struct timer *t)
+{
+    socket_kill(container_of(t, struct exchange, deadline)->wsi);
+}
+
+static void reply(struct exchange *x, int status, struct buf *json)
+{
+    assert(!x->answered);
+    http_answer_json(&x->answer, status, json);
+    x->answered = true;
+    lws_rx_flow_control(x->wsi, 1);
+    lws_callback_on_writable(x->wsi);
+}
+
+static void reply_error(struct exchange *x, int status, enum err e)
+{
+    struct buf json = {0};
+    buf_lit(&json, "{\"error\":");
+    api_error_json(&json, e);
+    buf_char(&json, '}');
+    reply(x, status, &json);
+}
+
+/* The call has ended, and is gone after this. */
+static void on_answer(void *owner, int status, struct buf *json)
+{
+    struct exchange *x = owner;
+    x->call = NULL;
+    loop_arm(x->hub->loop, &x->deadline, x->hub->options->api_timeout_ms, kill_it);
+    reply(x, status, json);
+}
+
+static void too_late(struct timer *t)
+{
+    struct exchange *x = container_of(t, struct exchange, deadline);
+    loop_arm(x->hub->loop, t, LAST_WORD_MS, kill_it);
+    x->last = true;
+    if (!x->call) { /* the body has not come */
+        struct buf none = {0};
+        reply(x, 408, &none);
+        return;
+    }
+    api_abandon(x->call);
+    x->call = NULL;
+    reply_error(x, 503, ERR_INTERNAL);
+}
+
+/* A piece at a time, as the socket takes them, so that the library need not keep a copy of all. */
+static int send_some(struct exchange *x)
+{
+    struct span *body = &x->answer.body;
+    size_t left = body->n - x->sent;
+    size_t n = left < SOCKET_TX ? left : SOCKET_TX;
+    if (!n)
+        return 0;
+    enum lws_write_protocol how = n == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP;
+    if (lws_write(x->wsi, (unsigned char *)body->p + x->sent, n, how) < 0)
+        return -1;
+    x->sent += n;
+    return 0;
+}
+
+static int finish(struct exchange **px)
+{
+    struct lws *wsi = (*px)->wsi;
+    bool last = (*px)->last;
+    exchange_gone(px);
+    return last || lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+int exchange_writable(struct exchange **px)
+{
+    struct exchange *x = *px;
+    if (!x || !x->answered)
+        return 0;
+    if (!lws_partial_buffered(x->wsi)) {
+        if (!x->begun && exchange_write(x->wsi, x->hub, &x->answer, false) < 0)
+            return -1;
+        x->begun = true;
+        if (send_some(x) < 0)
+            return -1;
+        if (x->sent == x->answer.body.n && !lws_partial_buffered(x->wsi))
+            return finish(px);
+    }
+    lws_callback_on_writable(x->wsi);
+    return 0;
+}
+
+/* ---- the request ---------------------------------------------------------------------------- */
+
+static struct exchange *make(struct lws *wsi, struct hub *h, const struct http_request *r,
+                             const struct http_api *api)
+{
+    struct exchange *x = calloc(1, sizeof(*x) + api->method.n);
+    if (!x)
+        return NULL;
+    x->wsi = wsi;
+    x->hub = h;
+    x->length = api->length;
+    memcpy(x->method, api->method.p, api->method.n);
+    x->ask = (struct api_ask){
+        .method = {x->method, api->method.n},
+        .scopes = api->scopes,
+        .transport_errors = r->transport_errors,
+        .answer = on_answer,
+        .owner = x,
+    };
+    return x;
+}
+
+static int say_continue(struct lws *wsi, const struct http_request *r)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    char bytes[LWS_PRE + sizeof(text)];
+    if (!r->expects_continue)
+        return 0;
+    memcpy(bytes + LWS_PRE, text, sizeof(text));
+    return lws_write(wsi, (unsigned char *)bytes + LWS_PRE, sizeof(text) - 1,
+                     LWS_WRITE_HTTP_HEADERS) < 0
+               ? -1
+               : 0;
+}
+
+int exchange_begin(struct exchange **px, struct lws *wsi, struct hub *h,
+                   const struct http_request *r)
+{
+    struct http_api api;
+    struct http_answer refusal;
+    exchange_gone(px);
+    if (!http_api_admits(h->gateway, r, &api, &refusal)) {
+        /* It ends here: a body may follow. */
+        (void)exchange_write(wsi, h, &refusal, r->method != HTTP_HEAD);
+        http_answer_deinit(&refusal);
+        return -1;
+    }
+    struct exchange *x = *px = make(wsi, h, r, &api);
+    if (!x || say_continue(wsi, r) < 0)
+        return -1;
+    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+    loop_arm(h->loop, &x->deadline, h->options->api_timeout_ms, too_late);
+    return 0;
+}
+
+int exchange_body(struct exchange *x, struct span chunk)
+{
+    if (!x || x->answered)
+        return x ? 0 : -1;
+    if (!x->ask.body.cap && !buf_reserve(&x->ask.body, x->length))
+        return -1;
+    if (chunk.n > x->length - x->ask.body.n)
+        return -1;
+    buf_span(&x->ask.body, chunk);
+    return 0;
+}
+
+/* Something came behind the body. The call is answered, and then the connection ends. */
+static int too_early(struct exchange *x)
+{
+    x->last = true;
+    if (!x->answered)
+        lws_rx_flow_control(x->wsi, 0);
+    return x->begun ? -1 : 0;
+}
+
+int exchange_complete(struct exchange *x)
+{
+    if (!x)
+        return -1;
+    if (x->complete || x->answered)
+        return too_early(x);
+    x->complete = true;
+    int status = api_begin(&x->call, x->hub, &x->ask);
+    loop_arm(x->hub->loop, &x->deadline, x->hub->options->api_timeout_ms, too_late);
+    if (status)
+        reply_error(x, status, status == 400 ? ERR_BAD_REQUEST : ERR_TOO_MANY_REQUESTS);
+    return 0;
+}
+
+void exchange_gone(struct exchange **px)
+{
+    struct exchange *x = *px;
+    if (!x)
+        return;
+    *px = NULL;
+    loop_cancel(x->hub->loop, &x->deadline);
+    if (x->call)
+        api_abandon(x->call);
+    buf_deinit(&x->ask.body);
+    http_answer_deinit(&x->answer);
+    free(x);
+}

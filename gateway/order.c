@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/order.h"
+
+#include "gateway/methods.h"
+#include "gateway/session.h"
+
+static void disconnect(struct session *s, struct control *c)
+{
+    session_dismiss(s, c->frame);
+}
+
+static void unsubscribe(struct session *s, struct control *c)
+{
+    unsubscribe_by_order(s, c->channel);
+}
+
+static void (*const actions[CONTROL_OPS])(struct session *, struct control *) = {
+    [CONTROL_DISCONNECT] = disconnect,
+    [CONTROL_SUBSCRIBE] = subscribe_by_order,
+    [CONTROL_UNSUBSCRIBE] = unsubscribe,
+};
+
+void order_carry_out(struct hub *h, struct control *c)
+{
+    struct list *sessions = users_sessions(&h->users, c->user);
+    struct list *n, *tmp;
+    if (!sessions)
+        return;
+    list_for_each_safe (n, tmp, sessions) {
+        struct session *s = container_of(n, struct session, user_link);
+        if (session_alive(s) && control_is_for(c, s->client))
+            actions[c->op](s, c);
+    }
+}

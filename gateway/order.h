@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* order.h: what a hub does with an order (backplane/control.h) to the sessions that it is for. */
+#ifndef MADANG_GATEWAY_ORDER_H
+#define MADANG_GATEWAY_ORDER_H
+
+#include "backplane/control.h"
+#include "gateway/hub.h"
+
+void order_carry_out(struct hub *h, struct control *c);
+
+#endif
