@@ -361,10 +361,21 @@ static void feed_starved(struct hub *h)
     list_splice(&h->starved, &due);
 }
 
+/* Of sessions that are not about to give them up anyway. */
+static size_t waiting_bytes(const struct hub *h)
+{
+    size_t bytes = 0;
+    for (struct list *n = h->backlogged.next; n != &h->backlogged; n = n->next) {
+        const struct session *s = container_of(n, struct session, backlog_link);
+        bytes += s->closing ? 0 : s->out->bytes;
+    }
+    return bytes;
+}
+
 /* Over the hub's bound the sessions with most bytes waiting go first. */
 static void shed_load(struct hub *h)
 {
-    size_t over = h->queued_bytes;
+    size_t over = h->queued_bytes > h->options->hub_queue_bytes ? waiting_bytes(h) : 0;
     for (int i = 0; over > h->options->hub_queue_bytes && i < LARGEST_PER_TURN; i++) {
         struct session *largest = NULL;
         for (struct list *n = h->backlogged.next; n != &h->backlogged; n = n->next) {
@@ -377,24 +388,6 @@ static void shed_load(struct hub *h)
         over -= largest->out->bytes;
         session_close(largest, CLOSE_SLOW);
     }
-}
-
-bool hub_sheds_input(struct hub *h, const struct session *s)
-{
-    const struct inframe *largest = NULL;
-    if (h->input_bytes <= h->options->hub_queue_bytes)
-        return false;
-    for (struct list *n = h->inputs.next; n != &h->inputs; n = n->next) {
-        const struct inframe *in = container_of(n, struct inframe, link);
-        if (!largest || in->n > largest->n)
-            largest = in;
-    }
-    struct session *owner = largest->session;
-    session_close(owner, CLOSE_INTERNAL);
-    if (owner == s)
-        return true;
-    input_drop(owner);
-    return false;
 }
 
 static void flush_replies(struct hub *h)

@@ -106,7 +106,5 @@ void hub_request(struct hub *h, struct session *s, struct request *r, enum reque
 void hub_ask(struct hub *h, struct request *r, enum request_kind kind,
              void (*answered)(struct hub *h, struct request *r));
 bool hub_has_credit(const struct hub *h);
-/* Past the hub's bound for input, closes the session with most; true if that is `s`. */
-bool hub_sheds_input(struct hub *h, const struct session *s);
 
 #endif

@@ -87,6 +87,27 @@ static bool need_input(struct session *s)
     return true;
 }
 
+/* Past the hub's bound for input, closes the session with most; true if that is `s`. */
+static bool shed(struct hub *h, const struct session *s)
+{
+    const struct inframe *largest = NULL;
+    if (h->input_bytes <= h->options->hub_queue_bytes)
+        return false;
+    for (struct list *n = h->inputs.next; n != &h->inputs; n = n->next) {
+        const struct inframe *in = container_of(n, struct inframe, link);
+        if (!largest || in->n > largest->n)
+            largest = in;
+    }
+    if (!largest)
+        return false;
+    struct session *owner = largest->session;
+    session_close(owner, CLOSE_INTERNAL);
+    if (owner == s)
+        return true;
+    input_drop(owner);
+    return false;
+}
+
 /* False: no memory, or more than the hub may keep for all. */
 static bool keep(struct session *s, struct span chunk, size_t frame_left)
 {
@@ -109,7 +130,7 @@ static bool keep(struct session *s, struct span chunk, size_t frame_left)
         memcpy(in->p + in->n, chunk.p, chunk.n);
     in->n += chunk.n;
     s->hub->input_bytes += chunk.n;
-    return !hub_sheds_input(s->hub, s);
+    return !shed(s->hub, s);
 }
 
 /* A message that comes although the one before still waits simply is more of the same lines. */

@@ -230,10 +230,10 @@ static inline void client_frame(struct lws *wsi, struct span payload, size_t chu
     do {
         size_t n = payload.n - at < chunk ? payload.n - at : chunk;
         kit_own++;
-        char *copy = malloc(n); /* the library only lends, and exactly this much */
+        char *copy = malloc(n ? n : 1); /* the library only lends, and exactly this much */
         kit_own--;
-        must(copy || !n);
-        if (n)
+        must(copy != NULL);
+        if (n && copy)
             memcpy(copy, payload.p + at, n);
         size_t left = payload.n - at - n;
         if (wsi->session)

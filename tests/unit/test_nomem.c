@@ -9,12 +9,14 @@
 #include "tests/unit/core_kit.h"
 #include "tests/unit/gateway_kit.h"
 
+/* The linker's names (--wrap). NOLINTBEGIN(bugprone-reserved-identifier) */
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static volatile bool armed; /* the compiler thinks that it knows what malloc reads */
 static unsigned long counted, refuse_from, refuse_count;

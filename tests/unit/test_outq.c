@@ -99,10 +99,11 @@ static void small_frames_leave_together_in_order(void **state)
     size_t n = outq_take(q, 4, scratch, SOCKET_TX, &big);
     assert_int_equal(n, 215);
     assert_null(big);
-    assert_memory_equal(scratch, "\x81\x03"
-                                 "aaa\x81\x04"
-                                 "bbbb\x81\x7e\x00\xc8"
-                                 "cccc",
+    assert_memory_equal(scratch,
+                        "\x81\x03"
+                        "aaa\x81\x04"
+                        "bbbb\x81\x7e\x00\xc8"
+                        "cccc",
                         19);
     assert_true(outq_empty(q));
 }
