@@ -143,10 +143,13 @@ describe('a JWK set behind a URL', () => {
     await new Promise((settle) => setTimeout(settle, 3000))
     keys.answer = (response) => response.end(setOf(a, b))
     const client = new Centrifuge(gateway.url, { websocket: WebSocket, token: signed(b), minReconnectDelay: 20, maxReconnectDelay: 100 })
-    client.connect()
-    await client.ready(10_000)
-    client.disconnect()
-    await gateway.stop()
+    try {
+      client.connect()
+      await client.ready(10_000)
+    } finally {
+      client.disconnect()
+      await gateway.stop()
+    }
   })
 })
 
