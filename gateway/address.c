@@ -3,72 +3,108 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdint.h>
-#include <string.h>
 
-#define PORT_DIGITS_MAX 5
+#define V4_AT     12 /* where the IPv4 address of a mapped one begins */
+#define KEY_BYTES 8  /* of an IPv6 address: its /64 */
 
-/* Decimal digits and nothing else, at most 65535. */
-static bool read_port(const char *text, in_port_t *port)
+static const struct address nobody;
+static const struct address loopback = {{[15] = 1}};
+static const uint8_t mapped[V4_AT] = {[10] = 0xFF, [11] = 0xFF};
+
+struct address address_of_v4(const void *bytes)
 {
-    size_t n = strspn(text, "0123456789");
-    if (n == 0 || n > PORT_DIGITS_MAX || text[n] != '\0')
-        return false;
-    uint32_t v = 0;
-    for (const char *p = text; *p; p++)
-        v = v * 10 + (uint32_t)(*p - '0');
-    if (v > UINT16_MAX)
-        return false;
-    *port = htons((uint16_t)v);
-    return true;
+    struct address a;
+
+    memcpy(a.bytes, mapped, V4_AT);
+    memcpy(a.bytes + V4_AT, bytes, sizeof(a.bytes) - V4_AT);
+    return a;
 }
 
-bool address_parse(const char *text, struct sockaddr_storage *out, socklen_t *len)
+struct address address_of(const struct sockaddr *a)
 {
-    char host[INET6_ADDRSTRLEN];
-    bool is_v6 = text[0] == '[';
-    const char *begin = text + is_v6;
-    const char *end = strrchr(text, ':');
-    in_port_t port;
-    if (!end || end <= begin || !read_port(end + 1, &port) || (is_v6 && end[-1] != ']'))
-        return false;
-    size_t n = (size_t)(end - begin) - is_v6;
-    if (n >= sizeof(host))
-        return false;
-    memcpy(host, begin, n);
-    host[n] = '\0';
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct address out = nobody;
 
-    struct sockaddr_storage a = {0};
-    if (is_v6) {
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port};
-        if (inet_pton(AF_INET6, host, &v6.sin6_addr) != 1)
-            return false;
-        memcpy(&a, &v6, sizeof(v6));
-        *len = sizeof(v6);
-    } else {
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
-        if (inet_pton(AF_INET, host, &v4.sin_addr) != 1)
-            return false;
-        memcpy(&a, &v4, sizeof(v4));
-        *len = sizeof(v4);
-    }
-    *out = a;
-    return true;
-}
-
-bool address_is_loopback(const struct sockaddr *a)
-{
     if (a->sa_family == AF_INET) {
-        struct sockaddr_in v4;
         memcpy(&v4, a, sizeof(v4));
-        return ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+        return address_of_v4(&v4.sin_addr);
     }
     if (a->sa_family == AF_INET6) {
-        struct sockaddr_in6 v6;
         memcpy(&v6, a, sizeof(v6));
-        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-            return v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET;
-        return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+        memcpy(out.bytes, &v6.sin6_addr, sizeof(out.bytes));
     }
-    return false;
+    return out;
+}
+
+struct address address_of_peer(int fd)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof(a);
+
+    /* Who has gone already is nobody; the socket will say so itself. */
+    if (getpeername(fd, (struct sockaddr *)&a, &len) < 0)
+        return nobody;
+    return address_of((const struct sockaddr *)&a);
+}
+
+bool address_read(struct span text, struct address *out)
+{
+    char copy[ADDRESS_TEXT];
+    struct in_addr v4;
+    struct in6_addr v6;
+    const char *scope = text.n ? memchr(text.p, '%', text.n) : NULL;
+    size_t n = scope ? (size_t)(scope - text.p) : text.n;
+
+    if (n == 0 || n >= sizeof(copy) || memchr(text.p, '\0', n))
+        return false;
+    memcpy(copy, text.p, n);
+    copy[n] = '\0';
+    if (!scope && inet_pton(AF_INET, copy, &v4) == 1) {
+        *out = address_of_v4(&v4);
+        return true;
+    }
+    if (inet_pton(AF_INET6, copy, &v6) != 1)
+        return false;
+    memcpy(out->bytes, &v6, sizeof(out->bytes));
+    return true;
+}
+
+void address_write(const struct address *a, struct buf *out)
+{
+    char text[ADDRESS_TEXT];
+    bool v4 = address_is_v4(a);
+    const char *done =
+        inet_ntop(v4 ? AF_INET : AF_INET6, a->bytes + (v4 ? V4_AT : 0), text, sizeof(text));
+
+    buf_str(out, done && !address_is_nobody(a) ? text : "-");
+}
+
+bool address_eq(const struct address *a, const struct address *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+bool address_is_nobody(const struct address *a)
+{
+    return address_eq(a, &nobody);
+}
+
+bool address_is_v4(const struct address *a)
+{
+    return memcmp(a->bytes, mapped, V4_AT) == 0;
+}
+
+bool address_is_loopback(const struct address *a)
+{
+    return address_is_v4(a) ? a->bytes[V4_AT] == IN_LOOPBACKNET : address_eq(a, &loopback);
+}
+
+struct address address_key(const struct address *a)
+{
+    struct address key = *a;
+
+    if (!address_is_v4(a))
+        memset(key.bytes + KEY_BYTES, 0, sizeof(key.bytes) - KEY_BYTES);
+    return key;
 }

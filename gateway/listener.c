@@ -2,7 +2,7 @@
 #include "gateway/listener.h"
 
 #include "backplane/base/log.h"
-#include "gateway/address.h"
+#include "gateway/endpoint.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -176,7 +176,7 @@ size_t listeners_open(char *const *addresses, size_t count, struct listener *out
 
     for (size_t i = 0; i < count; i++) {
         out[n] = (struct listener){.fd = -1};
-        bool known = address_parse(addresses[i], &out[n].address, &out[n].address_len);
+        bool known = endpoint_parse(addresses[i], &out[n].address, &out[n].address_len);
         int rc = EINVAL;
         if (known) {
             out[n].asked_port = listener_port(&out[n]);

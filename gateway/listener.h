@@ -18,7 +18,7 @@ struct listener {
     uint16_t asked_port; /* as in the options; 0: the system chose one */
 };
 
-/* Listens on all addresses, each as address_parse() takes it; `out` has room for `count`. Returns
+/* Listens on all addresses, each as endpoint_parse() takes it; `out` has room for `count`. Returns
  * how many are open; 0: one failed, all are closed again, and *error is a sentence that names it.
  * [::1] after 127.0.0.1 with the same port is its twin, the other half of localhost: on a machine
  * without IPv6 it is left out, with a warning in the log; if the port is 0, both get the same. */

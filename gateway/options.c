@@ -2,6 +2,7 @@
 #include "gateway/options.h"
 
 #include "gateway/address.h"
+#include "gateway/endpoint.h"
 #include "gateway/options_private.h"
 
 #include <openssl/crypto.h>
@@ -192,8 +193,10 @@ bool options_listens_beyond_loopback(const struct options *o)
     for (size_t i = 0; i < o->listen_count; i++) {
         struct sockaddr_storage a;
         socklen_t len;
-        if (address_parse(o->listen[i], &a, &len) &&
-            !address_is_loopback((const struct sockaddr *)&a))
+        if (!endpoint_parse(o->listen[i], &a, &len))
+            continue;
+        struct address host = address_of((const struct sockaddr *)&a);
+        if (!address_is_loopback(&host))
             return true;
     }
     return false;

@@ -31,7 +31,7 @@ struct key_sources {
 
 struct options {
     /* [gateway] */
-    char **listen; /* for address_parse(); default 127.0.0.1:8000 and [::1]:8000 */
+    char **listen; /* for endpoint_parse(); default 127.0.0.1:8000 and [::1]:8000 */
     size_t listen_count;
     enum auth_mode auth;
     char *backplane; /* "local" */

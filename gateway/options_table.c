@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/options_table.h"
 
-#include "gateway/address.h"
+#include "gateway/endpoint.h"
 #include "gateway/options.h"
 
 #include <string.h>
@@ -39,11 +39,11 @@ static bool is_listen(const char *text)
     char numeric[32] = "127.0.0.1";
     size_t host = strlen("localhost"), n = strlen(text);
     if (strncmp(text, "localhost:", host + 1) != 0)
-        return address_parse(text, &a, &len);
+        return endpoint_parse(text, &a, &len);
     if (n - host >= sizeof(numeric) - strlen(numeric))
         return false;
     memcpy(numeric + strlen(numeric), text + host, n - host + 1);
-    return address_parse(numeric, &a, &len);
+    return endpoint_parse(numeric, &a, &len);
 }
 
 /* A name as DNS has it, an IPv4 address, or an IPv6 address in brackets; *rest is what follows. */

@@ -3,14 +3,12 @@
 
 #include "gateway/address.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <strings.h>
 
-/* A host as it is compared: an address by value (IPv4 as ::ffff:a.b.c.d), a name by its letters. */
+/* A host as it is compared: an address by value, a name by its letters. */
 struct host {
     struct span name; /* p NULL: an address */
-    struct in6_addr address;
+    struct address address;
 };
 
 struct authority {
@@ -23,35 +21,15 @@ struct site {
     struct authority at;
 };
 
-/* An address in text, IPv4 or IPv6 without brackets; what follows a '%' (the scope) is ignored. */
-static bool read_address(struct span text, int family, struct in6_addr *out)
-{
-    char copy[INET6_ADDRSTRLEN];
-    struct in_addr v4;
-    const char *scope = text.n ? memchr(text.p, '%', text.n) : NULL;
-    size_t n = scope ? (size_t)(scope - text.p) : text.n;
-
-    if (n >= sizeof(copy) || (n > 0 && memchr(text.p, '\0', n)))
-        return false;
-    memcpy(copy, n ? text.p : "", n);
-    copy[n] = '\0';
-    if (family == AF_INET6)
-        return inet_pton(AF_INET6, copy, out) == 1;
-    if (inet_pton(AF_INET, copy, &v4) != 1)
-        return false;
-    *out = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
-    memcpy(out->s6_addr + 12, &v4, sizeof(v4));
-    return true;
-}
-
 static bool read_host(struct span text, struct host *out)
 {
     *out = (struct host){0};
     if (text.n >= 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
-        return read_address((struct span){text.p + 1, text.n - 2}, AF_INET6, &out->address);
+        return memchr(text.p, ':', text.n) &&
+               address_read((struct span){text.p + 1, text.n - 2}, &out->address);
     if (text.n == 0 || memchr(text.p, '[', text.n) || memchr(text.p, ':', text.n))
         return false;
-    if (read_address(text, AF_INET, &out->address))
+    if (address_read(text, &out->address))
         return true;
     if (text.n > 1 && text.p[text.n - 1] == '.') /* "localhost." is the same name */
         text.n--;
@@ -92,20 +70,15 @@ static bool read_authority(struct span text, struct authority *out)
 static bool host_eq(const struct host *a, const struct host *b)
 {
     if (!a->name.p || !b->name.p)
-        return !a->name.p && !b->name.p && IN6_ARE_ADDR_EQUAL(&a->address, &b->address);
+        return !a->name.p && !b->name.p && address_eq(&a->address, &b->address);
     return a->name.n == b->name.n && strncasecmp(a->name.p, b->name.p, a->name.n) == 0;
 }
 
 static bool is_loopback(const struct host *h)
 {
     static const struct host localhost = {.name = SPAN_INIT("localhost")};
-    struct sockaddr_storage a = {0};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = h->address};
 
-    if (h->name.p)
-        return host_eq(h, &localhost);
-    memcpy(&a, &v6, sizeof(v6));
-    return address_is_loopback((const struct sockaddr *)&a);
+    return h->name.p ? host_eq(h, &localhost) : address_is_loopback(&h->address);
 }
 
 /* Whether h is the host of one of the listen addresses or public names. */
@@ -134,9 +107,7 @@ bool host_allowed(const struct options *o, struct span host, struct span local_a
         is_listed(&a.host, o->public_names, o->public_names_count, false))
         return true;
     /* Where the connection arrived is an address that we listen on, be it through a wildcard. */
-    return (read_address(local_address, AF_INET, &local.address) ||
-            read_address(local_address, AF_INET6, &local.address)) &&
-           host_eq(&a.host, &local);
+    return address_read(local_address, &local.address) && host_eq(&a.host, &local);
 }
 
 static bool read_site(struct span text, struct site *out)

@@ -11,6 +11,7 @@
 
 #include "backplane/client_info.h"
 #include "backplane/request.h"
+#include "gateway/address.h"
 #include "gateway/close.h"
 #include "gateway/hub.h"
 #include "gateway/outq.h"
@@ -58,6 +59,7 @@ struct session {
     struct user *user;     /* NULL: not connected, or about to end */
     struct hub *hub;
     struct lws *wsi;            /* NULL: the socket is gone */
+    struct address address;     /* of the client; address_key() of it is what limits count */
     struct client_info *client; /* NULL until connected */
     struct credentials
         *credentials; /* NULL: nothing but the name was in the token, if there was one */

@@ -242,6 +242,7 @@ static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
     conn->session = session_new(h, wsi);
     if (!conn->session)
         return -1;
+    conn->session->address = address_of_peer(lws_get_socket_fd(wsi));
     if (h->draining)
         session_close(conn->session, CLOSE_SHUTDOWN);
     return 0;
