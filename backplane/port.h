@@ -16,6 +16,7 @@ struct port {
 struct interest {
     struct list missed;  /* in port.missed while publications were left out */
     struct list waiting; /* subscribes that wait, in the order of their tickets */
+    struct list asking;  /* request_presence: behind subscribes that were asked for before */
     struct seq_room *room;
     void *handle;         /* the hub's room */
     uint32_t members;     /* of this hub; 0: the hub does not have the room */

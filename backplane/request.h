@@ -60,6 +60,7 @@ struct member {
     struct present present;
     struct request *leaving; /* an unsubscribe or end that waits for the subscribe to finish */
     struct member *next;     /* the hub's chain in a request_end */
+    uint32_t asked_before;   /* the sequencer's count of questions when `leaving` came */
     bool subscribing, joined;
     bool join_leave; /* wants to hear who comes and goes */
     bool announce;   /* others hear of it */
@@ -99,6 +100,10 @@ struct request_presence {
     struct request request;
     size_t max_bytes;
     bool stats_only;
+    /* the sequencer's */
+    struct list link;
+    uint32_t ticket; /* of the next subscribe: those before it are to be served first … */
+    uint32_t asked;  /* … and leaves that came later are to wait */
     /* answer */
     struct buf json; /* `{"id":ClientInfo,…}` */
     uint32_t num_clients, num_users;

@@ -21,6 +21,7 @@ struct sequencer {
     struct seq_rooms rooms;
     struct users users;
     struct list listings; /* struct request_rooms, first come, first served */
+    uint32_t asked;       /* presence requests that had to wait; wraps */
     struct port ports[HUBS_MAX];
     struct sequencer_counters counters;
 };
@@ -46,6 +47,9 @@ static inline void seq_begin_read(struct sequencer *s, struct stream_read *r, st
 void seq_on_history(struct sequencer *s, struct request *r);
 void seq_history_read(struct sequencer *s, struct stream_read *r);
 void seq_on_presence(struct sequencer *s, struct request *r);
+/* Answers those who had to wait for the subscribes that have been served now, and had asked before
+ * the question of that number came. */
+void seq_answer_presence(struct sequencer *s, struct interest *in, uint32_t before);
 void seq_on_remove(struct sequencer *s, struct request *r);
 void seq_removed(void *owner, struct stream_removal *r);
 void seq_on_rooms(struct sequencer *s, struct request *r);

@@ -31,10 +31,31 @@ void seq_history_read(struct sequencer *s, struct stream_read *r)
     seq_room_release(&s->rooms, room);
 }
 
+/* A client that asks right behind its own subscribe is to find itself there, so what a hub asks
+ * waits for what it asked before. */
 void seq_on_presence(struct sequencer *s, struct request *r)
 {
     struct request_presence *p = (struct request_presence *)r;
-    seq_answer(s, r, seq_room_presence(seq_rooms_find(&s->rooms, p->room), p));
+    struct seq_room *room = seq_rooms_find(&s->rooms, p->room);
+    struct interest *in = room ? &room->hubs[r->hub] : NULL;
+    if (!in || in->served == in->tickets) {
+        seq_answer(s, r, seq_room_presence(room, p));
+        return;
+    }
+    p->ticket = in->tickets;
+    p->asked = s->asked++;
+    list_push(&in->asking, &p->link);
+}
+
+void seq_answer_presence(struct sequencer *s, struct interest *in, uint32_t before)
+{
+    while (!list_empty(&in->asking)) {
+        struct request_presence *p = container_of(in->asking.next, struct request_presence, link);
+        if ((int32_t)(p->ticket - in->served) > 0 || (int32_t)(p->asked - before) >= 0)
+            return;
+        list_del(&p->link);
+        seq_answer(s, &p->request, seq_room_presence(in->room, p));
+    }
 }
 
 /* The publications go; epoch and offset stay, so that nobody takes it for another stream. */

@@ -82,6 +82,7 @@ static struct seq_room *make(struct seq_rooms *rs, struct span name)
         room->hubs[i].room = room;
         list_init(&room->hubs[i].missed);
         list_init(&room->hubs[i].waiting);
+        list_init(&room->hubs[i].asking);
     }
     HASH_ADD_KEYPTR(hh, rs->map, room->ref.name.p, name.n, room);
     if (!room->hh.tbl) {

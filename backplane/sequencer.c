@@ -152,10 +152,17 @@ static void leave(struct sequencer *s, struct member *m, uint8_t hub)
     seq_room_release(&s->rooms, room);
 }
 
+/* When the subscribe that is under way has been served. */
+static void leave_later(struct sequencer *s, struct member *m, struct request *r)
+{
+    m->leaving = r;
+    m->asked_before = s->asked;
+}
+
 static void end_one(struct sequencer *s, struct request_end *end, struct member *m)
 {
     if (m->subscribing) {
-        m->leaving = &end->request;
+        leave_later(s, m, &end->request);
         end->waiting++;
     } else {
         leave(s, m, end->request.hub);
@@ -224,7 +231,9 @@ static void subscribe_read(struct sequencer *s, struct stream_read *r)
     seq_answer(s, &sub->request, e);
     if (announce) /* the joiner hears of itself too, after the reply */
         push_presence_to_hubs(s, room, MSG_JOIN, client);
+    seq_answer_presence(s, in, m->leaving ? m->asked_before : s->asked);
     after_subscribe(s, m);
+    seq_answer_presence(s, in, s->asked);
     if (!left_out(in))
         resume_waiting(s, in);
     seq_room_release(&s->rooms, room);
@@ -234,7 +243,7 @@ static void on_unsubscribe(struct sequencer *s, struct request *r)
 {
     struct member *m = ((struct request_unsubscribe *)r)->member;
     if (m->subscribing) {
-        m->leaving = r;
+        leave_later(s, m, r);
         return;
     }
     leave(s, m, r->hub);

@@ -43,6 +43,22 @@ suites('presence', { auth: 'guest', args: config }, (at) => {
     await Promise.all([ann.leave(), again.leave(), bob.leave()])
   })
 
+  it('who subscribes and asks in one frame finds itself there, and not once it has left', async () => {
+    for (let i = 0; i < 10; i++) {
+      const ann = await guest('ann')
+      const channel = room()
+      const methods = ['subscribe', 'presence', 'presence_stats', 'unsubscribe', 'presence', 'presence_stats']
+      const ids = ann.command(...methods.map((method) => ({ [method]: { channel } })))
+      const replies = []
+      for (const nth of ids) replies.push((await ann.reply(nth)).value)
+      assert.deepEqual(Object.keys(replies[1].presence.presence), [id(ann)])
+      assert.deepEqual(replies[2].presence_stats, { num_clients: 1, num_users: 1 })
+      assert.deepEqual(replies[4].presence, { presence: {} })
+      assert.deepEqual(replies[5].presence_stats, { num_clients: 0, num_users: 0 })
+      await ann.leave()
+    }
+  })
+
   it('errors: unknown namespace 102, names that will not do 107, rooms that keep no presence 108', async () => {
     const c = await guest('ann')
     for (const command of ['presence', 'presence_stats']) {

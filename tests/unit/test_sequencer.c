@@ -125,6 +125,26 @@ static void presence_counts_clients_and_users(void **state)
     assert_span(((struct span){hubs[0].presence.p, hubs[0].presence.n}), "{}");
 }
 
+static void presence_waits_for_what_its_hub_asked_before(void **state)
+{
+    (void)state;
+    struct fake_session *u = session_new(&hubs[0], "u");
+    struct fake_sub *first = subscribe(u, 'a', &chat);
+    ask_presence(&hubs[0], 'a', 0, true);
+    subscribe(session_new(&hubs[0], "v"), 'a', &chat);
+    ask_presence(&hubs[0], 'a', 0, true);
+    unsubscribe(first);
+    ask_presence(&hubs[0], 'a', 0, true);
+    ask_presence(&hubs[1], 'a', 0, true); /* who did not ask for them need not wait */
+    run_all();
+    assert_heard(&hubs[0], "+u@0 a>u a?1/1 -u +v@0 a>v a?1/1 a?1/1");
+    assert_heard(&hubs[1], "a?0/0");
+    unsubscribe(subscribe(session_new(&hubs[0], "w"), 'b', &chat));
+    ask_presence(&hubs[0], 'b', 0, true);
+    run_all();
+    assert_heard(&hubs[0], "+w@0 b>w -w b?0/0");
+}
+
 static void in_a_large_room_nobody_is_told_who_comes_and_goes(void **state)
 {
     (void)state;
@@ -369,6 +389,7 @@ int main(void)
         TEST(after_the_last_unsubscribe_nothing_more_comes),
         TEST(own_join_comes_after_the_reply_and_leaves_go_to_who_listens),
         TEST(presence_counts_clients_and_users),
+        TEST(presence_waits_for_what_its_hub_asked_before),
         TEST(in_a_large_room_nobody_is_told_who_comes_and_goes),
         TEST(who_unsubscribes_while_subscribing_is_in_and_out_again),
         TEST(an_end_waits_for_what_is_under_way_and_is_answered_once),
