@@ -1,81 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/options_table.h"
 
-#include "gateway/endpoint.h"
 #include "gateway/options.h"
 
 #include <string.h>
 
-#define MS(n)               (n)
-#define SECONDS(n)          ((n)*1000ULL)
-#define MINUTES(n)          SECONDS((n)*60ULL)
-#define HOURS(n)            MINUTES((n)*60ULL)
-#define KIB(n)              ((n)*1024ULL)
-#define MIB(n)              KIB((n)*1024ULL)
-#define GIB(n)              MIB((n)*1024ULL)
-#define COUNT(a)            (sizeof(a) / sizeof((a)[0]))
-#define GATEWAY(field)      OPTION_FIELD(struct options, field)
-#define GATEWAY_LIST(field) OPTION_LIST_FIELD(struct options, field)
-#define ROOM(field)         OPTION_FIELD(struct room_rules, field)
+#define MS(n)          (n)
+#define SECONDS(n)     ((n)*1000ULL)
+#define MINUTES(n)     SECONDS((n)*60ULL)
+#define HOURS(n)       MINUTES((n)*60ULL)
+#define KIB(n)         ((n)*1024ULL)
+#define MIB(n)         KIB((n)*1024ULL)
+#define GIB(n)         MIB((n)*1024ULL)
+#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
+#define GATEWAY(field) OPTION_FIELD(struct options, field)
+#define ROOM(field)    OPTION_FIELD(struct room_rules, field)
 
 #define LOWER   "abcdefghijklmnopqrstuvwxyz"
 #define LETTERS LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
 
-/* In the order of enum auth_mode and enum log_level. */
-static const char *const AUTH_WORDS[] = {"guest", "insecure", "jwt", NULL};
-static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
-static const char *const BACKPLANE_WORDS[] = {"local", NULL};
 static const char *const DELTA_WORDS[] = {"none", "fossil", NULL};
 static const char *const RECOVERY_WORDS[] = {"stream", "cache", NULL};
-static const char *const STORE_WORDS[] = {"none", NULL};
-
-/* ---- syntax of single words ---- */
-
-static bool is_listen(const char *text)
-{
-    struct sockaddr_storage a;
-    socklen_t len;
-    char numeric[32] = "127.0.0.1";
-    size_t host = strlen("localhost"), n = strlen(text);
-    if (strncmp(text, "localhost:", host + 1) != 0)
-        return endpoint_parse(text, &a, &len);
-    if (n - host >= sizeof(numeric) - strlen(numeric))
-        return false;
-    memcpy(numeric + strlen(numeric), text + host, n - host + 1);
-    return endpoint_parse(numeric, &a, &len);
-}
-
-/* A name as DNS has it, an IPv4 address, or an IPv6 address in brackets; *rest is what follows. */
-static bool skip_host(const char *text, const char **rest)
-{
-    size_t n = text[0] == '[' ? 1 + strspn(text + 1, DIGITS "abcdefABCDEF:.")
-                              : strspn(text, LETTERS DIGITS "-.");
-    if (text[0] == '[' && text[n++] != ']')
-        return false;
-    *rest = text + n;
-    return n > 0 && n <= 253;
-}
-
-static bool is_host(const char *text)
-{
-    const char *rest;
-    return skip_host(text, &rest) && *rest == '\0';
-}
-
-static bool is_origin(const char *text)
-{
-    const char *host = strstr(text, "://"), *rest;
-    if (!host || (strncmp(text, "http:", 5) != 0 && strncmp(text, "https:", 6) != 0))
-        return false;
-    if (host != strchr(text, ':') || !skip_host(host + 3, &rest))
-        return false;
-    if (*rest == ':') {
-        size_t digits = strspn(rest + 1, DIGITS);
-        rest += digits && digits <= 5 ? 1 + digits : 0;
-    }
-    return *rest == '\0';
-}
 
 static bool is_member_name(const char *text)
 {
@@ -83,116 +29,6 @@ static bool is_member_name(const char *text)
 }
 
 /* ---- the table; every list is alphabetical ---- */
-
-static const struct option GATEWAY_OPTIONS[] = {
-    {
-        .key = "allowed_origins",
-        .type = OPTION_LIST,
-        GATEWAY_LIST(allowed_origins),
-        .max = 64,
-        .check = is_origin,
-        .allowed =
-            "origins such as https://chat.example.org or http://localhost:3000, without path",
-        .argument = "ORIGIN …",
-        .initial = "",
-        .help = "Web pages of these origins may connect, beside pages that come from this gateway.",
-    },
-    {
-        .key = "auth",
-        .type = OPTION_CHOICE,
-        GATEWAY(auth),
-        .choices = AUTH_WORDS,
-        .initial = "guest",
-        .help = "How a client says who it is. guest: it picks a name and keeps a random key. "
-                "insecure: everything is permitted without a token, for tests and load runs only. "
-                "jwt: it shows a token that was signed with a key of [jwt].",
-    },
-    {
-        .key = "backplane",
-        .type = OPTION_STRING,
-        GATEWAY(backplane),
-        .choices = BACKPLANE_WORDS,
-        .initial = "local",
-        .help = "What connects hubs. local: the memory of this process.",
-    },
-    {
-        .key = "drain_delay",
-        .type = OPTION_DURATION,
-        GATEWAY(drain_delay_ms),
-        .max = MINUTES(10),
-        .initial = "0s",
-        .help = "How long a stopping gateway is not ready but still accepts, so that a load "
-                "balancer can notice. Part of shutdown_timeout.",
-    },
-    {
-        .key = "hubs",
-        .type = OPTION_NUMBER,
-        GATEWAY(hubs),
-        .max = 64,
-        .initial = "0",
-        .help = "Event loop threads for connections. 0: one per core, at most 8.",
-    },
-    {
-        .key = "listen",
-        .type = OPTION_LIST,
-        GATEWAY_LIST(listen),
-        .min = 1,
-        .max = 16,
-        .check = is_listen,
-        .allowed = "HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets or "
-                   "localhost, and PORT is 0 to 65535",
-        .argument = "HOST:PORT …",
-        .initial = "127.0.0.1:8000 [::1]:8000",
-        .help = "Addresses to listen on. localhost stands for 127.0.0.1 and [::1]; port 0 lets the "
-                "system choose.",
-    },
-    {
-        .key = "log_level",
-        .type = OPTION_CHOICE,
-        GATEWAY(log_level),
-        .choices = LOG_WORDS,
-        .initial = "info",
-        .help = "The least important messages that are still written to standard error.",
-    },
-    {
-        .key = "max_connections",
-        .type = OPTION_NUMBER,
-        GATEWAY(max_connections),
-        .min = 1,
-        .max = 1000000,
-        .initial = "19000",
-        .help = "Connections at a time. The limit of open files is raised to fit.",
-    },
-    {
-        .key = "public_names",
-        .type = OPTION_LIST,
-        GATEWAY_LIST(public_names),
-        .max = 64,
-        .check = is_host,
-        .allowed = "host names such as chat.example.org, without scheme, port or path",
-        .argument = "NAME …",
-        .initial = "",
-        .help = "Host names under which browsers reach this gateway, beside loopback and the "
-                "addresses it listens on. Requests for other hosts are refused.",
-    },
-    {
-        .key = "shutdown_timeout",
-        .type = OPTION_DURATION,
-        GATEWAY(shutdown_timeout_ms),
-        .min = SECONDS(1),
-        .max = MINUTES(10),
-        .initial = "9s",
-        .help = "How long stopping may take from the first signal to the end of the process.",
-    },
-    {
-        .key = "store",
-        .type = OPTION_STRING,
-        GATEWAY(store),
-        .choices = STORE_WORDS,
-        .initial = "none",
-        .help = "Where streams are kept. none: in memory only, gone when the process ends.",
-    },
-};
 
 #define CLIENT_SWITCH(name_, help_)                                                                \
     {                                                                                              \
@@ -530,8 +366,8 @@ const struct option_section option_sections[SECTION_COUNT] = {
         {
             .name = "gateway",
             .help = "The process: where it listens and what it is made of.",
-            .list = GATEWAY_OPTIONS,
-            .count = COUNT(GATEWAY_OPTIONS),
+            .list = gateway_options,
+            .count = GATEWAY_OPTION_COUNT,
         },
     [SECTION_CLIENT] =
         {

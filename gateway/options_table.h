@@ -29,7 +29,9 @@ enum section_id {
 
 extern const struct option_section option_sections[SECTION_COUNT];
 
-/* The lists that have a file of their own: SECTION_API and SECTION_JWT. */
+/* The lists that have a file of their own: SECTION_GATEWAY, SECTION_API and SECTION_JWT. */
+#define GATEWAY_OPTION_COUNT 11
+extern const struct option gateway_options[GATEWAY_OPTION_COUNT];
 #define API_OPTION_COUNT 7
 extern const struct option api_options[API_OPTION_COUNT];
 #define JWT_OPTION_COUNT 17
