@@ -51,7 +51,8 @@ libwebsockets/    nowhere/                   0
 jansson\.h        gateway/                   99
 ini\.h            (backplane/base|gateway)/  1
 uthash\.h         backplane/base/map\.h      1
-openssl/          gateway/                   99
+openssl/          (gateway/|backplane/redis/(tls|script)\.c)  99
+hiredis/          backplane/redis/codec\.c   1
 jose/             gateway/                   1
 curl/             gateway/                   1
 FENCES
