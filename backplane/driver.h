@@ -48,7 +48,15 @@ struct idempotency {
     uint64_t ttl_ms;
 };
 
-enum operation_kind { OPERATION_COMMIT, OPERATION_READ, OPERATION_REMOVE };
+/* What an application says its data's age is: of versions of one epoch only newer ones pass. Kept
+ * with the stream and as long as its epoch; a publication that passes the stream by has none. */
+struct version {
+    uint64_t number;   /* 0: none is stated */
+    struct span epoch; /* of at most VERSION_EPOCH_MAX bytes; empty: the epoch that is there */
+};
+#define VERSION_EPOCH_MAX 64
+
+enum operation_kind { OPERATION_COMMIT, OPERATION_READ, OPERATION_REMOVE, OPERATION_REDACT };
 
 /* What every operation begins with. The driver's, while the operation is under way. */
 struct operation {
@@ -63,10 +71,13 @@ struct commit {
     struct msg *msg; /* unsealed, `"pub":{…` open (see push.h); the driver finishes and seals it */
     struct stream_limits limits;
     struct idempotency idempotency;
+    struct version version; /* looked at after the key; borrowed until `committed` */
     bool stamp_time;
     /* answer */
     enum err error;
-    bool repeated; /* this key was committed before; `at` is where, nothing was published */
+    /* Nothing was published: this key was committed before, and `at` is where; or the version is
+     * not newer than the stream's, and `at` is the top. */
+    bool repeated;
     struct position at;
 };
 
@@ -97,6 +108,23 @@ struct stream_removal {
     enum err error;
 };
 
+/* Takes what one publication says out of a room's stream: in its place, at its offset, stands
+ * push_tombstone() from then on, in every read that is begun later. Epoch, top and idempotency keys
+ * stay. It is no error if the publication is not kept any more. Nobody is told by the driver.
+ *
+ * A tombstone holds nothing but its offset. So a driver that cannot write into the middle of a
+ * stream may delete the entry, and put a tombstone wherever a read finds an offset missing between
+ * two that are there. Owned by the driver until `redacted`. */
+struct stream_redaction {
+    struct operation operation;
+    struct stream_ref *room;
+    struct stream_limits limits;
+    struct position at; /* empty epoch: that of the stream, which is filled in */
+    /* answer */
+    enum err error; /* ERR_UNRECOVERABLE: another epoch; ERR_BAD_REQUEST: there never was such an
+                       offset */
+};
+
 void stream_read_deinit(struct stream_read *r); /* drops what was read */
 
 struct driver_events {
@@ -105,6 +133,7 @@ struct driver_events {
     void (*committed)(void *owner, struct commit *c);
     void (*read_done)(void *owner, struct stream_read *r);
     void (*removed)(void *owner, struct stream_removal *r);
+    void (*redacted)(void *owner, struct stream_redaction *r);
 };
 
 struct driver_config {
@@ -120,6 +149,7 @@ struct driver_ops {
     void (*commit)(struct driver *d, struct commit *c);
     void (*read)(struct driver *d, struct stream_read *r);
     void (*remove)(struct driver *d, struct stream_removal *r);
+    void (*redact)(struct driver *d, struct stream_redaction *r);
     void (*forget)(struct driver *d,
                    struct stream_ref *room); /* nothing in flight; frees `state` */
     bool (*has_stream)(const struct driver *d,

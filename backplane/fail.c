@@ -32,6 +32,13 @@ static void fail_remove(struct driver *d, struct stream_removal *r)
     list_push(&((struct fail *)d)->told_next, &r->operation.link);
 }
 
+static void fail_redact(struct driver *d, struct stream_redaction *r)
+{
+    r->operation.kind = OPERATION_REDACT;
+    r->error = ERR_NOT_AVAILABLE;
+    list_push(&((struct fail *)d)->told_next, &r->operation.link);
+}
+
 static void fail_forget(struct driver *d, struct stream_ref *room)
 {
     (void)d;
@@ -58,6 +65,9 @@ static void tell(const struct driver *d, struct operation *o)
         break;
     case OPERATION_REMOVE:
         events->removed(owner, container_of(o, struct stream_removal, operation));
+        break;
+    case OPERATION_REDACT:
+        events->redacted(owner, container_of(o, struct stream_redaction, operation));
         break;
     }
 }
@@ -103,6 +113,7 @@ const struct driver_ops fail_driver = {
     .commit = fail_commit,
     .read = fail_read,
     .remove = fail_remove,
+    .redact = fail_redact,
     .forget = fail_forget,
     .has_stream = fail_has_stream,
     .turn = fail_turn,

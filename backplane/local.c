@@ -13,6 +13,8 @@ struct local_room {
     struct list idle; /* in local.filled while it holds publications */
     struct stream *stream;
     struct stream_limits limits; /* as of the last operation */
+    uint64_t version;
+    char version_epoch[VERSION_EPOCH_MAX]; /* padded with NUL */
 };
 
 /* An operation takes effect when it is called and is told in `turn`, in call order: that is what
@@ -77,6 +79,25 @@ static void make_space(struct local *l, const struct local_room *spared)
     }
 }
 
+/* False: the room has this version, or a newer one. */
+static bool is_newer(const struct local_room *room, const struct version *v)
+{
+    struct span epoch = {room->version_epoch, strnlen(room->version_epoch, VERSION_EPOCH_MAX)};
+    bool comparable = !v->epoch.n || span_eq(v->epoch, epoch);
+    return !v->number || !comparable || v->number > room->version;
+}
+
+static void keep_version(struct local_room *room, const struct version *v)
+{
+    if (!v->number)
+        return;
+    room->version = v->number;
+    if (!v->epoch.n)
+        return;
+    memset(room->version_epoch, 0, VERSION_EPOCH_MAX);
+    memcpy(room->version_epoch, v->epoch.p, v->epoch.n);
+}
+
 static enum err append(struct local *l, struct commit *c, struct local_room *room)
 {
     struct stream *s = room->stream;
@@ -90,11 +111,17 @@ static enum err append(struct local *l, struct commit *c, struct local_room *roo
         c->at.offset = offset;
         return OK;
     }
+    if (!is_newer(room, &c->version)) {
+        c->repeated = true;
+        c->at = stream_top(s);
+        return OK;
+    }
     push_close(c->msg, stream_top(s).offset + 1, c->stamp_time ? wall_ms() : 0);
     size_t before = stream_bytes(s);
     enum err e = stream_append(s, c->msg, &c->idempotency, &c->limits, l->now_ms);
     if (e)
         return e;
+    keep_version(room, &c->version);
     c->at = stream_top(s);
     l->bytes += stream_bytes(s) - before;
     list_del(&room->idle);
@@ -179,6 +206,36 @@ static void local_remove(struct driver *d, struct stream_removal *r)
     list_push(&l->told_next, &r->operation.link);
 }
 
+/* What is asked for may be there no more: then there is nothing to take out. */
+static enum err redact(struct local *l, struct stream_redaction *r)
+{
+    struct local_room *room = room_of(l, r->room, &r->limits);
+    if (!room)
+        return ERR_INTERNAL;
+    struct position top = stream_top(room->stream);
+    if (r->at.epoch[0] && memcmp(r->at.epoch, top.epoch, EPOCH_MAX) != 0)
+        return ERR_UNRECOVERABLE;
+    if (!r->at.offset || r->at.offset > top.offset)
+        return ERR_BAD_REQUEST;
+    memcpy(r->at.epoch, top.epoch, EPOCH_MAX);
+    struct msg *tombstone = push_tombstone(r->room->name, r->at.offset);
+    if (!tombstone)
+        return ERR_INTERNAL;
+    size_t before = stream_bytes(room->stream);
+    (void)stream_replace(room->stream, tombstone);
+    l->bytes += stream_bytes(room->stream) - before;
+    msg_unref(tombstone);
+    return OK;
+}
+
+static void local_redact(struct driver *d, struct stream_redaction *r)
+{
+    struct local *l = local_of(d);
+    r->operation.kind = OPERATION_REDACT;
+    r->error = r->limits.count ? redact(l, r) : ERR_NOT_AVAILABLE;
+    list_push(&l->told_next, &r->operation.link);
+}
+
 static void local_forget(struct driver *d, struct stream_ref *ref)
 {
     struct local *l = local_of(d);
@@ -199,22 +256,31 @@ static bool local_has_stream(const struct driver *d, const struct stream_ref *re
     return room && stream_top(room->stream).offset > 0;
 }
 
-static void tell(struct local *l, struct operation *o)
+static void tell_commit(const struct local *l, struct commit *c)
 {
     const struct driver_events *events = l->base.config.events;
     void *owner = l->base.config.owner;
-    if (o->kind == OPERATION_READ) {
-        events->read_done(owner, container_of(o, struct stream_read, operation));
-        return;
-    }
-    if (o->kind == OPERATION_REMOVE) {
-        events->removed(owner, container_of(o, struct stream_removal, operation));
-        return;
-    }
-    struct commit *c = container_of(o, struct commit, operation);
     if (!c->error && !c->repeated)
         events->published(owner, c->room, c->msg, &c->at);
     events->committed(owner, c);
+}
+
+static void tell(const struct local *l, struct operation *o)
+{
+    const struct driver_events *events = l->base.config.events;
+    void *owner = l->base.config.owner;
+    switch (o->kind) {
+    case OPERATION_COMMIT: tell_commit(l, container_of(o, struct commit, operation)); break;
+    case OPERATION_READ:
+        events->read_done(owner, container_of(o, struct stream_read, operation));
+        break;
+    case OPERATION_REMOVE:
+        events->removed(owner, container_of(o, struct stream_removal, operation));
+        break;
+    case OPERATION_REDACT:
+        events->redacted(owner, container_of(o, struct stream_redaction, operation));
+        break;
+    }
 }
 
 /* Streams that nobody touches any more still end. Rooms are looked at in the order in which they
@@ -278,6 +344,7 @@ const struct driver_ops local_driver = {
     .commit = local_commit,
     .read = local_read,
     .remove = local_remove,
+    .redact = local_redact,
     .forget = local_forget,
     .has_stream = local_has_stream,
     .turn = local_turn,

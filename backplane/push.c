@@ -79,6 +79,15 @@ void push_close(struct msg *m, uint64_t offset, uint64_t time_ms)
     msg_seal(m);
 }
 
+struct msg *push_tombstone(struct span room, uint64_t offset)
+{
+    struct span none = {0};
+    struct msg *m = push_open(room, SPAN("{\"type\":\"redacted\"}"), none, none);
+    if (m)
+        push_close(m, offset, 0);
+    return m;
+}
+
 struct msg *push_presence(enum msg_kind kind, struct span room, struct span info)
 {
     struct buf b = {0};

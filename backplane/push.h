@@ -21,6 +21,10 @@ struct msg *push_open(struct span room, struct span data, struct span info, stru
 /* Finishes and seals it. offset 0: no stream. time_ms 0: no time is stamped. */
 void push_close(struct msg *m, uint64_t offset, uint64_t time_ms);
 
+/* What stands in a stream in the place of a publication that was redacted, the same for all but its
+ * offset: `{"data":{"type":"redacted"},"offset":7}`. Sealed. */
+struct msg *push_tombstone(struct span room, uint64_t offset);
+
 /* A join or leave of the client that `info` describes. Sealed. */
 struct msg *push_presence(enum msg_kind kind, struct span room, struct span info);
 

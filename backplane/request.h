@@ -21,6 +21,7 @@ enum request_kind {
     REQUEST_PRESENCE,
     REQUEST_HISTORY,
     REQUEST_REMOVE, /* a stream's publications */
+    REQUEST_REDACT, /* one of them: its text */
     REQUEST_ROOMS,  /* which rooms have subscribers */
     REQUEST_SIGNAL,
     REQUEST_CONTROL, /* an order to sessions of all hubs */
@@ -122,6 +123,13 @@ struct request_history {
 struct request_remove {
     struct request request;
     struct stream_removal removal; /* limits filled in */
+    struct span room;
+    char name[];
+};
+
+struct request_redact {
+    struct request request;
+    struct stream_redaction redaction; /* limits and position filled in */
     struct span room;
     char name[];
 };

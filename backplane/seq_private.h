@@ -52,6 +52,8 @@ void seq_on_presence(struct sequencer *s, struct request *r);
 void seq_answer_presence(struct sequencer *s, struct interest *in, uint32_t before);
 void seq_on_remove(struct sequencer *s, struct request *r);
 void seq_removed(void *owner, struct stream_removal *r);
+void seq_on_redact(struct sequencer *s, struct request *r);
+void seq_redacted(void *owner, struct stream_redaction *r);
 void seq_on_rooms(struct sequencer *s, struct request *r);
 
 /* Goes on with the listings, a slice; true if there is more to do. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is asked of a room without being in it: history, presence, removal; and of all rooms. */
+/* What is asked of a room without being in it: history, presence, removal, redaction; and of all
+ * rooms. */
 #include "backplane/base/glob.h"
 #include "backplane/seq_private.h"
 
@@ -77,6 +78,28 @@ void seq_removed(void *owner, struct stream_removal *removal)
     struct request_remove *q = container_of(removal, struct request_remove, removal);
     struct seq_room *room = seq_room_of(removal->room);
     seq_answer(s, &q->request, removal->error);
+    seq_room_release(&s->rooms, room);
+}
+
+/* One publication's text goes. Who has seen it is told by whoever asks. */
+void seq_on_redact(struct sequencer *s, struct request *r)
+{
+    struct request_redact *q = (struct request_redact *)r;
+    struct seq_room *room = seq_rooms_hold(&s->rooms, q->room);
+    if (!room) {
+        seq_answer(s, r, ERR_LIMIT);
+        return;
+    }
+    q->redaction.room = &room->ref;
+    s->driver->ops->redact(s->driver, &q->redaction);
+}
+
+void seq_redacted(void *owner, struct stream_redaction *redaction)
+{
+    struct sequencer *s = owner;
+    struct request_redact *q = container_of(redaction, struct request_redact, redaction);
+    struct seq_room *room = seq_room_of(redaction->room);
+    seq_answer(s, &q->request, redaction->error);
     seq_room_release(&s->rooms, room);
 }
 

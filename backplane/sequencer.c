@@ -441,7 +441,8 @@ static void read_done(void *owner, struct stream_read *r)
     done[r->purpose](owner, r);
 }
 
-static const struct driver_events events = {published, committed, read_done, seq_removed};
+static const struct driver_events events = {published, committed, read_done, seq_removed,
+                                            seq_redacted};
 
 static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request *) = {
     [REQUEST_PUBLISH] = on_publish,         [REQUEST_SUBSCRIBE] = on_subscribe,
@@ -450,7 +451,7 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_ROOMS] = seq_on_rooms,         [REQUEST_SIGNAL] = on_signal,
     [REQUEST_CONTROL] = on_control,         [REQUEST_END] = on_end,
     [REQUEST_ARRIVE] = on_arrive,           [REQUEST_DEPART] = on_depart,
-    [REQUEST_DRAINED] = on_drained,
+    [REQUEST_DRAINED] = on_drained,         [REQUEST_REDACT] = seq_on_redact,
 };
 
 static bool turn(struct actor *a)

@@ -185,6 +185,17 @@ static uint64_t first_offset(const struct stream *s)
     return s->top + 1 - s->count;
 }
 
+bool stream_replace(struct stream *s, struct msg *m)
+{
+    if (m->offset < first_offset(s) || m->offset > s->top)
+        return false;
+    struct slot *at = slot_at(s, (uint32_t)(m->offset - first_offset(s)));
+    s->bytes = s->bytes - at->msg->len + m->len;
+    msg_unref(at->msg);
+    at->msg = msg_ref(m);
+    return true;
+}
+
 /* How many publications the read may return: [*from, *from + n) counted from the oldest slot in
  * reading direction, before the byte bound. */
 static uint32_t choose(const struct stream *s, const struct stream_read *r, uint32_t *from)

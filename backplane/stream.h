@@ -30,6 +30,10 @@ bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64
 enum err stream_append(struct stream *s, struct msg *m, const struct idempotency *k,
                        const struct stream_limits *limits, uint64_t now_ms);
 
+/* Puts m (a reference is taken) in the place of the publication of its offset, whose key stays;
+ * false: that is not kept. */
+bool stream_replace(struct stream *s, struct msg *m);
+
 /* Drops what is older than the limits' age; true if anything went. */
 bool stream_expire(struct stream *s, const struct stream_limits *limits, uint64_t now_ms);
 

@@ -17,11 +17,11 @@ struct subject {
 
 static const struct subject *subject;
 
-enum what { PUBLISHED, COMMITTED, READ_DONE, REMOVED };
+enum what { PUBLISHED, COMMITTED, READ_DONE, REMOVED, REDACTED };
 
 struct event {
     enum what what;
-    void *operation; /* the commit, read or removal; of `published`: NULL */
+    void *operation; /* the commit, read, …; of `published`: NULL */
     struct stream_ref *room;
     struct position at;
 };
@@ -71,7 +71,13 @@ static inline void removed(void *owner, struct stream_removal *r)
     record((struct event){REMOVED, r, r->room, {0}});
 }
 
-static const struct driver_events sink = {published, committed, read_done, removed};
+static inline void redacted(void *owner, struct stream_redaction *r)
+{
+    assert_ptr_equal(owner, &driver);
+    record((struct event){REDACTED, r, r->room, r->at});
+}
+
+static const struct driver_events sink = {published, committed, read_done, removed, redacted};
 
 static inline void open_driver(size_t max_stream_bytes)
 {
@@ -158,6 +164,24 @@ static inline void begin_removal(struct stream_removal *r, struct stream_ref *ro
     inside = true;
     driver->ops->remove(driver, r);
     inside = false;
+}
+
+static inline void begin_redaction(struct stream_redaction *r, struct stream_ref *room)
+{
+    r->room = room;
+    if (!r->limits.count)
+        r->limits = roomy;
+    inside = true;
+    driver->ops->redact(driver, r);
+    inside = false;
+}
+
+static inline enum err redact_one(struct stream_ref *room, struct position at)
+{
+    struct stream_redaction r = {.at = at};
+    begin_redaction(&r, room);
+    settle();
+    return r.error;
 }
 
 static inline enum err remove_all(struct stream_ref *room)

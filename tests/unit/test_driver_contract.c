@@ -18,14 +18,18 @@ static void every_operation_completes_once_in_order_and_never_inside_the_call(vo
     struct commit commits[20] = {0};
     struct stream_read reads[20] = {{.max_count = 5, .max_bytes = 1000}};
     struct stream_removal removals[20] = {0};
-    void *order[60];
+    struct stream_redaction redactions[20] = {0};
+    void *order[80];
     for (size_t i = 0; i < 20; i++) {
         begin_commit(&commits[i], &room, "1", &roomy);
         begin_read(&reads[i], &room);
         begin_removal(&removals[i], &room, &roomy);
-        order[3 * i] = &commits[i];
-        order[3 * i + 1] = &reads[i];
-        order[3 * i + 2] = &removals[i];
+        redactions[i].at.offset = 1;
+        begin_redaction(&redactions[i], &room);
+        order[4 * i] = &commits[i];
+        order[4 * i + 1] = &reads[i];
+        order[4 * i + 2] = &removals[i];
+        order[4 * i + 3] = &redactions[i];
     }
     settle();
     settle(); /* nothing comes twice later */
@@ -33,11 +37,12 @@ static void every_operation_completes_once_in_order_and_never_inside_the_call(vo
     for (size_t i = 0; i < event_count; i++)
         if (events[i].what != PUBLISHED)
             assert_ptr_equal(events[i].operation, order[next++]);
-    assert_int_equal(next, 60);
+    assert_int_equal(next, 80);
     for (size_t i = 0; i < 20; i++) {
         assert_int_equal(commits[i].error, subject->streams ? OK : ERR_NOT_AVAILABLE);
         assert_int_equal(reads[i].error, subject->streams ? OK : ERR_NOT_AVAILABLE);
         assert_int_equal(removals[i].error, subject->streams ? OK : ERR_NOT_AVAILABLE);
+        assert_int_equal(redactions[i].error, subject->streams ? OK : ERR_NOT_AVAILABLE);
         assert_false(commits[i].repeated);
         stream_read_deinit(&reads[i]);
         msg_unref(commits[i].msg);

@@ -78,6 +78,35 @@ static void bytes_are_those_of_what_is_kept(void **state)
     stream_free(s);
 }
 
+static void one_can_be_replaced_wherever_it_lies_in_the_ring(void **state)
+{
+    (void)state;
+    struct stream *s = stream_new();
+    for (uint64_t top = 1; top <= 40; top++) {
+        append(s, &(struct stream_limits){11, 1 << 20, 0}, 0);
+        uint64_t first = top > 11 ? top - 10 : 1;
+        for (uint64_t at = 0; at <= top + 1; at++) {
+            struct msg *m = sealed("r", "\"another\"", at);
+            bool kept = at >= first && at <= top;
+            size_t before = stream_bytes(s);
+            struct stream_read r = {.since = at - 1, .max_count = 1, .max_bytes = SIZE_MAX};
+            if (at)
+                stream_answer(s, &r);
+            size_t old = kept ? r.pubs[0]->len : 0;
+            stream_read_deinit(&r);
+            assert_int_equal(stream_replace(s, m), kept);
+            assert_int_equal(stream_bytes(s), before - old + (kept ? m->len : 0));
+            assert_int_equal(m->refs, kept ? 2 : 1);
+            msg_unref(m);
+        }
+        assert_int_equal(stream_top(s).offset, top);
+        assert_int_equal(stream_count(s), top + 1 - first);
+    }
+    stream_clear(s);
+    assert_int_equal(stream_bytes(s), 0);
+    stream_free(s);
+}
+
 static void what_is_read_lives_on_when_the_stream_goes(void **state)
 {
     (void)state;
@@ -143,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_new_stream_has_an_epoch_of_its_own_and_no_publications),
         cmocka_unit_test(the_ring_holds_the_last_ones_whatever_was_dropped_when),
         cmocka_unit_test(bytes_are_those_of_what_is_kept),
+        cmocka_unit_test(one_can_be_replaced_wherever_it_lies_in_the_ring),
         cmocka_unit_test(what_is_read_lives_on_when_the_stream_goes),
         cmocka_unit_test(age_counts_from_the_last_publication),
         cmocka_unit_test(a_key_is_known_exactly_as_long_as_its_publication),
