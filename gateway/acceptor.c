@@ -72,7 +72,7 @@ static uint64_t left(uint64_t most, uint64_t used)
  * what was handed to them, so what they have not opened yet counts as an unfinished handshake. */
 static uint64_t room_left(const struct acceptor *a, enum pause *why)
 {
-    const struct options *o = a->gateway->options;
+    const struct options *o = a->gateway->settings->options;
     uint64_t handed = counter_get(&a->counters.accepted);
     uint64_t opened = 0, closed = 0, handshakes = 0;
 
@@ -271,7 +271,7 @@ static bool watch(struct acceptor *a, struct buf *error)
 
 static bool open_doors(struct acceptor *a, struct buf *error)
 {
-    const struct options *o = a->gateway->options;
+    const struct options *o = a->gateway->settings->options;
     struct listener *listeners = calloc(o->listen_count, sizeof(*listeners));
 
     a->doors = calloc(o->listen_count, sizeof(*a->doors));

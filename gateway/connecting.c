@@ -53,7 +53,7 @@ static void welcome(struct session *s, uint32_t id, const struct buf *subs)
         buf_lit(b, "},");
     }
     buf_lit(b, "\"ping\":");
-    buf_u64(b, s->hub->options->ping_interval_ms / 1000);
+    buf_u64(b, s->ping_ms / 1000);
     buf_lit(b, ",\"pong\":true}");
     reply_end(s);
 }

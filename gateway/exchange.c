@@ -195,7 +195,7 @@ int exchange_begin(struct exchange **px, struct lws *wsi, struct hub *h,
     struct http_api api;
     struct http_answer refusal;
     exchange_gone(px);
-    if (!http_api_admits(h->gateway, r, &api, &refusal)) {
+    if (!http_api_admits(r, &api, &refusal)) {
         /* It ends here: a body may follow. */
         (void)exchange_write(wsi, h, &refusal, r->method != HTTP_HEAD);
         http_answer_deinit(&refusal);

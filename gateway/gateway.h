@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* gateway.h: one running gateway: what all its threads may read.
  *
- * Filled by serve.c before any thread starts and constant from then on, but for
- * `phase` (written by main, read by all) and counters.
+ * Filled by serve.c before any thread starts and constant from then on, but for what main goes on
+ * writing: `settings`, which main alone reads then (each hub has its own reference), `phase` and
+ * counters.
  */
 #ifndef MADANG_GATEWAY_GATEWAY_H
 #define MADANG_GATEWAY_GATEWAY_H
@@ -10,18 +11,17 @@
 #include "backplane/base/counter.h"
 #include "backplane/base/loop.h"
 #include "backplane/sequencer.h"
-#include "gateway/options.h"
+#include "gateway/settings.h"
 
 enum phase { PHASE_STARTING, PHASE_READY, PHASE_DRAINING };
 
 struct hub;
 struct acceptor;
-struct api_keys;
 struct keys;
 
 struct gateway {
-    const struct options *options;
-    const struct api_keys *api_keys; /* NULL: nobody may use the server API */
+    struct settings *settings; /* main's */
+    counter max_connections;   /* the option, for those who only show it */
     struct hub *hubs[HUBS_MAX];
     uint32_t hub_count;
     struct sequencer *sequencer;

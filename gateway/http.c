@@ -234,12 +234,12 @@ static void refuse_host(const struct http_request *r, struct http_answer *out)
 }
 
 /* Whether it comes by a name and from a page that are known. */
-static bool admits(const struct gateway *g, const struct http_request *r, struct http_answer *out)
+static bool admits(const struct http_request *r, struct http_answer *out)
 {
     *out = (struct http_answer){0};
-    if (!host_allowed(g->options, r->host, r->local_address))
+    if (!host_allowed(r->settings->options, r->host, r->local_address))
         refuse_host(r, out);
-    else if (!origin_allowed(g->options, r->origin, r->host))
+    else if (!origin_allowed(r->settings->options, r->origin, r->host))
         say(out, 403,
             "Pages of this origin may not read from here. If it is one of yours, add it "
             "to the option allowed_origins.\n");
@@ -248,7 +248,7 @@ static bool admits(const struct gateway *g, const struct http_request *r, struct
 
 void http_answer(const struct gateway *g, const struct http_request *r, struct http_answer *out)
 {
-    if (admits(g, r, out))
+    if (admits(r, out))
         answer_path(g, r, out);
     if (out->owned.failed)
         say(out, 503, "The gateway is out of memory.\n");
@@ -290,13 +290,12 @@ static bool read_length(struct span text, size_t *length)
 }
 
 /* 0, or the status to refuse a call with; *why in static words. */
-static int check_api(const struct gateway *g, const struct http_request *r, struct http_api *api,
-                     const char **why)
+static int check_api(const struct http_request *r, struct http_api *api, const char **why)
 {
     size_t at = sizeof(API_PATH) - 1;
     at += r->path.n > at; /* the slash */
     api->method = (struct span){r->path.p + at, r->path.n - at};
-    api->scopes = api_keys_scopes(g->api_keys, r->api_key);
+    api->scopes = api_keys_scopes(r->settings->api_keys, r->api_key);
     *why = "Calls of the API are POST requests.\n";
     if (r->method != HTTP_POST)
         return 405;
@@ -316,16 +315,15 @@ static int check_api(const struct gateway *g, const struct http_request *r, stru
     if (!api->length)
         return 400;
     *why = "The body is larger than the option api_body_size allows.\n";
-    return api->length > g->options->api_body_size ? 413 : 0;
+    return api->length > r->settings->options->api_body_size ? 413 : 0;
 }
 
-bool http_api_admits(const struct gateway *g, const struct http_request *r, struct http_api *api,
-                     struct http_answer *out)
+bool http_api_admits(const struct http_request *r, struct http_api *api, struct http_answer *out)
 {
     const char *why;
-    if (!admits(g, r, out))
+    if (!admits(r, out))
         return false;
-    int status = check_api(g, r, api, &why);
+    int status = check_api(r, api, &why);
     if (!status)
         return true;
     say(out, status, why);
@@ -334,16 +332,16 @@ bool http_api_admits(const struct gateway *g, const struct http_request *r, stru
     return false;
 }
 
-int http_check_upgrade(const struct gateway *g, const struct http_request *r, const char **why)
+int http_check_upgrade(const struct http_request *r, const char **why)
 {
     const struct {
         bool ok;
         int status;
         const char *why;
     } checks[] = {
-        {host_allowed(g->options, r->host, r->local_address), 421,
+        {host_allowed(r->settings->options, r->host, r->local_address), 421,
          "this gateway does not know itself by that host name: add it to public_names"},
-        {origin_allowed(g->options, r->origin, r->host), 403,
+        {origin_allowed(r->settings->options, r->origin, r->host), 403,
          "pages of this origin may not connect: add it to allowed_origins"},
         {r->method == HTTP_GET, 405, "a WebSocket handshake is a GET request"},
         {span_eq(r->path, SPAN(WEBSOCKET_PATH)), 404,

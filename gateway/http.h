@@ -25,7 +25,8 @@ struct http_request {
     struct span host, origin; /* header values; absent: p NULL */
     struct span if_none_match;
     bool accepts_gzip;
-    struct span local_address; /* IP literal at which the connection arrived, without port */
+    struct span local_address;       /* IP literal at which the connection arrived, without port */
+    const struct settings *settings; /* of the hub that is asked */
     /* Read for calls of the API only: */
     struct span content_length; /* header value; absent: p NULL */
     struct span api_key;        /* from wherever it was shown */
@@ -65,14 +66,13 @@ struct http_api {
 bool http_is_api(struct span path);
 
 /* Whether the body of a call is to be read; if not, *out says why, to be deinitialised. */
-bool http_api_admits(const struct gateway *g, const struct http_request *r, struct http_api *api,
-                     struct http_answer *out);
+bool http_api_admits(const struct http_request *r, struct http_api *api, struct http_answer *out);
 
 /* An answer of the API; the text is handed over. */
 void http_answer_json(struct http_answer *out, int status, struct buf *json);
 
 /* Whether a WebSocket handshake may go on: 0, or the HTTP status to refuse it with; *why then says
  * so in static words. */
-int http_check_upgrade(const struct gateway *g, const struct http_request *r, const char **why);
+int http_check_upgrade(const struct http_request *r, const char **why);
 
 #endif

@@ -10,6 +10,7 @@
 #include "gateway/order.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
+#include "gateway/told.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,11 +26,8 @@
 #define DEFER_TURNS 8
 #define DEFER_NS    500000
 /* Subscriptions told per tick that they lost publications: they all come back at once. */
-#define TELL_PER_TICK 256
-#define TELL_TICK_MS  50
-/* A drain closes at least so many sessions per tick, and all within half of the time it has. */
-#define DRAIN_PER_TICK           100
-#define DRAIN_TICK_MS            50
+#define TELL_PER_TICK            256
+#define TELL_TICK_MS             50
 #define SLOW_CHECK_MS            500
 #define UNSUBSCRIBE_INSUFFICIENT 2500
 /* Pushes taken from the inbox wait for their flush, at most so many inboxes full of them. */
@@ -221,77 +219,7 @@ static void deliver(void *owner, struct sub *s, struct msg *frame)
 
 static const struct rooms_events events = {deliver, overrun};
 
-/* ---- sockets, and the order to stop --------------------------------------------------------- */
-
-static void on_socket(struct hub *h, struct entry *e)
-{
-    struct socket_entry *se = container_of(e, struct socket_entry, entry);
-    counter_add(&h->counters.sockets_opened, 1);
-    socket_adopt(h->sockets, se->fd);
-    free(se);
-}
-
-static uint32_t session_count(const struct hub *h)
-{
-    uint32_t n = 0;
-    for (int i = 0; i < SESSION_STATES; i++)
-        n += h->sessions[i].count;
-    return n;
-}
-
-/* Closes so many of a list; the reason tells the client that it may come back. */
-static int close_some(struct session_list *l, int most)
-{
-    struct list *n, *tmp;
-    int done = 0;
-    list_for_each_safe (n, tmp, &l->head) {
-        struct session *s = container_of(n, struct session, link);
-        if (done == most)
-            break;
-        if (s->closing)
-            continue;
-        session_close(s, CLOSE_SHUTDOWN);
-        done++;
-    }
-    return done;
-}
-
-/* Paced, so that a thousand clients do not come back in one moment to the gateway next door. */
-static void drain_some(struct timer *t)
-{
-    struct hub *h = container_of(t, struct hub, drain_timer);
-    int waiting = close_some(&h->sessions[SESSION_WAITING], h->drain_per_tick);
-    close_some(&h->sessions[SESSION_OPEN], h->drain_per_tick - waiting);
-    loop_arm(h->loop, t, DRAIN_TICK_MS, drain_some); /* until the last has gone */
-}
-
-static void on_drain(struct hub *h, struct entry *e)
-{
-    free(e);
-    h->draining = true;
-    uint64_t left = h->options->shutdown_timeout_ms - h->options->drain_delay_ms;
-    uint64_t needed = session_count(h) / (left / 2 / DRAIN_TICK_MS + 1) + 1;
-    h->drain_per_tick = needed > DRAIN_PER_TICK ? (int)needed : DRAIN_PER_TICK;
-    drain_some(&h->drain_timer);
-}
-
-static void cut_all(struct session_list *l)
-{
-    struct list *n, *tmp;
-    list_for_each_safe (n, tmp, &l->head) {
-        struct session *s = container_of(n, struct session, link);
-        if (s->wsi)
-            socket_kill(s->wsi);
-    }
-}
-
-static void on_cut(struct hub *h, struct entry *e)
-{
-    free(e);
-    h->draining = h->cut = true;
-    for (int state = SESSION_WAITING; state <= SESSION_CLOSING; state++)
-        cut_all(&h->sessions[state]);
-}
+/* ---- what the inbox brings ------------------------------------------------------------------ */
 
 static void on_evict(struct hub *h, struct entry *e)
 {
@@ -300,19 +228,17 @@ static void on_evict(struct hub *h, struct entry *e)
     session_close(container_of(t, struct credentials, tenant)->session, CLOSE_CONNECTION_LIMIT);
 }
 
-static void on_keys(struct hub *h, struct entry *e)
-{
-    struct keys_entry *k = container_of(e, struct keys_entry, entry);
-    keys_unref(h->keys);
-    h->keys = k->keys;
-    h->keys_wanted = false;
-    free(k);
-}
-
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
-    [HUB_PUSH] = on_push,       [HUB_BEHIND] = on_behind, [HUB_INSUFFICIENT] = on_insufficient,
-    [HUB_CONTROL] = on_control, [HUB_SOCKET] = on_socket, [HUB_DRAIN] = on_drain,
-    [HUB_CUT] = on_cut,         [HUB_KEYS] = on_keys,     [HUB_EVICT] = on_evict,
+    [HUB_PUSH] = on_push,
+    [HUB_BEHIND] = on_behind,
+    [HUB_INSUFFICIENT] = on_insufficient,
+    [HUB_CONTROL] = on_control,
+    [HUB_SOCKET] = told_socket,
+    [HUB_DRAIN] = told_drain,
+    [HUB_CUT] = told_cut,
+    [HUB_KEYS] = told_keys,
+    [HUB_EVICT] = on_evict,
+    [HUB_SETTINGS] = told_settings,
 };
 
 static void handle(struct hub *h, struct entry *e)
@@ -444,7 +370,7 @@ static bool turn(struct actor *a)
     counter_set(&h->counters.pending_bytes, h->rooms.bytes);
     counter_set(&h->counters.requests, h->credits_used);
     counter_set(&h->counters.users, h->users.count);
-    if (h->draining && !session_count(h) && !h->api.calls && h->on_empty) {
+    if (h->draining && !hub_sessions(h) && !h->api.calls && h->on_empty) {
         void (*on_empty)(void *) = h->on_empty;
         h->on_empty = NULL;
         loop_cancel(h->loop, &h->drain_timer);
@@ -474,6 +400,27 @@ static void check_slow(struct timer *t)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+bool hub_fit(struct hub *h, const struct options *o)
+{
+    size_t bytes = o->command_size > SOCKET_TX ? o->command_size : SOCKET_TX;
+    char *scratch = bytes > h->scratch_bytes ? malloc(bytes) : h->scratch;
+    if (!scratch)
+        return false;
+    if (scratch != h->scratch)
+        free(h->scratch);
+    h->scratch = scratch;
+    h->scratch_bytes = bytes > h->scratch_bytes ? bytes : h->scratch_bytes;
+    return true;
+}
+
+uint32_t hub_sessions(const struct hub *h)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < SESSION_STATES; i++)
+        n += h->sessions[i].count;
+    return n;
+}
+
 static size_t pending_bytes(const struct options *o)
 {
     size_t n = o->hub_inbox_bytes * PENDING_INBOXES;
@@ -485,11 +432,8 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     struct hub *h = calloc(1, sizeof(*h));
     if (!h)
         return ERR_INTERNAL;
-    h->options = g->options;
-    h->scratch_bytes = h->options->command_size > SOCKET_TX ? h->options->command_size : SOCKET_TX;
-    h->scratch = malloc(h->scratch_bytes);
     h->ping = msg_new(2);
-    if (!h->scratch || !h->ping) {
+    if (!hub_fit(h, g->settings->options) || !h->ping) {
         free(h->scratch);
         msg_unref(h->ping);
         free(h);
@@ -499,6 +443,8 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     msg_seal(h->ping);
     h->loop = loop;
     h->gateway = g;
+    h->settings = settings_ref(g->settings);
+    h->options = h->settings->options;
     h->keys = g->keys ? keys_ref(g->keys) : NULL;
     inbox_init(&h->inbox, loop);
     h->port = sequencer_add_hub(s, &h->inbox);
@@ -545,6 +491,9 @@ static void discard(struct entry *e)
     case HUB_CONTROL: control_unref(container_of(e, struct control_entry, entry)->control); return;
     case HUB_PUSH: msg_unref(container_of(e, struct push_entry, entry)->msg); break;
     case HUB_KEYS: keys_unref(container_of(e, struct keys_entry, entry)->keys); break;
+    case HUB_SETTINGS:
+        settings_unref(container_of(e, struct settings_entry, entry)->settings);
+        break;
     case HUB_SOCKET: close(container_of(e, struct socket_entry, entry)->fd); break;
     default: break;
     }
@@ -564,6 +513,7 @@ void hub_free(struct hub *h)
     inbox_deinit(&h->inbox);
     msg_unref(h->ping);
     keys_unref(h->keys);
+    settings_unref(h->settings);
     buf_deinit(&h->text);
     free(h->scratch);
     free(h);

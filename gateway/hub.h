@@ -25,13 +25,20 @@
 struct session;
 struct socket_context;
 
-/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left; HUB_KEYS: struct keys_entry. */
-enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_KEYS, HUB_ENTRY_KINDS };
+/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left; HUB_KEYS: struct keys_entry;
+ * HUB_SETTINGS: struct settings_entry. */
+enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_KEYS, HUB_SETTINGS, HUB_ENTRY_KINDS };
 
 /* The keys from now on; the hub frees it. */
 struct keys_entry {
     struct entry entry;
     struct keys *keys; /* a reference, handed over */
+};
+
+/* The configuration from now on; the hub frees it. */
+struct settings_entry {
+    struct entry entry;
+    struct settings *settings; /* a reference, handed over */
 };
 
 struct session_list {
@@ -43,7 +50,8 @@ struct hub {
     struct actor actor;
     struct loop *loop;
     const struct gateway *gateway;
-    const struct options *options;
+    struct settings *settings;     /* a reference */
+    const struct options *options; /* those of `settings` */
     struct inbox inbox;
     struct outbox to_sequencer;
     struct socket_context *sockets;
@@ -98,6 +106,9 @@ void hub_free(struct hub *h);
 struct inbox *hub_inbox(struct hub *h);
 const struct hub_counters *hub_counters(const struct hub *h);
 uint32_t hub_index(const struct hub *h);
+uint32_t hub_sessions(const struct hub *h); /* how many, in any state */
+/* Makes room to decode the longest command; false: no memory, nothing has changed. */
+bool hub_fit(struct hub *h, const struct options *o);
 
 /* Sends a request; credits are counted. Its session's and the hub's. */
 void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,

@@ -59,9 +59,7 @@ static int run_serve(int argc, char **argv)
         return EXIT_FAILURE;
     log_set_level((enum log_level)o->log_level);
     map_seed();
-    int code = serve_run(o);
-    options_free(o);
-    return code;
+    return serve_run(o);
 }
 
 static int run_check(int argc, char **argv)

@@ -65,8 +65,8 @@ static enum err rooms_typing(struct session *s, uint32_t id, struct span data)
     struct typing_params p = {0};
     if (!data.n || !fields_read(s, data, typing_fields, 1, &p) || !p.room.n)
         return ERR_BAD_REQUEST;
-    const struct subscription *sub = session_find(s, p.room);
-    if (!sub || !may(s, sub->rules, p.room, MAY_PUBLISH))
+    const struct room_rules *r = rules_of(&s->hub->options->rules, p.room);
+    if (!r || !session_find(s, p.room) || !may(s, r, p.room, MAY_PUBLISH))
         return ERR_PERMISSION;
     uint32_t now = (uint32_t)loop_now_ms(s->hub->loop);
     if (s->typed_ms && now - s->typed_ms < TYPING_MIN_MS) {

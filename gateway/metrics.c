@@ -190,7 +190,7 @@ static void gateway(struct buf *b, const struct gateway *g)
     buf_str(b, "madang_build_info{version=\"" MADANG_VERSION "\"} 1\n");
     single(b, "madang_ready", "gauge", "1 while new sessions are welcome", phase == PHASE_READY);
     single(b, "madang_max_connections", "gauge", "The option max_connections",
-           g->options->max_connections);
+           counter_get(&g->max_connections));
     head(b, age, "gauge", "Time since the last turn of each thread");
     for (size_t i = 0; i < n; i++) {
         buf_fmt(b, "%s{thread=\"%s\"} ", age, list[i].thread);

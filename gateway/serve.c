@@ -14,7 +14,6 @@
 #include "backplane/base/log.h"
 #include "backplane/local.h"
 #include "gateway/acceptor.h"
-#include "gateway/api_keys.h"
 #include "gateway/hub.h"
 #include "gateway/identity.h"
 #include "gateway/jwks.h"
@@ -56,8 +55,6 @@ enum { MAIN_EMPTY, MAIN_WANT_KEYS };
 
 struct server {
     struct gateway gateway;
-    const struct options *options;
-    struct api_keys *api_keys;
     struct actor actor;
     struct inbox inbox;
     struct loop loop, sequencer_loop;
@@ -71,6 +68,11 @@ struct server {
     bool stopping, cut;
     int exit_code;
 };
+
+static const struct options *options_of(const struct server *sv)
+{
+    return sv->gateway.settings->options;
+}
 
 /* ---- down ----------------------------------------------------------------------------------- */
 
@@ -154,11 +156,11 @@ static void stop(struct server *sv)
     log_info("stopping: sessions are closed with 3001 and may come back elsewhere");
     atomic_store(&sv->gateway.phase, PHASE_DRAINING);
     /* Cutting belongs to the time allowed too. */
-    uint64_t allowed = sv->options->shutdown_timeout_ms;
+    uint64_t allowed = options_of(sv)->shutdown_timeout_ms;
     uint64_t cutting = CUT_MS < allowed / 2 ? CUT_MS : allowed / 2;
     loop_arm(&sv->loop, &sv->deadline, allowed - cutting, deadline_passed);
-    if (sv->options->drain_delay_ms)
-        loop_arm(&sv->loop, &sv->drain_delay, sv->options->drain_delay_ms, begin_drain);
+    if (options_of(sv)->drain_delay_ms)
+        loop_arm(&sv->loop, &sv->drain_delay, options_of(sv)->drain_delay_ms, begin_drain);
     else
         begin_drain(&sv->drain_delay);
 }
@@ -276,9 +278,9 @@ static bool make_sequencer(struct server *sv)
         return false;
     struct sequencer_config config = {
         .driver = &local_driver,
-        .max_stream_bytes = sv->options->max_stream_bytes,
-        .hub_inbox_bytes = sv->options->hub_inbox_bytes,
-        .max_rooms = sv->options->max_rooms,
+        .max_stream_bytes = options_of(sv)->max_stream_bytes,
+        .hub_inbox_bytes = options_of(sv)->hub_inbox_bytes,
+        .max_rooms = options_of(sv)->max_rooms,
     };
     sv->gateway.sequencer_loop = loop;
     return sequencer_new(&sv->gateway.sequencer, loop, &config) == OK;
@@ -343,7 +345,7 @@ static bool start_threads(struct server *sv)
 /* Keys are wanted where tokens are looked at. */
 static bool make_keys(struct server *sv)
 {
-    const struct options *o = sv->options;
+    const struct options *o = options_of(sv);
     struct buf report = {0};
     if (o->auth == AUTH_GUEST || !keys_configured(o))
         return true;
@@ -399,12 +401,12 @@ static void print_start(const struct server *sv)
            "  hubs    %u\n"
            "  stop    Ctrl+C, or kill %ld\n\n",
            acceptor_port(sv->gateway.acceptor), (int)addresses.n, addresses.p ? addresses.p : "",
-           auth_words(sv->options->auth), sv->gateway.hub_count, (long)getpid());
+           auth_words(options_of(sv)->auth), sv->gateway.hub_count, (long)getpid());
     (void)fflush(stdout);
     buf_deinit(&addresses);
-    if (sv->options->auth != AUTH_JWT && options_listens_beyond_loopback(sv->options))
+    if (options_of(sv)->auth != AUTH_JWT && options_listens_beyond_loopback(options_of(sv)))
         log_warn("listening beyond this machine with auth %s: anyone who can connect is let in",
-                 sv->options->auth == AUTH_GUEST ? "guest" : "insecure");
+                 options_of(sv)->auth == AUTH_GUEST ? "guest" : "insecure");
 }
 
 static void serve(struct server *sv)
@@ -421,25 +423,27 @@ static void serve(struct server *sv)
     sv->exit_code = EXIT_SUCCESS;
 }
 
-static bool load_api_keys(struct server *sv)
+static bool make_settings(struct server *sv, struct options *o)
 {
     struct buf report = {0};
-    bool ok = api_keys_load(&sv->api_keys, sv->options, &report);
-    if (!ok)
+    sv->gateway.settings = settings_new(o, &report);
+    if (!sv->gateway.settings)
         log_error("%.*s", (int)report.n, report.p ? report.p : "");
-    sv->gateway.api_keys = sv->api_keys;
     buf_deinit(&report);
-    return ok;
+    return sv->gateway.settings != NULL;
 }
 
-int serve_run(const struct options *o)
+int serve_run(struct options *o)
 {
     struct server *sv = calloc(1, sizeof(*sv));
     if (!sv)
+        options_free(o);
+    if (!sv || !make_settings(sv, o)) {
+        free(sv);
         return EXIT_FAILURE;
-    sv->options = o;
+    }
     sv->exit_code = EXIT_FAILURE;
-    sv->gateway.options = o;
+    counter_set(&sv->gateway.max_connections, o->max_connections);
     sv->gateway.main_loop = &sv->loop;
     sv->gateway.hub_count = hubs_wanted(o);
     sv->gateway.started_ms = wall_ms();
@@ -454,8 +458,8 @@ int serve_run(const struct options *o)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = load_api_keys(sv) && make_keys(sv) && make_loops(sv) && make_sequencer(sv) &&
-              make_hubs(sv) && start_threads(sv) && listen_all(sv);
+    bool up = make_keys(sv) && make_loops(sv) && make_sequencer(sv) && make_hubs(sv) &&
+              start_threads(sv) && listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
@@ -465,9 +469,9 @@ int serve_run(const struct options *o)
     if (loop_deinit(&sv->loop))
         sv->exit_code = EXIT_FAILURE;
     inbox_deinit(&sv->inbox);
-    api_keys_free(sv->api_keys);
     jwks_free(sv->jwks);
     keys_unref(sv->gateway.keys);
+    settings_unref(sv->gateway.settings);
     int code = sv->exit_code;
     free(sv);
     return code;

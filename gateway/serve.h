@@ -5,7 +5,8 @@
 
 struct options;
 
-/* Serves until told to stop. Runs on the main thread. Returns the exit code of the process. */
-int serve_run(const struct options *o);
+/* Serves until told to stop. Takes the options over. Runs on the main thread. Returns the exit code
+ * of the process. */
+int serve_run(struct options *o);
 
 #endif

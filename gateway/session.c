@@ -53,6 +53,7 @@ struct session *session_new(struct hub *h, struct lws *wsi)
     list_init(&s->reply_link);
     list_init(&s->backlog_link);
     list_init(&s->user_link);
+    s->ping_ms = (uint32_t)h->options->ping_interval_ms;
     loop_arm(h->loop, &s->timer, h->options->stale_close_delay_ms, stale);
     return s;
 }
@@ -408,7 +409,7 @@ static void ping(struct timer *t)
 
 void session_start_pings(struct session *s)
 {
-    uint64_t interval = s->hub->options->ping_interval_ms;
+    uint64_t interval = s->ping_ms;
     uint64_t spread = map_hash(&s, sizeof(s), now_ms(s)); /* NOLINT: of the pointer itself */
     loop_arm(s->hub->loop, &s->timer, interval / 2 + spread % (interval / 2 + 1), ping);
 }
@@ -420,7 +421,7 @@ void session_pong(struct session *s)
         return;
     }
     s->pong_due = false;
-    loop_arm(s->hub->loop, &s->timer, s->hub->options->ping_interval_ms, ping);
+    loop_arm(s->hub->loop, &s->timer, s->ping_ms, ping);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

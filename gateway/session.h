@@ -27,7 +27,6 @@ struct subscription {
     struct sub sub;
     struct member member;
     struct session *session;
-    const struct room_rules *rules;
     struct client_info *client; /* a reference: the session's, or with what a token adds */
     struct lease *lease;        /* NULL: it does not expire */
     struct list told; /* in hub.told: publications were lost, the client is to hear of it */
@@ -77,6 +76,7 @@ struct session {
     uint8_t state;     /* enum session_state; written by session_set_state only */
     uint8_t reason;    /* enum close_reason, once `closing` */
     uint32_t typed_ms; /* when rooms.typing was last passed on; wraps */
+    uint32_t ping_ms;  /* how often it is pinged: the client is told when it connects */
     uint8_t held;      /* HOLD_… */
     bool closing;      /* session_close was called */
     bool failed;       /* connect was answered with an error: nothing more is read */

@@ -92,7 +92,7 @@ static void local_address(struct lws *wsi, char *to, size_t cap)
 static void read_request(struct lws *wsi, struct span path, struct request_text *t,
                          struct http_request *r)
 {
-    *r = (struct http_request){.path = path};
+    *r = (struct http_request){.path = path, .settings = context_of(wsi)->hub->settings};
     if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0)
         r->method = HTTP_GET;
     else if (lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0)
@@ -221,7 +221,7 @@ static int on_upgrade(struct lws *wsi, const char *to)
     struct span path = header(wsi, WSI_TOKEN_GET_URI, text.path, sizeof(text.path));
     read_request(wsi, path, &text, &r);
     const char *why;
-    int status = http_check_upgrade(context_of(wsi)->hub->gateway, &r, &why);
+    int status = http_check_upgrade(&r, &why);
     if (status)
         return refuse(wsi, status, why);
     if (!version_ok(wsi))

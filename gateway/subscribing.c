@@ -68,8 +68,7 @@ static struct client_info *appearance(const struct session *s, struct span info)
     return client_info_new(c->id, client_info_user(c), client_info_conn(c), info);
 }
 
-static struct subscription *subscription_new(struct session *s, const struct room_rules *r,
-                                             const struct wish *w)
+static struct subscription *subscription_new(struct session *s, const struct wish *w)
 {
     struct subscription *sub = calloc(1, sizeof(*sub));
     if (!sub)
@@ -80,7 +79,6 @@ static struct subscription *subscription_new(struct session *s, const struct roo
         return NULL;
     }
     sub->session = s;
-    sub->rules = r;
     sub->server_side = w->server_side;
     sub->granted = w->granted;
     list_init(&sub->told);
@@ -131,7 +129,7 @@ static void fill(struct subscribing *q, const struct room_rules *r, const struct
 
 enum err subscribe(struct session *s, uint32_t id, const struct room_rules *r, const struct wish *w)
 {
-    struct subscription *sub = subscription_new(s, r, w);
+    struct subscription *sub = subscription_new(s, w);
     if (!sub)
         return ERR_INTERNAL;
     struct subscribing *q = calloc(1, sizeof(*q) + w->data.n);

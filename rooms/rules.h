@@ -3,7 +3,7 @@
  *
  * A room belongs to the namespace before the first ':' of its name (one leading '$' stripped);
  * a name without ':' belongs to the default namespace "". A room of an unknown namespace does not
- * exist. Rules are read-only once the gateway serves, so every thread may read them.
+ * exist. Rules belong to the configuration in force and are gone with it.
  */
 #ifndef MADANG_ROOMS_RULES_H
 #define MADANG_ROOMS_RULES_H

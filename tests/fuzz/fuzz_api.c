@@ -125,6 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(begun == answered && !kit_hub->api.calls && !kit_hub->api.bytes);
     client_deinit(&clients[0]);
     client_deinit(&clients[1]);
-    kit_close(o);
+    kit_close();
     return 0;
 }

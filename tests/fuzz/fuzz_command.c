@@ -127,6 +127,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_clients();
     client_deinit(&clients[0]);
     client_deinit(&clients[1]);
-    kit_close(o);
+    kit_close();
     return 0;
 }

@@ -288,12 +288,16 @@ static inline bool kit_fire(struct timer *t)
     return true;
 }
 
+/* Takes the options over; the test may still change them. */
 static inline void kit_open(struct options *o)
 {
     must(o && loop_init(&kit_loop) == 0);
     struct sequencer_config config = {&local_driver, o->max_stream_bytes, o->hub_inbox_bytes,
                                       o->max_rooms};
-    kit_gateway = (struct gateway){.options = o, .hub_count = 1, .main_loop = &kit_loop};
+    struct buf report = {0};
+    kit_gateway = (struct gateway){
+        .settings = settings_new(o, &report), .hub_count = 1, .main_loop = &kit_loop};
+    must(kit_gateway.settings && report.n == 0);
     must(sequencer_new(&kit_gateway.sequencer, &kit_loop, &config) == OK);
     must(hub_new(&kit_hub, &kit_loop, &kit_gateway, kit_gateway.sequencer) == OK);
     kit_gateway.hubs[0] = kit_hub;
@@ -301,7 +305,7 @@ static inline void kit_open(struct options *o)
 }
 
 /* All clients are gone. */
-static inline void kit_close(struct options *o)
+static inline void kit_close(void)
 {
     kit_run();
     for (int i = 0; i < SESSION_STATES; i++)
@@ -313,7 +317,7 @@ static inline void kit_close(struct options *o)
     hub_free(kit_hub);
     sequencer_free(kit_gateway.sequencer);
     must(loop_deinit(&kit_loop) == 0);
-    options_free(o);
+    settings_unref(kit_gateway.settings);
 }
 
 #endif

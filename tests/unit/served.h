@@ -44,7 +44,9 @@ static inline void served_init(struct served *s, const char *config)
     buf_deinit(&report);
     assert_int_equal(loop_init(&s->main_loop), 0);
     assert_int_equal(loop_init(&s->sequencer_loop), 0);
-    g->options = s->options;
+    g->settings = settings_new(s->options, &report);
+    assert_non_null(g->settings);
+    counter_set(&g->max_connections, s->options->max_connections);
     g->main_loop = &s->main_loop;
     g->sequencer_loop = &s->sequencer_loop;
     g->started_ms = wall_ms();
@@ -73,7 +75,7 @@ static inline void served_deinit(struct served *s)
     }
     assert_int_equal(loop_deinit(&s->sequencer_loop), 0);
     assert_int_equal(loop_deinit(&s->main_loop), 0);
-    options_free(s->options);
+    settings_unref(s->gateway.settings);
 }
 
 #endif

@@ -67,8 +67,9 @@ static void begin(struct fixture *f, const char *config)
     CHECK(loop_init(&f->main_loop) == 0);
     CHECK(loop_init(&f->hub_loop) == 0);
     CHECK(options_load_text(&f->options, "test", span_str(config), &report));
+    f->gateway.settings = settings_new(f->options, &report);
+    CHECK(f->gateway.settings);
     buf_deinit(&report);
-    f->gateway.options = f->options;
     f->gateway.main_loop = &f->main_loop;
     f->gateway.hub_count = HUBS;
     for (uint32_t i = 0; i < HUBS; i++) {
@@ -118,7 +119,7 @@ static void end(struct fixture *f)
         inbox_deinit(&f->hubs[h].inbox);
     CHECK(loop_deinit(&f->main_loop) == 0); /* no handle was forgotten */
     CHECK(loop_deinit(&f->hub_loop) == 0);
-    options_free(f->options);
+    settings_unref(f->gateway.settings);
 }
 
 /* Turns the main loop for so long, and takes what comes. */

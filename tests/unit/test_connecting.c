@@ -32,7 +32,7 @@ static int stop(void **state)
     (void)state;
     client_deinit(&reader);
     client_deinit(&writer);
-    kit_close(options);
+    kit_close();
     return 0;
 }
 

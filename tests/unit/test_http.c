@@ -26,6 +26,7 @@ static struct http_answer answer(struct http_request r)
 {
     struct http_answer a;
 
+    r.settings = served.gateway.settings;
     http_answer(&served.gateway, &r, &a);
     return a;
 }
@@ -426,9 +427,10 @@ static void a_handshake_is_checked_before_it_goes_on(void **state)
                                  .path = span_str(rows[i].path),
                                  .host = span_str(rows[i].host),
                                  .origin = span_str(rows[i].origin),
-                                 .local_address = SPAN("127.0.0.1")};
+                                 .local_address = SPAN("127.0.0.1"),
+                                 .settings = served.gateway.settings};
         const char *why = NULL;
-        assert_int_equal(http_check_upgrade(&served.gateway, &r, &why), rows[i].status);
+        assert_int_equal(http_check_upgrade(&r, &why), rows[i].status);
         assert_non_null(strstr(why, rows[i].word));
         assert_int_equal(strlen(why) == 0, rows[i].status == 0);
     }

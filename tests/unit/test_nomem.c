@@ -269,7 +269,7 @@ static bool conversation(unsigned long from, unsigned long count)
     }
     for (int i = 0; i < CLIENTS; i++)
         client_deinit(&clients[i]);
-    kit_close(o);
+    kit_close();
     return counted < from;
 }
 

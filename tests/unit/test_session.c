@@ -26,7 +26,7 @@ static int stop(void **state)
     (void)state;
     for (int i = 0; i < CLIENTS; i++)
         client_deinit(&clients[i]);
-    kit_close(options);
+    kit_close();
     return 0;
 }
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/settings.h"
+
+#include <stdlib.h>
+
+struct settings *settings_new(struct options *o, struct buf *report)
+{
+    struct settings *s = calloc(1, sizeof(*s));
+    if (!s) {
+        buf_lit(report, "out of memory\n");
+        options_free(o);
+        return NULL;
+    }
+    s->refs = 1;
+    s->options = o;
+    if (api_keys_load(&s->api_keys, o, report))
+        return s;
+    settings_unref(s);
+    return NULL;
+}
+
+struct settings *settings_ref(struct settings *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void settings_unref(struct settings *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    api_keys_free(s->api_keys);
+    options_free(s->options);
+    free(s);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/told.h"
+
+#include "backplane/base/log.h"
+#include "gateway/acceptor.h"
+#include "gateway/session.h"
+#include "gateway/socket.h"
+
+#include <stdlib.h>
+
+/* A drain closes at least so many sessions per tick, and all within half of the time it has. */
+#define DRAIN_PER_TICK 100
+#define DRAIN_TICK_MS  50
+
+void told_socket(struct hub *h, struct entry *e)
+{
+    struct socket_entry *se = container_of(e, struct socket_entry, entry);
+    counter_add(&h->counters.sockets_opened, 1);
+    socket_adopt(h->sockets, se->fd);
+    free(se);
+}
+
+/* Closes so many of a list; the reason tells the client that it may come back. */
+static int close_some(struct session_list *l, int most)
+{
+    struct list *n, *tmp;
+    int done = 0;
+    list_for_each_safe (n, tmp, &l->head) {
+        struct session *s = container_of(n, struct session, link);
+        if (done == most)
+            break;
+        if (s->closing)
+            continue;
+        session_close(s, CLOSE_SHUTDOWN);
+        done++;
+    }
+    return done;
+}
+
+/* Paced, so that a thousand clients do not come back in one moment to the gateway next door. */
+static void drain_some(struct timer *t)
+{
+    struct hub *h = container_of(t, struct hub, drain_timer);
+    int waiting = close_some(&h->sessions[SESSION_WAITING], h->drain_per_tick);
+    close_some(&h->sessions[SESSION_OPEN], h->drain_per_tick - waiting);
+    loop_arm(h->loop, t, DRAIN_TICK_MS, drain_some); /* until the last has gone */
+}
+
+void told_drain(struct hub *h, struct entry *e)
+{
+    free(e);
+    h->draining = true;
+    uint64_t left = h->options->shutdown_timeout_ms - h->options->drain_delay_ms;
+    uint64_t needed = hub_sessions(h) / (left / 2 / DRAIN_TICK_MS + 1) + 1;
+    h->drain_per_tick = needed > DRAIN_PER_TICK ? (int)needed : DRAIN_PER_TICK;
+    drain_some(&h->drain_timer);
+}
+
+static void cut_all(struct session_list *l)
+{
+    struct list *n, *tmp;
+    list_for_each_safe (n, tmp, &l->head) {
+        struct session *s = container_of(n, struct session, link);
+        if (s->wsi)
+            socket_kill(s->wsi);
+    }
+}
+
+void told_cut(struct hub *h, struct entry *e)
+{
+    free(e);
+    h->draining = h->cut = true;
+    for (int state = SESSION_WAITING; state <= SESSION_CLOSING; state++)
+        cut_all(&h->sessions[state]);
+}
+
+void told_keys(struct hub *h, struct entry *e)
+{
+    struct keys_entry *k = container_of(e, struct keys_entry, entry);
+    keys_unref(h->keys);
+    h->keys = k->keys;
+    h->keys_wanted = false;
+    free(k);
+}
+
+/* Nothing keeps a pointer into the settings before from one turn to the next. */
+void told_settings(struct hub *h, struct entry *e)
+{
+    struct settings_entry *se = container_of(e, struct settings_entry, entry);
+    struct settings *fresh = se->settings;
+    free(se);
+    if (!hub_fit(h, fresh->options)) {
+        log_error("hub %u: no memory for the new configuration: going on with the one before",
+                  hub_index(h));
+        settings_unref(fresh);
+        return;
+    }
+    settings_unref(h->settings);
+    h->settings = fresh;
+    h->options = fresh->options;
+    h->rooms.max_ms = fresh->options->queue_ms;
+}
