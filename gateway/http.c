@@ -4,6 +4,7 @@
 #include "gateway/api.h"
 #include "gateway/api_keys.h"
 #include "gateway/assets.h"
+#include "gateway/left_out.h"
 #include "gateway/metrics.h"
 #include "gateway/origin.h"
 #include "gateway/pulse.h"
@@ -179,6 +180,20 @@ static const struct route *route_find(struct span path)
     return NULL;
 }
 
+static void answer_nothing(const struct http_request *r, struct http_answer *out)
+{
+    const char *feature = left_out(r->path);
+    if (span_eq(r->path, SPAN("/"))) {
+        say(out, 404, "This gateway was built without the chat page.\n");
+    } else if (feature) {
+        buf_fmt(&out->owned,
+                "Not offered: %s. Clients connect by WebSocket at " WEBSOCKET_PATH "\n", feature);
+        answer_owned(out, 404, "text/plain; charset=utf-8");
+    } else {
+        say(out, 404, "There is nothing here. The chat page is at /\n");
+    }
+}
+
 static void answer_path(const struct gateway *g, const struct http_request *r,
                         struct http_answer *out)
 {
@@ -186,10 +201,7 @@ static void answer_path(const struct gateway *g, const struct http_request *r,
     const struct asset *asset = route ? NULL : asset_find(r->path.p, r->path.n);
 
     if (!route && !asset) {
-        bool page = span_eq(r->path, SPAN("/"));
-        say(out, 404,
-            page ? "This gateway was built without the chat page.\n"
-                 : "There is nothing here. The chat page is at /\n");
+        answer_nothing(r, out);
     } else if (r->method >= HTTP_POST) {
         say(out, 405, "This can only be read, with GET or HEAD.\n");
         add_header(out, "Allow", "GET, HEAD");
@@ -302,7 +314,8 @@ static int check_api(const struct http_request *r, struct http_api *api, const c
     *why = "";
     if (!api->scopes)
         return 401;
-    *why = "There is no such method.\n";
+    *why = left_out(api->method) ? "Maps and shared polls are not offered.\n"
+                                 : "There is no such method.\n";
     if (api->method.n ? !api_knows(api->method) : r->path.n > sizeof(API_PATH))
         return 404;
     *why = "A body needs a Content-Length here, and cannot come in chunks.\n";

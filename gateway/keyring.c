@@ -114,12 +114,19 @@ bool keyring_add_secret(struct keyring *r, struct span secret, struct buf *why)
     return fail(why, "out of memory");
 }
 
+static bool is_edwards(EVP_PKEY *pkey)
+{
+    int id = EVP_PKEY_get_base_id(pkey);
+    return id == EVP_PKEY_ED25519 || id == EVP_PKEY_ED448;
+}
+
 /* What the key is good for; NULL in *words, or what is wrong with it. */
 static const char *examine(EVP_PKEY *pkey, struct key *k)
 {
     const struct jwt_algorithm *a = jwt_algorithm_of(pkey);
     if (!a)
-        return "it is neither an RSA key nor an EC key of P-256, P-384 or P-521";
+        return is_edwards(pkey) ? "it is a key for EdDSA, which is not offered"
+                                : "it is neither an RSA key nor an EC key of P-256, P-384 or P-521";
     int bits = EVP_PKEY_get_bits(pkey);
     if (a->kind == KEY_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX))
         return "an RSA key must have 2048 to 8192 bits";
@@ -225,7 +232,7 @@ bool keyring_add_jwks(struct keyring *r, struct span text, struct buf *why)
     json_array_foreach(list, i, jwk) ok = ok && add_jwk(r, jwk, why);
     json_decref(set);
     if (ok && r->count == before)
-        return fail(why, "it holds no RSA or EC key for signatures");
+        return fail(why, "it holds no RSA or EC key for signatures; EdDSA is not offered");
     return ok;
 }
 

@@ -58,7 +58,7 @@ static enum err idempotency_of(const struct session *s, const struct room_rules 
 static enum err check(const struct session *s, const struct room_rules *r,
                       const struct publish_params *p)
 {
-    if (!p->data.n || p->type)
+    if (!p->data.n)
         return ERR_BAD_REQUEST;
     return may(s, r, p->channel, MAY_PUBLISH) ? OK : ERR_PERMISSION;
 }
@@ -99,6 +99,10 @@ void method_publish(struct session *s, const struct command *c)
     const struct room_rules *r = check_channel(s, c->id, p.channel);
     if (!r)
         return;
+    if (p.type) {
+        reply_left_out(s, c->id, "maps");
+        return;
+    }
     enum err e = check(s, r, &p);
     if (!e)
         e = ask(s, c->id, r, &p);

@@ -7,11 +7,13 @@
 
 struct refresh_params {
     struct span channel, token;
+    uint64_t type;
 };
 
 static const struct field fields[] = {
     {"channel", FIELD_STRING, offsetof(struct refresh_params, channel)},
     {"token", FIELD_STRING, offsetof(struct refresh_params, token)},
+    {"type", FIELD_U64, offsetof(struct refresh_params, type)},
 };
 
 static bool read_params(struct session *s, const struct command *c, struct refresh_params *p)
@@ -112,7 +114,12 @@ void method_sub_refresh(struct session *s, const struct command *c)
 {
     struct refresh_params p = {0};
     struct token t = {0};
-    if (!read_params(s, c, &p) || !p.channel.n || !tokens_are_checked(s->hub)) {
+    bool readable = read_params(s, c, &p) && p.channel.n;
+    if (readable && p.type) {
+        reply_left_out(s, c->id, "shared polls");
+        return;
+    }
+    if (!readable || !tokens_are_checked(s->hub)) {
         session_close(s, CLOSE_BAD_REQUEST);
         return;
     }

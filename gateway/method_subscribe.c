@@ -41,10 +41,16 @@ static enum err check(const struct session *s, const struct room_rules *r,
         return ERR_ALREADY_SUBSCRIBED;
     if (s->sub_count >= s->hub->options->channel_limit)
         return ERR_LIMIT;
-    if (!r)
-        return ERR_UNKNOWN_CHANNEL;
-    /* maps, shared polls and tags filters are not offered */
-    return p->type || p->filter.n ? ERR_BAD_REQUEST : OK;
+    return r ? OK : ERR_UNKNOWN_CHANNEL;
+}
+
+#define TYPE_SHARED_POLL 4 /* below it: kinds of maps; 0: a stream */
+
+static const char *left_out_of(const struct subscribe_params *p)
+{
+    if (p->type)
+        return p->type < TYPE_SHARED_POLL ? "maps" : "shared polls";
+    return p->filter.n ? "tags filters" : NULL;
 }
 
 static void ask(struct session *s, uint32_t id, const struct room_rules *r,
@@ -112,8 +118,11 @@ void method_subscribe(struct session *s, const struct command *c)
         return;
     const struct room_rules *r = rules_of(&s->hub->options->rules, p.channel);
     enum err e = check(s, r, &p);
+    const char *feature = left_out_of(&p);
     if (e)
         reply_error(s, c->id, e);
+    else if (feature)
+        reply_left_out(s, c->id, feature);
     else if (p.token.n && tokens_are_checked(s->hub))
         ask_with_token(s, c->id, r, &p);
     else if (may(s, r, p.channel, MAY_SUBSCRIBE))

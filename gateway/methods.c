@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/methods.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Replies up to this size are copied into the turn's frame; larger ones are streamed. */
@@ -45,7 +46,7 @@ void method_send(struct session *s, const struct command *c)
     session_close(s, CLOSE_NOT_AVAILABLE);
 }
 
-void reply_error(struct session *s, uint32_t id, enum err e)
+static void reply_error_in_words(struct session *s, uint32_t id, enum err e, const char *words)
 {
     struct buf *b = &s->hub->text;
     buf_clear(b);
@@ -54,12 +55,24 @@ void reply_error(struct session *s, uint32_t id, enum err e)
     buf_lit(b, ",\"error\":{\"code\":");
     buf_u64(b, e);
     buf_lit(b, ",\"message\":");
-    buf_json(b, span_str(err_text(e)));
+    buf_json(b, span_str(words));
     if (err_temporary(e))
         buf_lit(b, ",\"temporary\":true");
     buf_lit(b, "}");
     counter_add(&s->hub->counters.errors, 1);
     reply_end(s);
+}
+
+void reply_error(struct session *s, uint32_t id, enum err e)
+{
+    reply_error_in_words(s, id, e, err_text(e));
+}
+
+void reply_left_out(struct session *s, uint32_t id, const char *feature)
+{
+    char words[80];
+    (void)snprintf(words, sizeof(words), "%s; not offered: %s", err_text(ERR_BAD_REQUEST), feature);
+    reply_error_in_words(s, id, ERR_BAD_REQUEST, words);
 }
 
 struct buf *reply_begin(struct session *s, uint32_t id, const char *method)

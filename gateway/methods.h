@@ -13,6 +13,8 @@ bool method_is_send(const struct method *m);
 
 /* Replies with an error of the protocol. */
 void reply_error(struct session *s, uint32_t id, enum err e);
+/* The same for a command that asks for what is not offered (see left_out.h): 107, by name. */
+void reply_left_out(struct session *s, uint32_t id, const char *feature);
 
 /* Begins a reply in the hub's text: `{"id":7,"subscribe":`. The caller adds the object and a
  * brace. */

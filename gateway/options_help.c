@@ -140,7 +140,9 @@ static const char MARKDOWN_HEAD[] =
     "comment behind a value. A key may be given once, a list several times. A line holds at most\n"
     "198 bytes, comments not counted.\n\n"
     "Unknown names and impossible values are refused, with what is allowed. Variables that begin\n"
-    "with `MADANG_` by accident are left alone, unless they look like a misspelt option.\n";
+    "with `MADANG_` by accident are left alone, unless they look like a misspelt option, or one of "
+    "something\n"
+    "that is [not offered](PROTOCOL.md).\n";
 
 void options_markdown(struct buf *text)
 {

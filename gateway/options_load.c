@@ -3,6 +3,7 @@
 
 #include "backplane/base/inifile.h"
 #include "backplane/base/suggest.h"
+#include "gateway/left_out.h"
 #include "gateway/options_private.h"
 
 #include <ctype.h>
@@ -58,6 +59,18 @@ static void add_suggestion(struct buf *b, const struct suggest *s, const char *p
 {
     if (suggest_best(s))
         buf_fmt(b, "; did you mean %s%s?", prefix, suggest_best(s));
+}
+
+/* What could help with an unknown name: that it is of something known and not offered, or what is
+ * close; false: nothing. */
+static bool add_hint(struct buf *b, const char *name, const struct suggest *s, const char *prefix)
+{
+    const char *feature = left_out(span_str(name));
+    if (feature)
+        buf_fmt(b, "; not offered: %s", feature);
+    else
+        add_suggestion(b, s, prefix);
+    return feature || suggest_best(s);
 }
 
 /* ---- setting one option ---- */
@@ -136,9 +149,7 @@ static void unknown_section(struct load *l, const char *where, const char *name)
     suggest_init(&s, name);
     for (size_t i = 0; i < SECTION_COUNT; i++)
         suggest_offer(&s, option_sections[i].name);
-    if (suggest_best(&s)) {
-        add_suggestion(l->report, &s, "");
-    } else {
+    if (!add_hint(l->report, name, &s, "")) {
         buf_lit(l->report, "; allowed: ");
         for (size_t i = 0; i < SECTION_COUNT; i++)
             buf_fmt(l->report, "[%s], ", option_sections[i].name);
@@ -185,7 +196,7 @@ static void unknown_key(struct load *l, const char *where, const struct option_s
     if (home)
         buf_fmt(l->report, "; it belongs to [%s]", home->name);
     else
-        add_suggestion(l->report, &s, "");
+        (void)add_hint(l->report, key, &s, "");
     buf_char(l->report, '\n');
 }
 
@@ -324,8 +335,28 @@ static const char *variable_rest(const char *entry)
     return strncmp(entry, OPTIONS_VARIABLE_PREFIX, n) == 0 ? entry + n : NULL;
 }
 
-/* Variables that look like ours by accident are common (containers are given MADANG_PORT and the
- * like for a service of that name), so an unknown one is refused only if it looks misspelt. */
+/* Containers are given MADANG_PORT, MADANG_MAP_SERVICE_HOST and the like for services of such
+ * names. */
+static bool is_of_a_service(const char *rest)
+{
+    return strstr(rest, "PORT") || strstr(rest, "SERVICE");
+}
+
+static void unknown_variable(struct load *l, const char *name, const struct suggest *near)
+{
+    const char *rest = variable_rest(name);
+    bool known = left_out(span_str(rest)) && !is_of_a_service(rest);
+    if (strcmp(name, OPTIONS_CONFIG_VARIABLE) == 0 || (!known && !suggest_best(near)))
+        return;
+    if (!begin_error(l, name))
+        return;
+    buf_lit(l->report, "unknown variable");
+    (void)add_hint(l->report, known ? rest : "", near, OPTIONS_VARIABLE_PREFIX);
+    buf_char(l->report, '\n');
+}
+
+/* Variables that look like ours by accident are common, so an unknown one is refused only if it
+ * looks misspelt, or like something that is not offered. */
 static void apply_variable(struct load *l, const char *entry)
 {
     const char *value = strchr(entry, '=');
@@ -343,12 +374,8 @@ static void apply_variable(struct load *l, const char *entry)
         to.source = FROM_ENVIRONMENT;
         to.where = name;
         set(l, &to, value + 1);
-    } else if (strcmp(name, OPTIONS_CONFIG_VARIABLE) != 0 && suggest_best(&near)) {
-        if (begin_error(l, name)) {
-            buf_lit(l->report, "unknown variable");
-            add_suggestion(l->report, &near, OPTIONS_VARIABLE_PREFIX);
-            buf_char(l->report, '\n');
-        }
+    } else {
+        unknown_variable(l, name, &near);
     }
     free(name);
 }
@@ -388,9 +415,7 @@ static void unknown_flag(struct load *l, const struct flag *flag, struct suggest
         return;
     buf_str(l->report, named ? "unknown option " : "unexpected word ");
     option_quote(l->report, flag->name);
-    if (suggest_best(near))
-        add_suggestion(l->report, near, FLAG_PREFIX);
-    else
+    if (!add_hint(l->report, flag->name, near, FLAG_PREFIX))
         buf_lit(l->report, "; --help lists what there is");
     buf_char(l->report, '\n');
 }
