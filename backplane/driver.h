@@ -5,16 +5,23 @@
  * Every operation completes exactly once, by one of the events, never inside the
  * call that began it, and in order per room; a driver never blocks. What a
  * driver cannot do completes with an error (see fail.h), so callers never test
- * for missing slots.
+ * for missing slots. What cannot be done now, because something that the driver
+ * needs is away, completes with ERR_INTERNAL, soon: nothing is kept for later.
+ * A commit that ends so may have happened nevertheless.
  *
- * Order of events for one commit: `published` first, `committed` after it.
+ * Who wants to hear of a room's publications watches it. From the first read of a
+ * watched room on, whoever made the publications:
  * A read that completes after k `published` events of its room shows exactly
  * those k publications: what it returns and what is published later neither
- * overlap nor leave a hole.
+ * overlap nor leave a hole. Where a driver cannot keep that, it says so: `lost`
+ * takes the place of the publications that are missing.
+ * `committed` and `published` of one publication come in any order. Of a room
+ * that nobody watches a driver may tell publications, or not.
  */
 #ifndef MADANG_BACKPLANE_DRIVER_H
 #define MADANG_BACKPLANE_DRIVER_H
 
+#include "backplane/base/counter.h"
 #include "backplane/base/err.h"
 #include "backplane/base/list.h"
 #include "backplane/base/msg.h"
@@ -130,6 +137,9 @@ void stream_read_deinit(struct stream_read *r); /* drops what was read */
 struct driver_events {
     void (*published)(void *owner, struct stream_ref *room, struct msg *m,
                       const struct position *at);
+    /* Publications of a watched room were lost and cannot be read any more, or its stream is
+     * another one than before. What is told later follows `top`. */
+    void (*lost)(void *owner, struct stream_ref *room, const struct position *top);
     void (*committed)(void *owner, struct commit *c);
     void (*read_done)(void *owner, struct stream_read *r);
     void (*removed)(void *owner, struct stream_removal *r);
@@ -139,7 +149,23 @@ struct driver_events {
 struct driver_config {
     const struct driver_events *events;
     void *owner;             /* handed to the events */
-    size_t max_stream_bytes; /* of all streams; the longest idle are emptied first */
+    size_t max_stream_bytes; /* of all streams in memory; the longest idle are emptied first */
+    struct loop *loop;       /* where the driver's sockets and timers live */
+    const void *settings;    /* the driver's own; borrowed until it is closed */
+};
+
+/* Any thread may read them; the driver writes. */
+struct driver_counters {
+    counter away;     /* bit i: part i is away */
+    counter outages;  /* times a part went away */
+    counter repairs;  /* times all watched rooms were compared with their streams */
+    counter fills;    /* gaps that were read from a stream */
+    counter filled;   /* publications read so */
+    counter lost;     /* times publications could not be read any more */
+    counter watched;  /* rooms */
+    counter pending;  /* operations under way */
+    counter refused;  /* operations that failed because a part was away or overloaded */
+    counter timeouts; /* operations whose outcome is unknown */
 };
 
 struct driver_ops {
@@ -150,10 +176,12 @@ struct driver_ops {
     void (*read)(struct driver *d, struct stream_read *r);
     void (*remove)(struct driver *d, struct stream_removal *r);
     void (*redact)(struct driver *d, struct stream_redaction *r);
+    /* In pairs, not nested. A read of a room that is watched completes only once publications are
+     * heard. After unwatch nothing is told of the room but what was asked for. */
+    void (*watch)(struct driver *d, struct stream_ref *room);
+    void (*unwatch)(struct driver *d, struct stream_ref *room);
     void (*forget)(struct driver *d,
-                   struct stream_ref *room); /* nothing in flight; frees `state` */
-    bool (*has_stream)(const struct driver *d,
-                       const struct stream_ref *room); /* ever published to? */
+                   struct stream_ref *room); /* not watched, nothing in flight; frees `state` */
     /* Completes what is due. True: more is due, call again without waiting. The time of a driver
      * is that of its last turn. */
     bool (*turn)(struct driver *d, uint64_t now_ms);
@@ -164,6 +192,9 @@ struct driver_ops {
 struct driver {
     const struct driver_ops *ops;
     struct driver_config config;
+    struct driver_counters counters;
+    const char *const *parts; /* what it needs from outside, by name; constant once it is open */
+    uint32_t part_count;      /* at most 64 */
 };
 
 #endif

@@ -45,11 +45,10 @@ static void fail_forget(struct driver *d, struct stream_ref *room)
     room->state = NULL;
 }
 
-static bool fail_has_stream(const struct driver *d, const struct stream_ref *room)
+static void fail_watch(struct driver *d, struct stream_ref *room)
 {
     (void)d;
     (void)room;
-    return false;
 }
 
 static void tell(const struct driver *d, struct operation *o)
@@ -95,7 +94,7 @@ static enum err fail_open(struct driver **out, const struct driver_config *confi
     struct fail *f = calloc(1, sizeof(*f));
     if (!f)
         return ERR_INTERNAL;
-    f->base = (struct driver){&fail_driver, *config};
+    f->base = (struct driver){.ops = &fail_driver, .config = *config};
     list_init(&f->told_next);
     *out = &f->base;
     return OK;
@@ -115,7 +114,8 @@ const struct driver_ops fail_driver = {
     .remove = fail_remove,
     .redact = fail_redact,
     .forget = fail_forget,
-    .has_stream = fail_has_stream,
+    .watch = fail_watch,
+    .unwatch = fail_watch,
     .turn = fail_turn,
     .bytes = fail_bytes,
 };

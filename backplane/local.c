@@ -249,11 +249,11 @@ static void local_forget(struct driver *d, struct stream_ref *ref)
     ref->state = NULL;
 }
 
-static bool local_has_stream(const struct driver *d, const struct stream_ref *ref)
+/* Every publication is told of anyway. */
+static void local_watch(struct driver *d, struct stream_ref *ref)
 {
     (void)d;
-    const struct local_room *room = ref->state;
-    return room && stream_top(room->stream).offset > 0;
+    (void)ref;
 }
 
 static void tell_commit(const struct local *l, struct commit *c)
@@ -323,7 +323,7 @@ static enum err local_open(struct driver **out, const struct driver_config *conf
     struct local *l = calloc(1, sizeof(*l));
     if (!l)
         return ERR_INTERNAL;
-    l->base = (struct driver){&local_driver, *config};
+    l->base = (struct driver){.ops = &local_driver, .config = *config};
     list_init(&l->told_next);
     list_init(&l->filled);
     recent_init(&l->recent);
@@ -346,7 +346,8 @@ const struct driver_ops local_driver = {
     .remove = local_remove,
     .redact = local_redact,
     .forget = local_forget,
-    .has_stream = local_has_stream,
+    .watch = local_watch,
+    .unwatch = local_watch,
     .turn = local_turn,
     .bytes = local_bytes,
 };

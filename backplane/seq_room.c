@@ -36,7 +36,7 @@ void seq_rooms_deinit(struct seq_rooms *rs)
 {
     struct seq_room *room, *tmp;
     HASH_ITER (hh, rs->map, room, tmp) {
-        assert(!room->busy && !room->members);
+        assert(!room->busy && !room->watchers);
         forget(rs, room);
     }
 }
@@ -50,7 +50,7 @@ struct seq_room *seq_rooms_find(const struct seq_rooms *rs, struct span name)
 
 static bool in_use(const struct seq_room *room)
 {
-    return room->busy || room->members;
+    return room->busy || room->watchers;
 }
 
 /* Forgets the room that is missed least; false: all are in use. */

@@ -18,10 +18,11 @@ struct seq_room {
     UT_hash_handle hh;
     struct stream_ref ref;       /* its name is stored behind the interests */
     struct stream_limits limits; /* as the hubs last stated them */
-    struct position top;         /* of the last publication; offset 0 before the first */
+    struct position top;         /* as last told or read; offset 0 before the first publication */
     struct presence presence;
     struct list idle;
     uint32_t members;       /* of all hubs */
+    uint32_t watchers;      /* members, and subscribes under way */
     uint32_t busy;          /* operations in flight */
     struct interest hubs[]; /* one per hub */
 };

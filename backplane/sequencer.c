@@ -87,6 +87,19 @@ static void push_presence_to_hubs(struct sequencer *s, struct seq_room *room, en
 
 /* ---- subscriptions ------------------------------------------------------------------------- */
 
+/* Who is in the room or on the way into it wants to hear of its publications. */
+static void watch(struct sequencer *s, struct seq_room *room)
+{
+    if (!room->watchers++)
+        s->driver->ops->watch(s->driver, &room->ref);
+}
+
+static void unwatch(struct sequencer *s, struct seq_room *room)
+{
+    if (!--room->watchers)
+        s->driver->ops->unwatch(s->driver, &room->ref);
+}
+
 /* Subscribes that waited until the hub had caught up begin anew. */
 static void resume_waiting(struct sequencer *s, struct interest *in)
 {
@@ -103,6 +116,7 @@ static void on_subscribe(struct sequencer *s, struct request *r)
         return;
     }
     sub->member->subscribing = true;
+    watch(s, room); /* until the subscribe has failed or the member has left */
     sub->ticket = room->hubs[r->hub].tickets++;
     sub->read.purpose = FOR_SUBSCRIBE;
     sub->read.reverse = sub->newest_only;
@@ -149,6 +163,7 @@ static void leave(struct sequencer *s, struct member *m, uint8_t hub)
     if (client && m->announce)
         push_presence_to_hubs(s, room, MSG_LEAVE, client);
     m->room = NULL;
+    unwatch(s, room);
     seq_room_release(&s->rooms, room);
 }
 
@@ -226,8 +241,10 @@ static void subscribe_read(struct sequencer *s, struct stream_read *r)
     const struct client_info *client = sub->client;
     enum err e = settle(s, sub, room);
     bool announce = !e && sub->presence && sub->announce;
-    if (e)
+    if (e) {
         stream_read_deinit(r);
+        unwatch(s, room);
+    }
     seq_answer(s, &sub->request, e);
     if (announce) /* the joiner hears of itself too, after the reply */
         push_presence_to_hubs(s, room, MSG_JOIN, client);
@@ -288,10 +305,28 @@ static void published(void *owner, struct stream_ref *ref, struct msg *m, const 
             push_publication(s, &room->hubs[i], m, at);
 }
 
+/* What no stream holds any more is told to every hub in its turn, as what a hub has missed. */
+static void lost(void *owner, struct stream_ref *ref, const struct position *top)
+{
+    struct sequencer *s = owner;
+    struct seq_room *room = seq_room_of(ref);
+    room->top = *top;
+    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
+        struct interest *in = &room->hubs[i];
+        if (!in->members)
+            continue;
+        in->lost = true;
+        if (!in->filling)
+            miss(s, in);
+    }
+}
+
 static void committed(void *owner, struct commit *c)
 {
     struct sequencer *s = owner;
     struct request_publish *p = container_of(c, struct request_publish, commit);
+    if (!c->error && !c->repeated)
+        counter_add(&s->counters.commits, 1);
     struct seq_room *room = seq_room_of(c->room);
     if (c->repeated)
         counter_add(&s->counters.repeats, 1);
@@ -438,11 +473,19 @@ static void read_done(void *owner, struct stream_read *r)
         [FOR_HISTORY] = seq_history_read,
         [FOR_FILL] = fill_read,
     };
+    if (!r->error)
+        seq_room_of(r->room)->top = r->top;
     done[r->purpose](owner, r);
 }
 
-static const struct driver_events events = {published, committed, read_done, seq_removed,
-                                            seq_redacted};
+static const struct driver_events events = {
+    .published = published,
+    .lost = lost,
+    .committed = committed,
+    .read_done = read_done,
+    .removed = seq_removed,
+    .redacted = seq_redacted,
+};
 
 static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request *) = {
     [REQUEST_PUBLISH] = on_publish,         [REQUEST_SUBSCRIBE] = on_subscribe,
@@ -489,7 +532,13 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     s->loop = loop;
     s->config = *config;
     s->users.ports = s->ports;
-    struct driver_config dc = {&events, s, config->max_stream_bytes};
+    struct driver_config dc = {
+        .events = &events,
+        .owner = s,
+        .max_stream_bytes = config->max_stream_bytes,
+        .loop = loop,
+        .settings = config->driver_settings,
+    };
     enum err e = config->driver->open(&s->driver, &dc);
     if (e) {
         free(s);
@@ -529,6 +578,11 @@ uint8_t sequencer_add_hub(struct sequencer *s, struct inbox *hub)
 struct inbox *sequencer_inbox(struct sequencer *s)
 {
     return &s->inbox;
+}
+
+const struct driver *sequencer_driver(const struct sequencer *s)
+{
+    return s->driver;
 }
 
 const struct sequencer_counters *sequencer_counters(const struct sequencer *s)

@@ -26,6 +26,7 @@ struct sequencer;
 
 struct sequencer_config {
     const struct driver_ops *driver;
+    const void *driver_settings; /* see struct driver_config */
     size_t max_stream_bytes;
     size_t hub_inbox_bytes; /* of pushes waiting for one hub */
     uint32_t max_rooms;     /* remembered; idle ones are forgotten first, and when all are in use:
@@ -34,7 +35,8 @@ struct sequencer_config {
 
 /* Any thread may read them. */
 struct sequencer_counters {
-    counter rooms, occupied, stream_bytes, publications, repeats, behind, fills, insufficient;
+    counter rooms, occupied, stream_bytes, commits, publications, repeats, behind, fills;
+    counter insufficient;
 };
 
 /* Made on any thread before its loop runs. */
@@ -46,6 +48,9 @@ void sequencer_free(struct sequencer *s); /* its loop has stopped, every request
 uint8_t sequencer_add_hub(struct sequencer *s, struct inbox *hub);
 
 struct inbox *sequencer_inbox(struct sequencer *s);
+
+/* For its counters and the names of its parts; any thread. */
+const struct driver *sequencer_driver(const struct sequencer *s);
 const struct sequencer_counters *sequencer_counters(const struct sequencer *s);
 
 #endif

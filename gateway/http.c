@@ -132,7 +132,21 @@ static void answer_health(const struct gateway *g, struct http_answer *out)
 }
 
 /* Nothing that all gateways share makes one unready: it would empty the whole load balancer. Such
- * things are listed as degraded. The local driver has none. */
+ * things are listed as degraded. */
+static void list_degraded(struct buf *b, const struct driver *d)
+{
+    uint64_t away = counter_get(&d->counters.away);
+    bool any = false;
+    for (uint32_t i = 0; i < d->part_count; i++) {
+        if (!(away >> i & 1))
+            continue;
+        if (any)
+            buf_char(b, ',');
+        buf_json(b, span_str(d->parts[i]));
+        any = true;
+    }
+}
+
 static void answer_ready(const struct gateway *g, struct http_answer *out)
 {
     static const char *const words[] = {
@@ -145,7 +159,9 @@ static void answer_ready(const struct gateway *g, struct http_answer *out)
 
     buf_lit(&out->owned, "{\"status\":");
     buf_json(&out->owned, span_str(well ? words[phase] : "stuck"));
-    buf_lit(&out->owned, ",\"degraded\":[]}\n");
+    buf_lit(&out->owned, ",\"degraded\":[");
+    list_degraded(&out->owned, sequencer_driver(g->sequencer));
+    buf_lit(&out->owned, "]}\n");
     answer_owned(out, well && phase == PHASE_READY ? 200 : 503, "application/json");
 }
 

@@ -54,7 +54,10 @@ static const struct metric sequencer_metrics[] = {
     OF_SEQUENCER(rooms, "madang_rooms", "gauge", "Rooms remembered"),
     OF_SEQUENCER(occupied, "madang_occupied_rooms", "gauge", "Rooms with subscribers"),
     OF_SEQUENCER(stream_bytes, "madang_stream_bytes", "gauge", "Bytes of all streams"),
-    OF_SEQUENCER(publications, "madang_publications_total", "counter", "Publications committed"),
+    OF_SEQUENCER(commits, "madang_publications_total", "counter",
+                 "Publications that were made through this gateway"),
+    OF_SEQUENCER(publications, "madang_publications_heard_total", "counter",
+                 "Publications that came to this gateway's rooms, from any gateway"),
     OF_SEQUENCER(repeats, "madang_publication_repeats_total", "counter",
                  "Publications not made again, since their idempotency key had been seen"),
     OF_SEQUENCER(behind, "madang_behind_total", "counter",
@@ -63,6 +66,29 @@ static const struct metric sequencer_metrics[] = {
                  "Fills of a room of a hub that had been behind"),
     OF_SEQUENCER(insufficient, "madang_insufficient_total", "counter",
                  "Times the subscribers of a room had to be told that publications are lost"),
+};
+
+#define OF_DRIVER(field, name, type, help)                                                         \
+    {                                                                                              \
+        offsetof(struct driver_counters, field), name, type, help                                  \
+    }
+
+static const struct metric driver_metrics[] = {
+    OF_DRIVER(outages, "madang_backplane_outages_total", "counter",
+              "Times a part of the backplane went away"),
+    OF_DRIVER(repairs, "madang_backplane_repairs_total", "counter",
+              "Times all rooms were compared with their streams"),
+    OF_DRIVER(fills, "madang_backplane_fills_total", "counter",
+              "Gaps in a room that were read from its stream"),
+    OF_DRIVER(filled, "madang_backplane_filled_total", "counter", "Publications read so"),
+    OF_DRIVER(lost, "madang_backplane_lost_total", "counter",
+              "Times publications of a room could not be read any more"),
+    OF_DRIVER(watched, "madang_backplane_watched_rooms", "gauge", "Rooms that are listened to"),
+    OF_DRIVER(pending, "madang_backplane_pending", "gauge", "Operations under way"),
+    OF_DRIVER(refused, "madang_backplane_refused_total", "counter",
+              "Operations that failed at once, since a part was away or overloaded"),
+    OF_DRIVER(timeouts, "madang_backplane_unknown_total", "counter",
+              "Operations that were begun and never answered"),
 };
 
 #define OF_ACCEPTOR(field, name, help)                                                             \
@@ -177,6 +203,21 @@ static void closes(struct buf *b, const struct gateway *g)
     }
 }
 
+/* ---- the backplane ---- */
+
+static void backplane(struct buf *b, const struct driver *d)
+{
+    static const char up[] = "madang_backplane_up";
+
+    uint64_t away = counter_get(&d->counters.away);
+    head(b, up, "gauge", "1 while that part of the backplane works");
+    if (!d->part_count)
+        buf_fmt(b, "%s{part=\"%s\"} 1\n", up, d->ops->name);
+    for (uint32_t i = 0; i < d->part_count; i++)
+        buf_fmt(b, "%s{part=\"%s\"} %d\n", up, d->parts[i], !(away >> i & 1));
+    table(b, &d->counters, driver_metrics, COUNT(driver_metrics));
+}
+
 /* ---- the gateway ---- */
 
 static void gateway(struct buf *b, const struct gateway *g)
@@ -272,5 +313,6 @@ void metrics_write(const struct gateway *g, struct buf *out)
     hubs(out, g);
     closes(out, g);
     table(out, sequencer_counters(g->sequencer), sequencer_metrics, COUNT(sequencer_metrics));
+    backplane(out, sequencer_driver(g->sequencer));
     process(out, g);
 }

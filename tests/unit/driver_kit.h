@@ -17,7 +17,7 @@ struct subject {
 
 static const struct subject *subject;
 
-enum what { PUBLISHED, COMMITTED, READ_DONE, REMOVED, REDACTED };
+enum what { PUBLISHED, LOST, COMMITTED, READ_DONE, REMOVED, REDACTED };
 
 struct event {
     enum what what;
@@ -53,6 +53,12 @@ static inline void published(void *owner, struct stream_ref *room, struct msg *m
     record((struct event){PUBLISHED, NULL, room, *at});
 }
 
+static inline void lost(void *owner, struct stream_ref *room, const struct position *top)
+{
+    assert_ptr_equal(owner, &driver);
+    record((struct event){LOST, NULL, room, *top});
+}
+
 static inline void committed(void *owner, struct commit *c)
 {
     assert_ptr_equal(owner, &driver);
@@ -77,11 +83,12 @@ static inline void redacted(void *owner, struct stream_redaction *r)
     record((struct event){REDACTED, r, r->room, r->at});
 }
 
-static const struct driver_events sink = {published, committed, read_done, removed, redacted};
+static const struct driver_events sink = {published, lost, committed, read_done, removed, redacted};
 
 static inline void open_driver(size_t max_stream_bytes)
 {
-    struct driver_config config = {&sink, &driver, max_stream_bytes};
+    struct driver_config config = {
+        .events = &sink, .owner = &driver, .max_stream_bytes = max_stream_bytes};
     assert_int_equal(subject->ops->open(&driver, &config), OK);
     assert_ptr_equal(driver->ops, subject->ops);
     event_count = 0;

@@ -292,8 +292,10 @@ static inline bool kit_fire(struct timer *t)
 static inline void kit_open(struct options *o)
 {
     must(o && loop_init(&kit_loop) == 0);
-    struct sequencer_config config = {&local_driver, o->max_stream_bytes, o->hub_inbox_bytes,
-                                      o->max_rooms};
+    struct sequencer_config config = {.driver = &local_driver,
+                                      .max_stream_bytes = o->max_stream_bytes,
+                                      .hub_inbox_bytes = o->hub_inbox_bytes,
+                                      .max_rooms = o->max_rooms};
     struct buf report = {0};
     kit_gateway = (struct gateway){
         .settings = settings_new(o, &report), .hub_count = 1, .main_loop = &kit_loop};

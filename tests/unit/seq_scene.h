@@ -17,7 +17,10 @@ static const struct ask chat = {
 
 static inline struct sequencer_config config(void)
 {
-    return (struct sequencer_config){&local_driver, 64 << 20, BOUND, 1000};
+    return (struct sequencer_config){.driver = &local_driver,
+                                     .max_stream_bytes = 64 << 20,
+                                     .hub_inbox_bytes = BOUND,
+                                     .max_rooms = 1000};
 }
 
 static inline int start(void **state)

@@ -74,11 +74,11 @@ static void a_room_without_a_stream_goes_when_it_is_let_go(void **state)
     (void)state;
     open_table(10);
     struct seq_room *r = hold("a");
-    r->members = 1;
+    r->watchers = 1;
     seq_room_release(&rooms, r);
     assert_int_equal(rooms.count, 1);
     assert_ptr_equal(hold("a"), r);
-    r->members = 0;
+    r->watchers = 0;
     seq_room_release(&rooms, r);
     assert_int_equal(rooms.count, 0);
     close_table("a");
@@ -106,11 +106,11 @@ static void rooms_in_use_are_never_forgotten(void **state)
     assert_null(hold("c"));
     a->ref.state = &driver;
     a->top.offset = 1;
-    a->members = 1;
+    a->watchers = 1;
     seq_room_release(&rooms, a);
     assert_null(hold("c"));
     assert_ptr_equal(hold("a"), a); /* those that exist are found all the same */
-    a->members = 0;
+    a->watchers = 0;
     seq_room_release(&rooms, a);
     struct seq_room *c = hold("c");
     assert_non_null(c);

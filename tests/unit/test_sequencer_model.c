@@ -279,7 +279,10 @@ static uint32_t settled(const struct fake_sub *observers)
 
 static void a_round(const struct driver_ops *driver, bool near, uint64_t *behind, uint32_t *active)
 {
-    struct sequencer_config config = {driver, 64 << 20, BOUND, 1000};
+    struct sequencer_config config = {.driver = driver,
+                                      .max_stream_bytes = 64 << 20,
+                                      .hub_inbox_bytes = BOUND,
+                                      .max_rooms = 1000};
     harness_open(&config, near);
     on_push = check_push;
     on_subscribed = check_subscribed;
