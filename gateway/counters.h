@@ -31,10 +31,13 @@
     X(queued_bytes, "madang_queued_bytes", "gauge", "Bytes waiting for slow readers")              \
     X(backlogged, "madang_backlogged_sessions", "gauge", "Sessions with bytes waiting")            \
     X(pending_bytes, "madang_pending_bytes", "gauge", "Bytes of pushes waiting to be sent")        \
+    X(input_bytes, "madang_input_bytes", "gauge",                                                  \
+      "Bytes of messages that are not complete or not carried out")                                \
     X(overruns, "madang_overruns_total", "counter",                                                \
       "Times a room had more pushes than could be sent, and its subscribers were told")            \
     X(api_calls, "madang_api_calls_total", "counter", "Calls of the server API")                   \
     X(api_pending, "madang_api_calls_pending", "gauge", "Calls of the server API in progress")     \
+    X(api_bytes, "madang_api_bytes", "gauge", "Bytes of the bodies of these calls")                \
     X(api_refused, "madang_api_calls_refused_total", "counter",                                    \
       "Calls of the server API that found no place")                                               \
     X(requests, "madang_requests_pending", "gauge", "Requests at the sequencer")                   \

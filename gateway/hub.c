@@ -368,6 +368,8 @@ static bool turn(struct actor *a)
     tell_drained(h);
     counter_set(&h->counters.rooms, h->rooms.count);
     counter_set(&h->counters.pending_bytes, h->rooms.bytes);
+    counter_set(&h->counters.input_bytes, h->input_bytes);
+    counter_set(&h->counters.api_bytes, h->api.bytes);
     counter_set(&h->counters.requests, h->credits_used);
     counter_set(&h->counters.users, h->users.count);
     if (h->draining && !hub_sessions(h) && !h->api.calls && h->on_empty) {

@@ -14,6 +14,7 @@
 #include "backplane/base/log.h"
 #include "backplane/local.h"
 #include "gateway/acceptor.h"
+#include "gateway/heap.h"
 #include "gateway/hub.h"
 #include "gateway/identity.h"
 #include "gateway/jwks.h"
@@ -65,6 +66,7 @@ struct server {
     uv_signal_t signals[STOP_SIGNALS];
     struct timer drain_delay, deadline;
     struct jwks *jwks; /* NULL: no JWK sets */
+    struct heap_watch heap;
     bool stopping, cut;
     int exit_code;
 };
@@ -413,12 +415,14 @@ static void serve(struct server *sv)
 {
     watch_signals(sv);
     jwks_start(sv->jwks, &sv->loop, hand_out_keys, sv);
+    heap_watch_start(&sv->heap, &sv->gateway);
     atomic_store(&sv->gateway.phase, PHASE_READY);
     print_start(sv);
     loop_run(&sv->loop);
     for (size_t i = 0; i < STOP_SIGNALS; i++)
         uv_close((uv_handle_t *)&sv->signals[i], NULL);
     loop_cancel(&sv->loop, &sv->deadline);
+    heap_watch_stop(&sv->heap);
     jwks_stop(sv->jwks);
     sv->exit_code = EXIT_SUCCESS;
 }
