@@ -410,6 +410,21 @@ static void count(struct hub *h, int calls, size_t bytes)
     counter_set(&h->counters.api_pending, h->api.calls);
 }
 
+bool api_expect(struct hub *h, size_t bytes)
+{
+    bool place = has_place(h, bytes);
+    if (place)
+        h->api.bytes += bytes;
+    else
+        counter_add(&h->counters.api_refused, 1);
+    return place;
+}
+
+void api_forget(struct hub *h, size_t bytes)
+{
+    h->api.bytes -= bytes;
+}
+
 int api_begin(struct api_call **out, struct hub *h, struct api_ask *ask)
 {
     if (!readable(ask))

@@ -32,7 +32,7 @@ enum api_scope {
 struct api_desk {
     struct list waiting; /* calls that have something to begin */
     uint32_t calls;      /* not answered yet */
-    size_t bytes;        /* of their bodies */
+    size_t bytes;        /* of their bodies, and of those that are on their way */
 };
 
 struct api_ask {
@@ -50,6 +50,11 @@ void api_desk_init(struct api_desk *d);
 
 /* Whether there is such a method. */
 bool api_knows(struct span method);
+
+/* A body of so many bytes is on its way: true: its place is kept until api_forget; false: there is
+ * none, which is a 503. */
+bool api_expect(struct hub *h, size_t bytes);
+void api_forget(struct hub *h, size_t bytes);
 
 /* Begins a call: 0 and *out, or an HTTP status: 400 (the body is no JSON), 503 (no place). */
 int api_begin(struct api_call **out, struct hub *h, struct api_ask *ask);

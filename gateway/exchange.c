@@ -30,6 +30,7 @@ struct exchange {
     struct api_call *call; /* under way */
     struct api_ask ask;    /* until then; its method points to `method` */
     size_t length;         /* of the body, as announced */
+    size_t expected;       /* the same until it is here: the place that is kept for it */
     struct http_answer answer;
     size_t sent;   /* bytes of its body */
     bool complete; /* the body is here */
@@ -71,6 +72,13 @@ static void kill_it(struct timer *t)
     socket_kill(container_of(t, struct exchange, deadline)->wsi);
 }
 
+/* Nothing more of the body is expected. */
+static void forget_body(struct exchange *x)
+{
+    api_forget(x->hub, x->expected);
+    x->expected = 0;
+}
+
 static void reply(struct exchange *x, int status, struct buf *json)
 {
     assert(!x->answered);
@@ -80,12 +88,18 @@ static void reply(struct exchange *x, int status, struct buf *json)
     lws_callback_on_writable(x->wsi);
 }
 
-static void reply_error(struct exchange *x, int status, enum err e)
+static struct buf error_json(enum err e)
 {
     struct buf json = {0};
     buf_lit(&json, "{\"error\":");
     api_error_json(&json, e);
     buf_char(&json, '}');
+    return json;
+}
+
+static void reply_error(struct exchange *x, int status, enum err e)
+{
+    struct buf json = error_json(e);
     reply(x, status, &json);
 }
 
@@ -105,6 +119,8 @@ static void too_late(struct timer *t)
     x->last = true;
     if (!x->call) { /* the body has not come */
         struct buf none = {0};
+        forget_body(x);
+        buf_deinit(&x->ask.body);
         reply(x, 408, &none);
         return;
     }
@@ -164,7 +180,7 @@ static struct exchange *make(struct lws *wsi, struct hub *h, const struct http_r
         return NULL;
     x->wsi = wsi;
     x->hub = h;
-    x->length = api->length;
+    x->length = x->expected = api->length;
     memcpy(x->method, api->method.p, api->method.n);
     x->ask = (struct api_ask){
         .method = {x->method, api->method.n},
@@ -189,19 +205,30 @@ static int say_continue(struct lws *wsi, const struct http_request *r)
                : 0;
 }
 
+/* It ends here: a body may follow. */
+static int turn_away(struct lws *wsi, struct hub *h, struct http_answer *refusal, bool with_body)
+{
+    (void)exchange_write(wsi, h, refusal, with_body);
+    http_answer_deinit(refusal);
+    return -1;
+}
+
 int exchange_begin(struct exchange **px, struct lws *wsi, struct hub *h,
                    const struct http_request *r)
 {
     struct http_api api;
     struct http_answer refusal;
     exchange_gone(px);
-    if (!http_api_admits(r, &api, &refusal)) {
-        /* It ends here: a body may follow. */
-        (void)exchange_write(wsi, h, &refusal, r->method != HTTP_HEAD);
-        http_answer_deinit(&refusal);
-        return -1;
+    if (!http_api_admits(r, &api, &refusal))
+        return turn_away(wsi, h, &refusal, r->method != HTTP_HEAD);
+    if (!api_expect(h, api.length)) {
+        struct buf json = error_json(ERR_TOO_MANY_REQUESTS);
+        http_answer_json(&refusal, 503, &json);
+        return turn_away(wsi, h, &refusal, true);
     }
     struct exchange *x = *px = make(wsi, h, r, &api);
+    if (!x)
+        api_forget(h, api.length);
     if (!x || say_continue(wsi, r) < 0)
         return -1;
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
@@ -237,6 +264,7 @@ int exchange_complete(struct exchange *x)
     if (x->complete || x->answered)
         return too_early(x);
     x->complete = true;
+    forget_body(x); /* from here on the call counts it */
     int status = api_begin(&x->call, x->hub, &x->ask);
     loop_arm(x->hub->loop, &x->deadline, x->hub->options->api_timeout_ms, too_late);
     if (status)
@@ -251,6 +279,7 @@ void exchange_gone(struct exchange **px)
         return;
     *px = NULL;
     loop_cancel(x->hub->loop, &x->deadline);
+    forget_body(x);
     if (x->call)
         api_abandon(x->call);
     buf_deinit(&x->ask.body);

@@ -299,6 +299,27 @@ suite('a server API that is asked too much', { args: [...config, '--api-calls', 
   })
 })
 
+suite('a server API with little memory', { args: [...config, '--api-bytes', '64KiB'], hubs: 1 }, (at) => {
+  it('keeps a place for each body that was announced, and answers 503 when there is none', async () => {
+    const body = JSON.stringify({ channel: room(), data: 'x'.repeat(40_000) })
+    const announce = async () => {
+      const socket = await dial(at.gateway)
+      socket.write(headOf(at.gateway, 'publish', { 'Content-Length': body.length, Expect: '100-continue' }))
+      return { socket, status: (await readHead(socket)).status }
+    }
+    const [first, second] = [await announce(), await announce()]
+    assert.deepEqual([first.status, second.status], [100, 503])
+    const answer = readHead(first.socket)
+    first.socket.write(body)
+    assert.equal((await answer).status, 200)
+    const third = await announce()
+    assert.equal(third.status, 100)
+    third.socket.destroy()
+    await until(async () => (await at.gateway.metrics()).madang_api_bytes === 0, 'a place is kept for a body that will not come')
+    for (const { socket } of [first, second]) socket.destroy()
+  })
+})
+
 suite('a server API in a hurry', { args: [...config, '--api-timeout', '500ms', '--api-error-mode', 'transport', '--rooms-history-bytes', '16MiB'], hubs: 1 }, (at) => {
   it('does not wait for a body that drips', async () => {
     const socket = await dial(at.gateway)
