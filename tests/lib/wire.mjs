@@ -28,9 +28,9 @@ export function frame(payload, { opcode = TEXT, fin = true } = {}) {
   return Buffer.concat([head, mask, body])
 }
 
-// A TCP connection whose answers are HTTP, or bytes that nobody looks at.
+// A TCP connection whose answers are HTTP, or bytes that nobody looks at. `from`: an address of our own.
 export async function dial(gateway) {
-  const socket = connect({ host: gateway.host, port: gateway.port, noDelay: true })
+  const socket = connect({ host: gateway.host, port: gateway.port, localAddress: gateway.from, noDelay: true })
   socket.on('error', () => {}) // a cut connection is seen by 'close'
   await new Promise((settle, fail) => {
     socket.once('connect', settle)

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+//
+// A gateway under attack, and a crowd of well-behaved people on it. Quiet and attacked windows take turns,
+// so that what else the machine does meets both; of each kind the median p99 of its windows counts. While it
+// is attacked, others wait at most twice as long as in quiet (times below FLOOR_MS count as that much: less
+// is what two cores for everybody do to a process now and then). Afterwards descriptors and memory come
+// back. With sanitizers, which keep memory and take time, only the answers and the descriptors count.
+
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { appendFileSync, readFileSync, readdirSync } from 'node:fs'
+import { it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { startGateway } from '../lib/gateway.mjs'
+
+export const torture = process.env.MADANG_TORTURE === '1'
+
+const WINDOW_MS = torture ? 1000 : 350
+const ROUNDS = torture ? 9 : 3
+const MOST_ROUNDS = torture ? 15 : 9
+const RATIO = 2
+const FLOOR_MS = 2
+const MEMBERS = 40
+// What the allocator and the library may keep for the next time.
+const SLACK_BYTES = 4 * 1048576
+const PATIENCE_MS = 30_000
+
+const here = (file) => fileURLToPath(new URL(file, import.meta.url))
+const sleep = (ms) => new Promise((settle) => setTimeout(settle, ms))
+const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1]
+
+// A child that is given orders and answers them one after the other.
+class Squad {
+  static async muster(file, argument) {
+    const squad = new Squad(fork(here(file), [JSON.stringify(argument)]))
+    await squad.word()
+    return squad
+  }
+
+  constructor(child) {
+    this.child = child
+    this.words = []
+    this.ended = new Promise((settle) => child.on('exit', settle))
+    child.on('message', (word) => this.#heard(word))
+    this.ended.then((code) => this.#heard({ fault: `it ended with ${code}` }))
+  }
+
+  #heard(word) {
+    this.words.push(word)
+    this.wake?.()
+  }
+
+  order(order, argument) {
+    this.child.send({ order, with: argument })
+  }
+
+  async word() {
+    while (!this.words.length) await new Promise((settle) => (this.wake = settle))
+    const word = this.words.shift()
+    if (word.fault) throw new Error(word.fault)
+    return word
+  }
+
+  ask(order, argument) {
+    this.order(order, argument)
+    return this.word()
+  }
+
+  async leave() {
+    if (this.child.connected) this.order('leave')
+    await this.ended
+  }
+}
+
+function spent(pid) {
+  const kib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
+  return { memory: kib * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length }
+}
+
+class Siege {
+  constructor(gateway, crowd, attackers) {
+    Object.assign(this, { gateway, crowd, attackers })
+    this.quiet = []
+    this.attacked = []
+    this.answers = {}
+    this.sanitized = /lib[at]san/.test(readFileSync(`/proc/${gateway.child.pid}/maps`, 'utf8'))
+  }
+
+  async round({ visit }) {
+    this.quiet.push((await this.crowd.ask('measure', WINDOW_MS)).p99)
+    this.attackers.order('begin')
+    await this.attackers.word() // it stands
+    this.attacked.push((await this.crowd.ask('measure', WINDOW_MS)).p99)
+    if (visit) await this.crowd.ask('visit')
+    this.peak = Math.max(this.peak ?? 0, spent(this.gateway.child.pid).memory)
+    this.attackers.order('cease')
+    const { answers } = await this.attackers.word()
+    for (const [answer, count] of Object.entries(answers)) this.answers[answer] = (this.answers[answer] ?? 0) + count
+  }
+
+  get ratio() {
+    const [quiet, attacked] = [this.quiet, this.attacked].map((list) => Math.max(median(list), FLOOR_MS))
+    return attacked / quiet
+  }
+
+  get fair() {
+    return this.sanitized || this.ratio <= RATIO
+  }
+
+  // Rounds until the answer is clear; none is left out of it.
+  async rounds(options) {
+    const { rounds = ROUNDS } = options
+    for (let n = 0; n < rounds; n++) await this.round(options)
+    while (!this.fair && this.quiet.length < MOST_ROUNDS) await this.round(options)
+  }
+
+  // Waits until what was taken is given back; after some seconds it is a leak.
+  async recovers(before) {
+    const slack = this.sanitized ? Infinity : SLACK_BYTES
+    const until = Date.now() + PATIENCE_MS
+    for (;;) {
+      const now = spent(this.gateway.child.pid)
+      if (now.descriptors === before.descriptors && now.memory <= before.memory + slack) return now
+      assert.ok(Date.now() < until, `not given back: ${JSON.stringify({ before, now })}`)
+      await sleep(100)
+    }
+  }
+}
+
+// One line per attack for docs/RELIABILITY.md, into the file that MADANG_ATTACK_REPORT names.
+function report(name, siege, before, after) {
+  const mib = (bytes) => (bytes / 1048576).toFixed(1)
+  const [quiet, attacked] = [siege.quiet, siege.attacked].map((list) => median(list).toFixed(2))
+  const answers = Object.entries(siege.answers).map(([answer, count]) => `${answer} × ${count}`).join(', ')
+  const memory = [before.memory, siege.peak, after.memory].map(mib).join(' → ')
+  const line = `| ${name} | ${answers} | ${quiet} → ${attacked} ms | ${(attacked / quiet).toFixed(2)} | ${memory} |`
+  if (process.env.MADANG_ATTACK_REPORT) appendFileSync(process.env.MADANG_ATTACK_REPORT, `${line}\n`)
+  return line
+}
+
+const pad = (n) => String(n).padStart(4, '0')
+
+// How each of the crowd connects. Guests have keys of their own.
+const guests = () => Array.from({ length: MEMBERS }, (_, i) => ({ data: { guest: { key: `the key of crowd ${pad(i)}` } } }))
+
+// One test: `attack` is the function in this folder that attacks, `answers` what it may be answered, and how
+// often at least. `visit`: somebody new must be able to come in while the attack stands.
+export function attack(name, { attack: which, answers, how, args = [], connects = guests(), auth = 'insecure', hubs = 1, descriptors, check, ...options }) {
+  it(name, { timeout: torture ? 600_000 : 120_000 }, async (t) => {
+    const gateway = await startGateway(args, { auth, hubs, descriptors })
+    const target = { host: gateway.host, port: gateway.port }
+    const squads = []
+    try {
+      const crowd = await Squad.muster('crowd.mjs', { target, connects })
+      squads.push(crowd)
+      const attackers = await Squad.muster('attacker.mjs', { attack: which, target: { ...target, from: '127.66.0.1' }, how })
+      squads.push(attackers)
+      const siege = new Siege(gateway, crowd, attackers)
+      await crowd.ask('measure', WINDOW_MS) // warm
+      const before = spent(gateway.child.pid)
+      await siege.rounds(options)
+      const after = await siege.recovers(before)
+      t.diagnostic(report(name, siege, before, after))
+      assert.deepEqual(Object.keys(siege.answers).sort(), Object.keys(answers).sort())
+      for (const [answer, least] of Object.entries(answers)) assert.ok(siege.answers[answer] >= least, `${answer} only ${siege.answers[answer]} times`)
+      assert.ok(siege.fair, `others waited ${siege.ratio.toFixed(2)} times as long: ${JSON.stringify([siege.quiet, siege.attacked])}`)
+      await check?.(gateway, siege)
+    } finally {
+      for (const squad of squads) await squad.leave()
+      await gateway.stop()
+    }
+  })
+}
