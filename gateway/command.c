@@ -72,5 +72,7 @@ void command_run(struct session *s, struct span line)
         return;
     }
     struct command c = {(uint32_t)d.id, d.params};
+    if (!connecting && !throttle_admits(s, d.method, c.id))
+        return;
     d.method->run(s, &c);
 }

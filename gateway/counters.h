@@ -8,6 +8,7 @@
 #define MADANG_GATEWAY_COUNTERS_H
 
 #include "backplane/base/counter.h"
+#include "backplane/rate.h"
 #include "gateway/close.h"
 
 /* field, metric name, type, help */
@@ -48,7 +49,8 @@ struct hub_counters {
 #define HUB_COUNTER_FIELD(field, name, type, help) counter field;
     HUB_COUNTERS(HUB_COUNTER_FIELD)
 #undef HUB_COUNTER_FIELD
-    counter closes[CLOSE_REASONS]; /* madang_closes_total{code,reason} */
+    counter closes[CLOSE_REASONS];  /* madang_closes_total{code,reason} */
+    counter refused[SCOPES][RATES]; /* madang_refused_total{by,rate} */
 };
 
 #endif

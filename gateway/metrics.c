@@ -203,6 +203,22 @@ static void closes(struct buf *b, const struct gateway *g)
     }
 }
 
+static void refused(struct buf *b, const struct gateway *g)
+{
+    static const char name[] = "madang_refused_total";
+
+    head(b, name, "counter", "What was refused because it was too much per time");
+    for (int scope = 0; scope < SCOPES; scope++) {
+        for (int rate = 0; rate < RATES; rate++) {
+            uint64_t total = 0;
+            for (uint32_t i = 0; i < g->hub_count; i++)
+                total += counter_get(&hub_counters(g->hubs[i])->refused[scope][rate]);
+            buf_fmt(b, "%s{by=\"%s\",rate=\"%s\"} %llu\n", name, scope_word(scope), rate_word(rate),
+                    (unsigned long long)total);
+        }
+    }
+}
+
 /* ---- the backplane ---- */
 
 static void backplane(struct buf *b, const struct driver *d)
@@ -312,6 +328,7 @@ void metrics_write(const struct gateway *g, struct buf *out)
     table(out, acceptor_counters(g->acceptor), acceptor_metrics, COUNT(acceptor_metrics));
     hubs(out, g);
     closes(out, g);
+    refused(out, g);
     table(out, sequencer_counters(g->sequencer), sequencer_metrics, COUNT(sequencer_metrics));
     backplane(out, sequencer_driver(g->sequencer));
     process(out, g);

@@ -12,6 +12,7 @@
 #define MADANG_GATEWAY_OPTIONS_H
 
 #include "backplane/base/buf.h"
+#include "backplane/rate.h"
 #include "rooms/rules.h"
 
 #include <stdbool.h>
@@ -69,6 +70,11 @@ struct options {
     bool disallow_anonymous_connection_tokens;
     bool personal_room; /* put each user into the room `#` + user id … */
     char personal_room_namespace[NAMESPACE_NAME_MAX]; /* … of this namespace */
+
+    /* [limits] */
+    uint32_t rates[SCOPES][RATES]; /* per second; 0: no limit */
+    uint64_t burst_ms;             /* for so long at once */
+    uint32_t refusals;             /* in that time, before a session is closed */
 
     /* [jwt] */
     struct key_sources jwt, subscription_jwt;

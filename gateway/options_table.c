@@ -376,6 +376,16 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = CLIENT_OPTIONS,
             .count = COUNT(CLIENT_OPTIONS),
         },
+    [SECTION_LIMITS] =
+        {
+            .name = "limits",
+            .prefixed = true,
+            .help = "Rates: what may be done per time. Too much is answered with error 111, which "
+                    "is temporary; who keeps on is closed with code 3013. Nothing of this with "
+                    "auth insecure, nor for the server API.",
+            .list = limits_options,
+            .count = LIMITS_OPTION_COUNT,
+        },
     [SECTION_JWT] =
         {
             .name = "jwt",

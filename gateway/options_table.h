@@ -19,6 +19,7 @@
 enum section_id {
     SECTION_GATEWAY,
     SECTION_CLIENT,
+    SECTION_LIMITS,
     SECTION_JWT,
     SECTION_HUB,
     SECTION_API,
@@ -29,12 +30,14 @@ enum section_id {
 
 extern const struct option_section option_sections[SECTION_COUNT];
 
-/* The lists that have a file of their own: SECTION_GATEWAY, SECTION_API and SECTION_JWT. */
+/* The lists that have a file of their own. */
 #define GATEWAY_OPTION_COUNT 11
 extern const struct option gateway_options[GATEWAY_OPTION_COUNT];
 #define API_OPTION_COUNT 7
 extern const struct option api_options[API_OPTION_COUNT];
 #define JWT_OPTION_COUNT 17
 extern const struct option jwt_options[JWT_OPTION_COUNT];
+#define LIMITS_OPTION_COUNT 5
+extern const struct option limits_options[LIMITS_OPTION_COUNT];
 
 #endif

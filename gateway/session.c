@@ -520,6 +520,9 @@ void session_received(struct session *s, struct span chunk, bool first, bool fin
     if (s->closing || s->failed || s->close_sent)
         return;
     counter_add(&s->hub->counters.received_bytes, chunk.n);
+    throttle_received(s, chunk.n);
+    if (s->closing)
+        return;
     if (!input_chunk(s, chunk, first, final, frame_left))
         hold(s, HOLD_CREDIT, true);
 }

@@ -15,6 +15,7 @@
 #include "gateway/close.h"
 #include "gateway/hub.h"
 #include "gateway/outq.h"
+#include "gateway/throttle.h"
 #include "rooms/rules.h"
 
 struct lws;
@@ -73,8 +74,9 @@ struct session {
     uint32_t in_flight; /* requests, the end included */
     size_t awaited;     /* bytes with which they may yet be answered */
     uint16_t sub_count, sub_cap;
-    uint8_t state;     /* enum session_state; written by session_set_state only */
-    uint8_t reason;    /* enum close_reason, once `closing` */
+    uint8_t state;  /* enum session_state; written by session_set_state only */
+    uint8_t reason; /* enum close_reason, once `closing` */
+    struct throttle throttle;
     uint32_t typed_ms; /* when rooms.typing was last passed on; wraps */
     uint32_t ping_ms;  /* how often it is pinged: the client is told when it connects */
     uint8_t held;      /* HOLD_… */

@@ -261,6 +261,13 @@ static int on_receive(struct lws *wsi, struct conn *conn, const char *p, size_t 
     return 0;
 }
 
+/* Never asked for: our pings are messages. They cost what they weigh. */
+static void on_pong(const struct conn *conn, size_t n)
+{
+    if (conn->session)
+        throttle_received(conn->session, n);
+}
+
 /* If we closed first, the library would answer the peer's answer with a second close frame. */
 static int on_peer_close(const struct conn *conn)
 {
@@ -294,6 +301,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_CLOSED_HTTP: on_closed_http(conn); return 0;
     case LWS_CALLBACK_ESTABLISHED: return on_established(wsi, conn, len);
     case LWS_CALLBACK_RECEIVE: return on_receive(wsi, conn, in, len);
+    case LWS_CALLBACK_RECEIVE_PONG: on_pong(conn, len); return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         if (conn->session)
             session_writable(conn->session);

@@ -46,8 +46,9 @@ static void codes_and_texts_are_such_as_clients_understand(void **state)
 
 static void what_may_come_back_has_a_code_that_says_so(void **state)
 {
-    static const enum close_reason back[] = {CLOSE_SHUTDOWN, CLOSE_INTERNAL,     CLOSE_SLOW,
-                                             CLOSE_NO_PONG,  CLOSE_INSUFFICIENT, CLOSE_WRITE_ERROR};
+    static const enum close_reason back[] = {
+        CLOSE_SHUTDOWN,    CLOSE_INTERNAL,         CLOSE_SLOW, CLOSE_NO_PONG, CLOSE_INSUFFICIENT,
+        CLOSE_WRITE_ERROR, CLOSE_TOO_MANY_REQUESTS};
     static const enum close_reason terminal[] = {CLOSE_BAD_REQUEST, CLOSE_STALE,
                                                  CLOSE_NOT_AVAILABLE};
 

@@ -58,10 +58,9 @@ static void wrong_lines_are_told_by_number(void **state)
                 "x.ini:3: hubs: \"many\" is not a number; allowed: 0 to 64\n");
     refuse_text("[gatway]\nhubs = 3\n", "x.ini:1: unknown section \"gatway\"; did you mean "
                                         "gateway?\n");
-    refuse_text("[redis a]\nurl = x\n",
-                "x.ini:1: unknown section \"redis a\"; allowed: [gateway], [client], [jwt], [hub], "
-                "[api], "
-                "[backplane], [rooms], [rooms NAME]\n");
+    refuse_text("[redis a]\nurl = x\n", "x.ini:1: unknown section \"redis a\"; allowed: [gateway], "
+                                        "[client], [limits], [jwt], [hub], [api], "
+                                        "[backplane], [rooms], [rooms NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
                 "x.ini:2: unknown option \"pingg\" in [client]\n"

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* options_limits.c: the table of the section [limits]. */
+#include "gateway/options_table.h"
+
+#include "gateway/options.h"
+
+#define SECONDS(n)     ((n)*1000ULL)
+#define MINUTES(n)     SECONDS((n)*60ULL)
+#define MIB(n)         ((n)*1024ULL * 1024)
+#define GATEWAY(field) OPTION_FIELD(struct options, field)
+
+#define RATE_OPTION(key_, scope_, rate_, initial_, help_)                                          \
+    {                                                                                              \
+        .key = key_, .type = OPTION_NUMBER, GATEWAY(rates[scope_][rate_]), .max = 1000000,         \
+        .initial = initial_, .help = help_,                                                        \
+    }
+
+#define BYTES_OPTION(key_, scope_, initial_, help_)                                                \
+    {                                                                                              \
+        .key = key_, .type = OPTION_SIZE, GATEWAY(rates[scope_][RATE_BYTES]), .max = MIB(1024),    \
+        .initial = initial_, .help = help_,                                                        \
+    }
+
+const struct option limits_options[LIMITS_OPTION_COUNT] = {
+    {
+        .key = "burst",
+        .type = OPTION_DURATION,
+        GATEWAY(burst_ms),
+        .min = SECONDS(1),
+        .max = MINUTES(60),
+        .initial = "10s",
+        .help = "How much may be done at once: what the rate allows for so long. It comes back in "
+                "the same time.",
+    },
+    {
+        .key = "refusals",
+        .type = OPTION_NUMBER,
+        GATEWAY(refusals),
+        .min = 1,
+        .max = 1000000,
+        .initial = "100",
+        .help = "Commands of a session that are answered with error 111, in the time of burst. "
+                "One more closes it with code 3013.",
+    },
+    BYTES_OPTION("session_bytes", SCOPE_SESSION, "256KiB",
+                 "Bytes per second that one session may send. 0: any number, as for all rates."),
+    RATE_OPTION("session_commands", SCOPE_SESSION, RATE_COMMANDS, "100",
+                "Commands per second of one session. Its first channel_limit subscribes do not "
+                "count, nor do answers to pings."),
+    RATE_OPTION("session_publishes", SCOPE_SESSION, RATE_PUBLISHES, "50",
+                "Publishes per second of one session."),
+};

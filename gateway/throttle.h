@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* throttle.h: how much of something may be done per time, by a session and by those it is for.
+ *
+ * What is too much is answered with error 111, which is temporary; who keeps on, so that more than
+ * `refusals` commands are refused in the time of `burst`, is closed with 3013. What cannot be
+ * answered (parts of messages, answers to pings) counts in bytes; past twice what is allowed at
+ * once that closes the session too. A session's first `channel_limit` subscribes do not count as
+ * commands: clients send them with connect, all at once.
+ *
+ * Not with auth insecure, where nothing of this costs anything. Belongs to the hub's thread.
+ */
+#ifndef MADANG_GATEWAY_THROTTLE_H
+#define MADANG_GATEWAY_THROTTLE_H
+
+#include "backplane/base/bucket.h"
+#include "backplane/rate.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct method;
+struct options;
+struct session;
+
+/* A session's own; zeroed: nothing was done yet. */
+struct throttle {
+    struct bucket done[RATE_CONNECTS]; /* by enum rate */
+    struct bucket refused;
+    uint32_t subscribes; /* that did not count */
+};
+
+/* What the options allow; amount 0: no limit. */
+struct allowance throttle_allowance(const struct options *o, enum scope scope, enum rate rate);
+
+/* Bytes of a message, of a part of one, or of a control frame have come. May close the session. */
+void throttle_received(struct session *s, size_t n);
+
+/* Whether a command other than connect may be carried out; if not, it is answered, or the session
+ * closed. */
+bool throttle_admits(struct session *s, const struct method *m, uint32_t id);
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// What is too much per time: 111, which a client may take for "later", and 3013 for who keeps on.
+//
+// Bursts are long and rates low, so that what comes back while a test runs is little; a test never
+// says more than "at least so many".
+import assert from 'node:assert/strict'
+
+import { Centrifuge } from 'centrifuge'
+import WebSocket from 'ws'
+
+import { Chatter } from '../lib/chatter.mjs'
+import { request } from '../lib/gateway.mjs'
+import { it, returns, suite, suites } from '../lib/suite.mjs'
+import { frame, PONG } from '../lib/wire.mjs'
+
+const next = (emitter, event) => new Promise((settle) => emitter.once(event, settle))
+const guest = (name) => ({ guest: { key: name.padEnd(16, '.'), name } })
+const many = (n, make) => Array.from({ length: n }, (_, i) => make(i))
+const wrong = () => ({ rpc: { method: 'no such method' } }) // 108: it was carried out
+
+// The codes of the replies to these ids: 0 for a result.
+const codes = (c, ids) => Promise.all(ids.map(async (id) => (await c.reply(id)).value.error?.code ?? 0))
+
+// How often a code came before the end, from the lines that are there.
+const seen = (c, code) => c.lines.filter(({ value }) => value.error?.code === code).length
+
+async function refused(at, labels) {
+  const { body } = await request(at.gateway, '/metrics')
+  const row = body.split('\n').find((line) => line.startsWith(`madang_refused_total{${labels}} `))
+  return Number(row.split(' ')[1])
+}
+
+suites('commands of a session', { auth: 'guest', args: ['--limits-session-commands', '1', '--limits-burst', '30s', '--limits-refusals', '5'] }, (at, join) => {
+  it('too many are answered 111, and who keeps on is closed with 3013', async () => {
+    const c = await join({ data: guest('flooder') })
+    c.command(...many(200, wrong))
+    await c.closed(3013, 'too many requests')
+    assert.ok(seen(c, 108) >= 30 && seen(c, 108) < 60, `${seen(c, 108)} were carried out`)
+    assert.ok(seen(c, 111) >= 5 && seen(c, 111) < 30, `${seen(c, 111)} were refused`)
+    const refusal = c.lines.find(({ value }) => value.error?.code === 111)
+    assert.deepEqual(refusal.value.error, { code: 111, message: 'too many requests', temporary: true })
+    assert.ok((await refused(at, 'by="session",rate="commands"')) >= 6)
+    await at.gateway.said('at 127.0.0.1 is closed with 3013: too many commands of its session')
+    await at.gateway.said('user "g_')
+  })
+
+  it('others do not notice', async () => {
+    const [flooder, other] = await Promise.all([join({ data: guest('flooder') }), join({ data: guest('other') })])
+    flooder.command(...many(200, wrong))
+    await flooder.closed(3013)
+    await other.fence()
+    await other.leave()
+  })
+
+  it('the subscribes of a page that connects do not count', async () => {
+    const c = await Chatter.open(at.gateway)
+    const [id, ...ids] = c.command({ connect: {} }, ...many(128, (i) => ({ subscribe: { channel: `room${i}` } })))
+    await c.reply(id)
+    assert.deepEqual(new Set(await codes(c, ids)), new Set([0]))
+    assert.deepEqual(new Set(await codes(c, c.command(...many(20, wrong)))), new Set([108]))
+    await c.leave()
+  })
+
+  it('but coming and going does', async () => {
+    const c = await join({ data: guest('fickle') })
+    const fickle = many(400, (i) => (i % 2 ? { unsubscribe: { channel: 'room' } } : { subscribe: { channel: 'room' } }))
+    c.command(...fickle)
+    await c.closed(3013)
+  })
+})
+
+suites('publishes of a session', { auth: 'guest', args: ['--limits-session-publishes', '4', '--limits-burst', '5s'] }, (at, join) => {
+  const publish = (i) => ({ publish: { channel: 'room', data: { i } } })
+
+  it('too many are answered 111, other commands are not, and after a while it may publish again', async () => {
+    const c = await join({ data: guest('eager') })
+    const got = await codes(c, c.command(...many(60, publish)))
+    assert.ok(got.filter((code) => code === 0).length >= 20)
+    assert.ok(got.filter((code) => code === 111).length >= 1)
+    assert.equal(got[0], 0)
+    await c.fence()
+    let code
+    do [code] = await codes(c, [c.command(publish('later'))])
+    while (code === 111 && (await new Promise((settle) => setTimeout(settle, 250, true))))
+    assert.equal(code, 0)
+    await c.leave()
+  })
+
+  it('a message that was refused is not in the room', async () => {
+    const c = await join({ data: guest('eager too') })
+    const channel = 'counted'
+    const got = await codes(c, c.command(...many(60, (i) => ({ publish: { channel, data: { i } } }))))
+    const { publications } = await c.ok({ history: { channel, limit: 300 } })
+    const taken = got.flatMap((code, i) => (code ? [] : [i]))
+    assert.deepEqual(publications.map(({ data }) => data.i), taken)
+    await c.leave()
+  })
+})
+
+suites('bytes of a session', { auth: 'guest', args: ['--limits-session-bytes', '1KiB', '--limits-burst', '20s', '--limits-refusals', '1000'] }, (at, join) => {
+  const block = 'x'.repeat(2000)
+
+  it('too many are owed, and commands are answered 111 meanwhile', async () => {
+    const c = await join({ data: guest('heavy') })
+    const ids = many(14, () => c.command({ publish: { channel: 'room', data: block } }))
+    const got = await codes(c, ids)
+    assert.deepEqual(got.slice(0, 9), many(9, () => 0))
+    assert.equal(got.at(-1), 111)
+    assert.ok((await refused(at, 'by="session",rate="bytes"')) >= 1)
+    c.cut()
+  })
+
+  it('who keeps on is closed with 3013, whether it sends commands', async () => {
+    const c = await join({ data: guest('heavier') })
+    for (let i = 0; i < 40; i++) c.send(JSON.stringify({ id: i + 2, publish: { channel: 'room', data: block } }))
+    await c.closed(3013, 'too many requests')
+  })
+
+  it('or parts of a message that never ends', async () => {
+    const c = await join({ data: guest('endless') })
+    await c.wire.send('{"id":2,', { fin: false })
+    for (let i = 0; i < 40; i++) c.wire.send(' '.repeat(2000), { opcode: 0, fin: false })
+    await c.closed(3013)
+  })
+
+  it('or empty parts', async () => {
+    const c = await join({ data: guest('empty') })
+    await c.wire.send('{"id":2,', { fin: false })
+    c.wire.write(Buffer.concat(many(10_000, () => frame('', { opcode: 0, fin: false }))))
+    await c.closed(3013)
+  })
+
+  it('or answers to pings that nobody sent', async () => {
+    const c = await join({ data: guest('ponger') })
+    c.wire.write(Buffer.concat(many(2000, () => frame('x'.repeat(100), { opcode: PONG }))))
+    await c.closed(3013)
+  })
+
+  it('also before it has said connect', async () => {
+    const c = await Chatter.open(at.gateway)
+    await c.wire.send('{"id":1,', { fin: false })
+    for (let i = 0; i < 40; i++) c.wire.send(' '.repeat(2000), { opcode: 0, fin: false })
+    await c.closed(3013)
+  })
+})
+
+suite('auth insecure', { args: ['--limits-session-commands', '1', '--limits-session-bytes', '1KiB', '--limits-burst', '1s'] }, (at, join) => {
+  it('has no limits', async () => {
+    const c = await join()
+    const got = await codes(c, c.command(...many(3000, wrong)))
+    assert.deepEqual(new Set(got), new Set([108]))
+    await c.leave()
+  })
+})
+
+suites('the official client', { auth: 'guest', args: ['--limits-session-publishes', '4', '--limits-burst', '5s', '--limits-refusals', '50'] }, (at) => {
+  async function subscribed(name) {
+    const client = returns(new Centrifuge(at.gateway.url, { websocket: WebSocket, minReconnectDelay: 1, maxReconnectDelay: 20, data: guest(name) }))
+    client.connect()
+    const sub = client.newSubscription('room')
+    const done = next(sub, 'subscribed')
+    sub.subscribe()
+    await done
+    return { client, sub }
+  }
+
+  it('is told which publish was too much, and goes on', async () => {
+    const { client, sub } = await subscribed('official')
+    const outcomes = await Promise.allSettled(many(40, (i) => sub.publish({ i })))
+    const errors = outcomes.filter(({ status }) => status === 'rejected').map(({ reason }) => reason)
+    assert.ok(errors.length >= 1 && errors.length <= 20)
+    for (const { code, temporary } of errors) assert.deepEqual([code, temporary], [111, true])
+    assert.equal(client.state, 'connected')
+    client.disconnect()
+  })
+
+  it('comes back by itself after 3013', async () => {
+    const { client, sub } = await subscribed('official too')
+    const lost = next(client, 'connecting')
+    const back = next(sub, 'subscribing').then(() => next(sub, 'subscribed'))
+    for (let i = 0; i < 200; i++) sub.publish({ i }).catch(() => {})
+    assert.equal((await lost).code, 3013)
+    await back
+    assert.deepEqual(await sub.publish('again'), {})
+    client.disconnect()
+  })
+})
+
+suites('with the defaults', { auth: 'guest' }, (at, join) => {
+  it('a page that reads and writes as fast as people can does not notice them', async () => {
+    const c = await Chatter.open(at.gateway)
+    const first = c.command({ connect: { data: guest('busy') } }, ...many(40, (i) => ({ subscribe: { channel: `r${i}` } })))
+    const looks = many(40, (i) => [{ history: { channel: `r${i}`, limit: 50 } }, { presence: { channel: `r${i}` } }]).flat()
+    const typed = many(100, (i) => [{ rpc: { method: 'rooms.typing', data: { room: 'r0' } } }, { publish: { channel: 'r0', data: { i } } }]).flat()
+    assert.deepEqual(new Set(await codes(c, [...first, ...c.command(...looks), ...c.command(...typed)])), new Set([0]))
+    await c.leave()
+  })
+})
