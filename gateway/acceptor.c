@@ -5,6 +5,7 @@
 #include "backplane/base/list.h"
 #include "backplane/base/log.h"
 #include "backplane/base/loop.h"
+#include "gateway/arrival.h"
 #include "gateway/hub.h"
 #include "gateway/listener.h"
 
@@ -43,6 +44,7 @@ static const char *const pause_words[PAUSES] = {
 struct door {
     struct acceptor *acceptor;
     struct listener listener;
+    bool internal;
     uv_poll_t poll;
 };
 
@@ -136,9 +138,14 @@ static void on_retry(struct timer *t)
 
 /* ---- accepting ---- */
 
-static int accept_one(const struct door *d)
+static int accept_one(const struct door *d, struct address *peer)
 {
-    return accept4(d->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage from = {0};
+    socklen_t len = sizeof(from);
+    int fd = accept4(d->listener.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    *peer = address_of((const struct sockaddr *)&from);
+    return fd;
 }
 
 static void refuse(struct acceptor *a, int fd)
@@ -156,7 +163,8 @@ static void refuse_waiting(struct acceptor *a, const struct door *d)
     close(a->spare);
     a->spare = -1;
     for (int i = 0; i < ACCEPTS_PER_CALLBACK; i++) {
-        int fd = accept_one(d);
+        struct address peer;
+        int fd = accept_one(d, &peer);
         if (fd < 0)
             break;
         refuse(a, fd);
@@ -164,18 +172,25 @@ static void refuse_waiting(struct acceptor *a, const struct door *d)
     take_spare(a);
 }
 
-static void hand_over(struct acceptor *a, int fd)
+static void hand_over(struct acceptor *a, struct arrival *arrival)
 {
-    struct socket_entry *e = malloc(sizeof(*e));
+    arrival->entry.kind = HUB_SOCKET;
+    counter_add(&a->counters.accepted, 1);
+    outbox_post(&a->to_hubs[a->next_hub], &arrival->entry);
+    a->next_hub = (a->next_hub + 1) % a->gateway->hub_count;
+}
 
-    if (!e) {
-        refuse(a, fd);
+static void let_in(const struct door *d, int fd, const struct address *peer)
+{
+    struct arrival *arrival = arrival_new(fd);
+
+    if (!arrival) {
+        refuse(d->acceptor, fd);
         return;
     }
-    *e = (struct socket_entry){.entry = {.kind = HUB_SOCKET}, .fd = fd};
-    counter_add(&a->counters.accepted, 1);
-    outbox_post(&a->to_hubs[a->next_hub], &e->entry);
-    a->next_hub = (a->next_hub + 1) % a->gateway->hub_count;
+    arrival->peer = *peer;
+    arrival->internal = d->internal;
+    hand_over(d->acceptor, arrival);
 }
 
 /* After a failed accept: whether to try the next one. */
@@ -210,9 +225,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     uint64_t before = counter_get(&a->counters.accepted);
     for (uint64_t i = 0; i < room && i < ACCEPTS_PER_CALLBACK; i++) {
-        int fd = accept_one(d);
+        struct address peer;
+        int fd = accept_one(d, &peer);
         if (fd >= 0)
-            hand_over(a, fd);
+            let_in(d, fd, &peer);
         else if (!go_on(a, d, errno))
             return;
     }
@@ -269,22 +285,35 @@ static bool watch(struct acceptor *a, struct buf *error)
     return true;
 }
 
+static bool open_list(struct acceptor *a, char *const *words, size_t count, bool internal,
+                      struct buf *error)
+{
+    struct listener *listeners = calloc(count, sizeof(*listeners));
+
+    if (!listeners) {
+        buf_str(error, "out of memory");
+        return false;
+    }
+    size_t n = listeners_open(words, count, listeners, error);
+    for (size_t i = 0; i < n; i++)
+        a->doors[a->door_count++] = (struct door){.listener = listeners[i], .internal = internal};
+    free(listeners);
+    return n > 0;
+}
+
 static bool open_doors(struct acceptor *a, struct buf *error)
 {
     const struct options *o = a->gateway->settings->options;
-    struct listener *listeners = calloc(o->listen_count, sizeof(*listeners));
 
-    a->doors = calloc(o->listen_count, sizeof(*a->doors));
-    if (!listeners || !a->doors) {
+    a->doors = calloc(o->listen_count + o->internal_listen_count, sizeof(*a->doors));
+    if (!a->doors) {
         buf_str(error, "out of memory");
-        free(listeners);
         return false;
     }
-    a->door_count = listeners_open(o->listen, o->listen_count, listeners, error);
-    for (size_t i = 0; i < a->door_count; i++)
-        a->doors[i].listener = listeners[i];
-    free(listeners);
-    return a->door_count > 0 && watch(a, error);
+    return open_list(a, o->listen, o->listen_count, false, error) &&
+           (o->internal_listen_count == 0 ||
+            open_list(a, o->internal_listen, o->internal_listen_count, true, error)) &&
+           watch(a, error);
 }
 
 struct acceptor *acceptor_open(struct gateway *g, struct inbox *const *hub_inboxes,
@@ -348,16 +377,25 @@ const struct acceptor_counters *acceptor_counters(const struct acceptor *a)
     return &a->counters;
 }
 
-void acceptor_addresses(const struct acceptor *a, struct buf *out)
+void acceptor_addresses(const struct acceptor *a, bool internal, struct buf *out)
 {
+    const char *between = "";
+
     for (size_t i = 0; i < a->door_count; i++) {
-        if (i > 0)
-            buf_char(out, ' ');
+        if (a->doors[i].internal != internal)
+            continue;
+        buf_str(out, between);
         listener_address(&a->doors[i].listener, out);
+        between = " ";
     }
 }
 
 uint16_t acceptor_port(const struct acceptor *a)
 {
-    return listener_port(&a->doors[0].listener);
+    for (size_t i = 0; i < a->door_count; i++) {
+        const struct listener *l = &a->doors[i].listener;
+        if (!a->doors[i].internal && !l->at.proxied && listener_port(l) != 0)
+            return listener_port(l);
+    }
+    return 0;
 }

@@ -17,21 +17,15 @@
 #include "backplane/base/inbox.h"
 #include "gateway/gateway.h"
 
-/* What a hub finds in its inbox for a new connection (kind HUB_SOCKET); the hub frees it. */
-struct socket_entry {
-    struct entry entry;
-    int fd; /* owned by the receiver */
-};
-
 struct acceptor_counters {
     counter accepted; /* handed to a hub */
     counter refused;  /* closed at once, for want of a descriptor or memory */
     counter pauses;   /* times accepting was paused */
 };
 
-/* Opens every listen address of the options; NULL and a sentence in *error if one fails (address
- * in use, not allowed, no such address), naming it. hub_inboxes[i] is where hub i's entries go;
- * g->hubs are there already, g->main_loop does not run yet. */
+/* Opens every listen and internal_listen address of the options; NULL and a sentence in *error if
+ * one fails (address in use, not allowed, no such address), naming it. hub_inboxes[i] is where hub
+ * i's arrivals (HUB_SOCKET) go; g->hubs are there already, g->main_loop does not run yet. */
 struct acceptor *acceptor_open(struct gateway *g, struct inbox *const *hub_inboxes,
                                struct buf *error);
 void acceptor_stop(struct acceptor *a); /* closes the listening sockets; nothing more is accepted */
@@ -40,8 +34,11 @@ void acceptor_stop(struct acceptor *a); /* closes the listening sockets; nothing
 void acceptor_free(struct acceptor *a);
 const struct acceptor_counters *acceptor_counters(const struct acceptor *a);
 
-/* The addresses really bound, "127.0.0.1:8000 [::1]:8000" (port 0 resolved). */
-void acceptor_addresses(const struct acceptor *a, struct buf *out);
-uint16_t acceptor_port(const struct acceptor *a); /* of the first */
+/* The addresses really bound (port 0 resolved), of `listen`, "127.0.0.1:8000 [::1]:8000", or of
+ * `internal_listen`. */
+void acceptor_addresses(const struct acceptor *a, bool internal, struct buf *out);
+/* The port at which a browser finds the page: the first one of `listen` that needs no PROXY header.
+ * 0: none. */
+uint16_t acceptor_port(const struct acceptor *a);
 
 #endif

@@ -178,14 +178,24 @@ static void answer_websocket(const struct gateway *g, struct http_answer *out)
     add_header(out, "Upgrade", "websocket");
 }
 
+/* Where a path is served, if some addresses are internal; if none are, everywhere. */
+enum { ON_PUBLIC = 1, ON_INTERNAL = 2, EVERYWHERE = ON_PUBLIC | ON_INTERNAL };
+
+static bool is_served(const struct http_request *r, unsigned where)
+{
+    return r->settings->options->internal_listen_count == 0 ||
+           where & (r->internal ? ON_INTERNAL : ON_PUBLIC);
+}
+
 static const struct route {
     struct span path;
+    unsigned where;
     void (*answer)(const struct gateway *g, struct http_answer *out);
 } routes[] = {
-    {SPAN_INIT(WEBSOCKET_PATH), answer_websocket},
-    {SPAN_INIT("/healthz"), answer_health},
-    {SPAN_INIT("/metrics"), answer_metrics},
-    {SPAN_INIT("/readyz"), answer_ready},
+    {SPAN_INIT(WEBSOCKET_PATH), ON_PUBLIC, answer_websocket},
+    {SPAN_INIT("/healthz"), EVERYWHERE, answer_health},
+    {SPAN_INIT("/metrics"), ON_INTERNAL, answer_metrics},
+    {SPAN_INIT("/readyz"), EVERYWHERE, answer_ready},
 };
 
 static const struct route *route_find(struct span path)
@@ -210,13 +220,22 @@ static void answer_nothing(const struct http_request *r, struct http_answer *out
     }
 }
 
+static void say_not_here(const struct http_request *r, struct http_answer *out)
+{
+    say(out, 404,
+        r->internal ? "This address is internal: it serves the API, /metrics, /healthz, /readyz.\n"
+                    : "There is nothing here. The chat page is at /\n");
+}
+
 static void answer_path(const struct gateway *g, const struct http_request *r,
                         struct http_answer *out)
 {
     const struct route *route = route_find(r->path);
     const struct asset *asset = route ? NULL : asset_find(r->path.p, r->path.n);
 
-    if (!route && !asset) {
+    if (!is_served(r, route ? route->where : ON_PUBLIC)) {
+        say_not_here(r, out);
+    } else if (!route && !asset) {
         answer_nothing(r, out);
     } else if (r->method >= HTTP_POST) {
         say(out, 405, "This can only be read, with GET or HEAD.\n");
@@ -352,6 +371,10 @@ bool http_api_admits(const struct http_request *r, struct http_api *api, struct 
     const char *why;
     if (!admits(r, out))
         return false;
+    if (!is_served(r, ON_INTERNAL)) {
+        say_not_here(r, out);
+        return false;
+    }
     int status = check_api(r, api, &why);
     if (!status)
         return true;
@@ -373,8 +396,8 @@ int http_check_upgrade(const struct http_request *r, const char **why)
         {origin_allowed(r->settings->options, r->origin, r->host), 403,
          "pages of this origin may not connect: add it to allowed_origins"},
         {r->method == HTTP_GET, 405, "a WebSocket handshake is a GET request"},
-        {span_eq(r->path, SPAN(WEBSOCKET_PATH)), 404,
-         "WebSocket connections are served at " WEBSOCKET_PATH},
+        {span_eq(r->path, SPAN(WEBSOCKET_PATH)) && is_served(r, ON_PUBLIC), 404,
+         "WebSocket connections are served at " WEBSOCKET_PATH ", and not at internal addresses"},
     };
 
     *why = "";

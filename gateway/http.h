@@ -8,6 +8,9 @@
  *   /connection/websocket       426: it wants a WebSocket handshake
  *   /api, /api/METHOD           the server API, see api.h; only for who shows a key
  *
+ * With [gateway] internal_listen, the metrics and the API are there and nowhere else, and the page
+ * and WebSocket connections are not there; health and readiness are everywhere.
+ *
  * This file knows nothing of sockets: a request comes in, an answer goes out.
  * Any hub's thread may call it; it reads only what is immutable or a counter.
  */
@@ -26,6 +29,7 @@ struct http_request {
     struct span if_none_match;
     bool accepts_gzip;
     struct span local_address;       /* IP literal at which the connection arrived, without port */
+    bool internal;                   /* it arrived by [gateway] internal_listen */
     const struct settings *settings; /* of the hub that is asked */
     /* Read for calls of the API only: */
     struct span content_length; /* header value; absent: p NULL */

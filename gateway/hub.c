@@ -3,7 +3,7 @@
 
 #include "backplane/base/log.h"
 #include "backplane/sequencer.h"
-#include "gateway/acceptor.h"
+#include "gateway/arrival.h"
 #include "gateway/credentials.h"
 #include "gateway/input.h"
 #include "gateway/methods.h"
@@ -496,7 +496,7 @@ static void discard(struct entry *e)
     case HUB_SETTINGS:
         settings_unref(container_of(e, struct settings_entry, entry)->settings);
         break;
-    case HUB_SOCKET: close(container_of(e, struct socket_entry, entry)->fd); break;
+    case HUB_SOCKET: arrival_free(container_of(e, struct arrival, entry)); return;
     default: break;
     }
     free(e); /* the entry is the first member of all of them */

@@ -3,19 +3,23 @@
  *
  * Accepted sockets inherit from it: TCP_NODELAY, keepalive, TCP_USER_TIMEOUT and the size of the
  * send buffer are set here, once, and cost nothing per connection. Main thread, before it serves.
+ *
+ * The file of a unix socket has mode 0660. One that is left from a process that was killed is
+ * replaced: nobody answers there. Closing the listener removes it, if it is still this one.
  */
 #ifndef MADANG_GATEWAY_LISTENER_H
 #define MADANG_GATEWAY_LISTENER_H
 
-#include "backplane/base/buf.h"
+#include "gateway/endpoint.h"
 
-#include <sys/socket.h>
+#include <sys/types.h>
 
 struct listener {
-    int fd;                          /* non-blocking, close-on-exec; -1: closed */
-    struct sockaddr_storage address; /* as bound: the port is not 0 */
-    socklen_t address_len;
-    uint16_t asked_port; /* as in the options; 0: the system chose one */
+    int fd;              /* non-blocking, close-on-exec; -1: closed */
+    struct endpoint at;  /* as bound: the port is not 0 */
+    uint16_t asked_port; /* as in the options; 0: the system chose one, or there is none */
+    dev_t file_device;   /* which file a unix socket is */
+    ino_t file_number;
 };
 
 /* Listens on all addresses, each as endpoint_parse() takes it; `out` has room for `count`. Returns
@@ -26,8 +30,8 @@ size_t listeners_open(char *const *addresses, size_t count, struct listener *out
                       struct buf *error);
 void listener_close(struct listener *l);
 
-/* Appends the address as bound: 127.0.0.1:8000 or [::1]:8000. */
+/* Appends the address as bound: 127.0.0.1:8000, [::1]:8000 or unix:/run/madang.sock. */
 void listener_address(const struct listener *l, struct buf *out);
-uint16_t listener_port(const struct listener *l);
+uint16_t listener_port(const struct listener *l); /* 0: a unix socket */
 
 #endif

@@ -191,11 +191,10 @@ void options_print(const struct options *o, struct buf *text)
 bool options_listens_beyond_loopback(const struct options *o)
 {
     for (size_t i = 0; i < o->listen_count; i++) {
-        struct sockaddr_storage a;
-        socklen_t len;
-        if (!endpoint_parse(o->listen[i], &a, &len))
+        struct endpoint e;
+        if (!endpoint_parse(o->listen[i], &e) || e.address.ss_family == AF_UNIX)
             continue;
-        struct address host = address_of((const struct sockaddr *)&a);
+        struct address host = address_of((const struct sockaddr *)&e.address);
         if (!address_is_loopback(&host))
             return true;
     }

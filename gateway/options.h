@@ -34,6 +34,8 @@ struct options {
     /* [gateway] */
     char **listen; /* for endpoint_parse(); default 127.0.0.1:8000 and [::1]:8000 */
     size_t listen_count;
+    char **internal_listen; /* the same; where API and metrics are served, if anywhere apart */
+    size_t internal_listen_count;
     enum auth_mode auth;
     char *backplane; /* "local" */
     char *store;     /* "none" */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/options_private.h"
 
+#include "gateway/endpoint.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,29 +169,24 @@ static size_t check_room(const struct options *o, size_t room, struct buf *repor
 }
 
 /* localhost stands for both loopback addresses. */
-static bool spread_localhost(struct options *o)
+static bool spread_localhost(char ***words, size_t *count)
 {
-    static const char *const loopbacks[] = {"127.0.0.1", "[::1]"};
-    static const char localhost[] = "localhost:";
-    char **list = calloc(o->listen_count * COUNT(loopbacks), sizeof(*list));
+    char **list = *count ? calloc(*count * 2, sizeof(*list)) : NULL;
     size_t n = 0;
-    bool ok = list != NULL;
-    for (size_t i = 0; ok && i < o->listen_count; i++) {
-        bool is_both = strncmp(o->listen[i], localhost, sizeof(localhost) - 1) == 0;
-        for (size_t j = 0; ok && j < (is_both ? COUNT(loopbacks) : 1); j++) {
-            struct buf text = {0};
-            buf_str(&text, is_both ? loopbacks[j] : "");
-            buf_str(&text, o->listen[i] + (is_both ? sizeof(localhost) - 2 : 0));
-            buf_char(&text, '\0');
+    bool ok = list || *count == 0;
+    for (size_t i = 0; ok && i < *count; i++) {
+        struct buf text = {0};
+        for (size_t number = 0; ok && endpoint_spread((*words)[i], number, &text); number++) {
             ok = !text.failed;
             list[n++] = text.p;
+            text = (struct buf){0};
         }
     }
-    char **old = ok ? o->listen : list;
-    size_t old_count = ok ? o->listen_count : n;
+    char **old = ok ? *words : list;
+    size_t old_count = ok ? *count : n;
     if (ok) {
-        o->listen = list;
-        o->listen_count = n;
+        *words = list;
+        *count = n;
     }
     for (size_t i = 0; i < old_count; i++)
         free(old[i]);
@@ -274,7 +271,8 @@ size_t options_settle(struct options *o, struct buf *report)
     }
     lower(o->public_names, o->public_names_count);
     lower(o->allowed_origins, o->allowed_origins_count);
-    if (errors == 0 && !spread_localhost(o)) {
+    if (errors == 0 && !(spread_localhost(&o->listen, &o->listen_count) &&
+                         spread_localhost(&o->internal_listen, &o->internal_listen_count))) {
         buf_lit(report, "out of memory\n");
         return 1;
     }

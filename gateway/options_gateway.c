@@ -23,20 +23,6 @@ static const char *const STORE_WORDS[] = {"none", NULL};
 
 /* ---- syntax of single words ---- */
 
-static bool is_listen(const char *text)
-{
-    struct sockaddr_storage a;
-    socklen_t len;
-    char numeric[32] = "127.0.0.1";
-    size_t host = strlen("localhost"), n = strlen(text);
-    if (strncmp(text, "localhost:", host + 1) != 0)
-        return endpoint_parse(text, &a, &len);
-    if (n - host >= sizeof(numeric) - strlen(numeric))
-        return false;
-    memcpy(numeric + strlen(numeric), text + host, n - host + 1);
-    return endpoint_parse(numeric, &a, &len);
-}
-
 /* A name as DNS has it, an IPv4 address, or an IPv6 address in brackets; *rest is what follows. */
 static bool skip_host(const char *text, const char **rest)
 {
@@ -69,6 +55,10 @@ static bool is_origin(const char *text)
 }
 
 /* ---- the table ---- */
+
+#define ENDPOINTS                                                                                  \
+    "HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets or localhost, and "     \
+    "PORT is 0 to 65535; or unix:/PATH; each of them with proxy: in front or not"
 
 const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
     {
@@ -119,18 +109,30 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .help = "Event loop threads for connections. 0: one per core, at most 8.",
     },
     {
+        .key = "internal_listen",
+        .type = OPTION_LIST,
+        GATEWAY_LIST(internal_listen),
+        .max = 16,
+        .check = endpoint_is,
+        .allowed = ENDPOINTS,
+        .argument = "HOST:PORT …",
+        .initial = "",
+        .help = "Addresses for the server API and the metrics alone. If there are any, these two "
+                "are served nowhere else, and the page and WebSocket connections not there.",
+    },
+    {
         .key = "listen",
         .type = OPTION_LIST,
         GATEWAY_LIST(listen),
         .min = 1,
         .max = 16,
-        .check = is_listen,
-        .allowed = "HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets or "
-                   "localhost, and PORT is 0 to 65535",
+        .check = endpoint_is,
+        .allowed = ENDPOINTS,
         .argument = "HOST:PORT …",
         .initial = "127.0.0.1:8000 [::1]:8000",
         .help = "Addresses to listen on. localhost stands for 127.0.0.1 and [::1]; port 0 lets the "
-                "system choose.",
+                "system choose; unix:/PATH is a unix socket (mode 0660). With proxy: in front, "
+                "every connection there must begin with a PROXY header (version 1 or 2).",
     },
     {
         .key = "log_level",

@@ -2,6 +2,7 @@
 #include "gateway/origin.h"
 
 #include "gateway/address.h"
+#include "gateway/endpoint.h"
 
 #include <strings.h>
 
@@ -81,16 +82,21 @@ static bool is_loopback(const struct host *h)
     return h->name.p ? host_eq(h, &localhost) : address_is_loopback(&h->address);
 }
 
-/* Whether h is the host of one of the listen addresses or public names. */
-static bool is_listed(const struct host *h, char *const *list, size_t count, bool with_port)
+static bool is_endpoint(const struct host *h, char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct span text = span_str(list[i]);
-        const char *colon = with_port ? strrchr(list[i], ':') : NULL; /* port 0 is fine here */
         struct host mine;
-        if (colon)
-            text.n = (size_t)(colon - list[i]);
-        if (read_host(text, &mine) && host_eq(h, &mine))
+        if (read_host(endpoint_host(list[i]), &mine) && host_eq(h, &mine))
+            return true;
+    }
+    return false;
+}
+
+static bool is_name(const struct host *h, char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct host mine;
+        if (read_host(span_str(list[i]), &mine) && host_eq(h, &mine))
             return true;
     }
     return false;
@@ -103,8 +109,9 @@ bool host_allowed(const struct options *o, struct span host, struct span local_a
 
     if (!read_authority(host, &a))
         return false;
-    if (is_loopback(&a.host) || is_listed(&a.host, o->listen, o->listen_count, true) ||
-        is_listed(&a.host, o->public_names, o->public_names_count, false))
+    if (is_loopback(&a.host) || is_endpoint(&a.host, o->listen, o->listen_count) ||
+        is_endpoint(&a.host, o->internal_listen, o->internal_listen_count) ||
+        is_name(&a.host, o->public_names, o->public_names_count))
         return true;
     /* Where the connection arrived is an address that we listen on, be it through a wildcard. */
     return address_read(local_address, &local.address) && host_eq(&a.host, &local);

@@ -391,21 +391,36 @@ static const char *auth_words(enum auth_mode mode)
     return words[mode];
 }
 
+static void print_addresses(const struct acceptor *a)
+{
+    struct buf text = {0};
+    if (acceptor_port(a))
+        buf_fmt(&text, "  page    http://localhost:%u\n", acceptor_port(a));
+    buf_lit(&text, "  listen  ");
+    acceptor_addresses(a, false, &text);
+    buf_char(&text, '\n');
+    size_t before = text.n;
+    acceptor_addresses(a, true, &text);
+    if (text.n > before) {
+        text.n = before;
+        buf_lit(&text, "  internal ");
+        acceptor_addresses(a, true, &text);
+        buf_char(&text, '\n');
+    }
+    printf("%.*s", (int)text.n, text.p ? text.p : "");
+    buf_deinit(&text);
+}
+
 static void print_start(const struct server *sv)
 {
-    struct buf addresses = {0};
-    acceptor_addresses(sv->gateway.acceptor, &addresses);
-    printf("madang " MADANG_VERSION " is ready\n\n"
-           "  page    http://localhost:%u\n"
-           "  listen  %.*s\n"
-           "  auth    %s\n"
+    printf("madang " MADANG_VERSION " is ready\n\n");
+    print_addresses(sv->gateway.acceptor);
+    printf("  auth    %s\n"
            "  store   none: rooms live in memory and end with this process\n"
            "  hubs    %u\n"
            "  stop    Ctrl+C, or kill %ld\n\n",
-           acceptor_port(sv->gateway.acceptor), (int)addresses.n, addresses.p ? addresses.p : "",
            auth_words(options_of(sv)->auth), sv->gateway.hub_count, (long)getpid());
     (void)fflush(stdout);
-    buf_deinit(&addresses);
     if (options_of(sv)->auth != AUTH_JWT && options_listens_beyond_loopback(options_of(sv)))
         log_warn("listening beyond this machine with auth %s: anyone who can connect is let in",
                  options_of(sv)->auth == AUTH_GUEST ? "guest" : "insecure");

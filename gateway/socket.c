@@ -16,6 +16,7 @@
 #include "gateway/socket.h"
 
 #include "backplane/base/log.h"
+#include "gateway/arrival.h"
 #include "gateway/exchange.h"
 #include "gateway/http.h"
 #include "gateway/hub.h"
@@ -43,20 +44,35 @@ struct conn {
     struct exchange *exchange;
 };
 
-/* lws_set_opaque_user_data: not NULL until the first request or handshake is through. */
-static char unsettled;
-
 static struct socket_context *context_of(struct lws *wsi)
 {
     return lws_context_user(lws_get_context(wsi));
 }
 
+/* NULL: it is a session now. */
+static struct arrival *arrival_of(struct lws *wsi)
+{
+    return lws_get_opaque_user_data(wsi);
+}
+
+/* Its first request or handshake is through. */
 static void settle(struct lws *wsi)
 {
-    if (lws_get_opaque_user_data(wsi) != &unsettled)
+    struct arrival *a = arrival_of(wsi);
+    if (!a || a->settled)
         return;
-    lws_set_opaque_user_data(wsi, NULL);
+    a->settled = true;
     counter_sub(&context_of(wsi)->hub->counters.handshakes, 1);
+}
+
+static void forget_arrival(struct lws *wsi)
+{
+    struct arrival *a = arrival_of(wsi);
+    if (!a)
+        return;
+    settle(wsi);
+    lws_set_opaque_user_data(wsi, NULL);
+    arrival_free(a);
 }
 
 /* ---- what a request says -------------------------------------------------------------------- */
@@ -85,7 +101,8 @@ static void local_address(struct lws *wsi, char *to, size_t cap)
     struct sockaddr_storage a;
     socklen_t n = sizeof(a);
     to[0] = '\0';
-    if (getsockname(lws_get_socket_fd(wsi), (struct sockaddr *)&a, &n) == 0)
+    if (getsockname(lws_get_socket_fd(wsi), (struct sockaddr *)&a, &n) == 0 &&
+        a.ss_family != AF_UNIX)
         (void)getnameinfo((struct sockaddr *)&a, n, to, (socklen_t)cap, NULL, 0, NI_NUMERICHOST);
 }
 
@@ -107,6 +124,7 @@ static void read_request(struct lws *wsi, struct span path, struct request_text 
     r->accepts_gzip = coding.n && memmem(coding.p, coding.n, "gzip", 4);
     local_address(wsi, t->address, sizeof(t->address));
     r->local_address = span_str(t->address);
+    r->internal = arrival_of(wsi)->internal;
 }
 
 /* ---- plain HTTP ----------------------------------------------------------------------------- */
@@ -242,7 +260,8 @@ static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
     conn->session = session_new(h, wsi);
     if (!conn->session)
         return -1;
-    conn->session->address = address_of_peer(lws_get_socket_fd(wsi));
+    conn->session->address = arrival_of(wsi)->peer;
+    forget_arrival(wsi);
     if (h->draining)
         session_close(conn->session, CLOSE_SHUTDOWN);
     return 0;
@@ -309,7 +328,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(conn);
     case LWS_CALLBACK_CLOSED: on_closed(conn); return 0;
     case LWS_CALLBACK_WSI_DESTROY:
-        settle(wsi);
+        forget_arrival(wsi);
         counter_add(&context_of(wsi)->hub->counters.sockets_closed, 1);
         return 0;
     default: return 0;
@@ -408,17 +427,20 @@ void socket_context_free(struct socket_context *c)
     free(c);
 }
 
-void socket_adopt(struct socket_context *c, int fd)
+void socket_adopt(struct socket_context *c, struct arrival *a)
 {
     counter *closed = &c->hub->counters.sockets_closed;
     uint64_t before = counter_get(closed);
-    struct lws *wsi = lws_adopt_socket_vhost(c->vhost, fd);
+    struct lws *wsi = lws_adopt_socket_vhost(c->vhost, a->fd);
+    a->fd = -1; /* the library's, or it has closed it */
     if (wsi) {
-        lws_set_opaque_user_data(wsi, &unsettled);
+        lws_set_opaque_user_data(wsi, a);
         counter_add(&c->hub->counters.handshakes, 1);
-    } else if (counter_get(closed) == before) {
-        counter_add(closed, 1); /* the library has closed it */
+        return;
     }
+    if (counter_get(closed) == before)
+        counter_add(closed, 1);
+    arrival_free(a);
 }
 
 /* ---- for sessions --------------------------------------------------------------------------- */

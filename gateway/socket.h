@@ -16,6 +16,7 @@
 
 #include <stddef.h>
 
+struct arrival;
 struct hub;
 struct lws;
 struct socket_context;
@@ -30,8 +31,8 @@ enum err socket_context_new(struct socket_context **out, struct hub *hub);
 void socket_context_close(struct socket_context *c);
 void socket_context_free(struct socket_context *c);
 
-/* Takes over an accepted descriptor; on failure it is closed. */
-void socket_adopt(struct socket_context *c, int fd);
+/* Takes over a connection; on failure it is closed. */
+void socket_adopt(struct socket_context *c, struct arrival *a);
 
 /* True while bytes of an earlier write wait in the library: then do not write, wait for
  * `writable`. */

@@ -2,7 +2,7 @@
 #include "gateway/told.h"
 
 #include "backplane/base/log.h"
-#include "gateway/acceptor.h"
+#include "gateway/arrival.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
 
@@ -14,10 +14,8 @@
 
 void told_socket(struct hub *h, struct entry *e)
 {
-    struct socket_entry *se = container_of(e, struct socket_entry, entry);
     counter_add(&h->counters.sockets_opened, 1);
-    socket_adopt(h->sockets, se->fd);
-    free(se);
+    socket_adopt(h->sockets, container_of(e, struct arrival, entry));
 }
 
 /* Closes so many of a list; the reason tells the client that it may come back. */

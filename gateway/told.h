@@ -9,7 +9,7 @@
 
 #include "gateway/hub.h"
 
-void told_socket(struct hub *h, struct entry *e);   /* HUB_SOCKET: struct socket_entry */
+void told_socket(struct hub *h, struct entry *e);   /* HUB_SOCKET: struct arrival */
 void told_drain(struct hub *h, struct entry *e);    /* HUB_DRAIN */
 void told_cut(struct hub *h, struct entry *e);      /* HUB_CUT */
 void told_keys(struct hub *h, struct entry *e);     /* HUB_KEYS: struct keys_entry */

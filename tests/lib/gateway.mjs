@@ -18,10 +18,10 @@ const environment = () => Object.fromEntries(Object.entries(process.env).filter(
 
 // Starts `madang serve`. Options that are not given are those of most tests: everything permitted, and
 // a limit for connections that keeps the library's tables small. `descriptors` limits those of the
-// process.
-export async function startGateway(args = [], { port = 0, host = '127.0.0.1', auth = 'insecure', hubs = 1, descriptors } = {}) {
+// process. `listen`: other addresses than host and port.
+export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, descriptors } = {}) {
   const most = args.includes('--max-connections') ? [] : ['--max-connections', '2000']
-  const all = ['serve', '--listen', `${host}:${port}`, '--auth', auth, '--hubs', String(hubs), ...most, ...args]
+  const all = ['serve', '--listen', listen, '--auth', auth, '--hubs', String(hubs), ...most, ...args]
   const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, bin]
   const [program, argv] = descriptors ? ['sh', [...limited, ...all]] : [bin, all]
   const child = spawn(program, argv, {
@@ -46,9 +46,12 @@ export class Gateway {
     this.ready = new Promise((settle, fail) => {
       child.stdout.on('data', (text) => {
         this.out += text
-        const port = /^ +listen .*:(\d+)$/m.exec(this.out)
-        if (!port || !/^ +stop /m.test(this.out)) return
-        this.port = Number(port[1])
+        if (!/^ +stop /m.test(this.out)) return
+        const words = (name) => new RegExp(`^ +${name} +(.*)$`, 'm').exec(this.out)?.[1].split(' ') ?? []
+        const numbers = (list) => list.map((word) => Number(/:(\d+)$/.exec(word)?.[1])).filter((n) => n)
+        this.ports = numbers(words('listen'))
+        this.internalPorts = numbers(words('internal'))
+        this.port = this.ports.at(-1)
         settle()
       })
       this.ended.then(() => fail(new Error(`the gateway did not start: ${this.log}`)), fail)

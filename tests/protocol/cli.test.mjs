@@ -184,7 +184,8 @@ describe('flags', () => {
       '--queue-bytes: "1MB" is not a size; allowed: 4KiB to 1GiB, as in 512, 64KiB, 1MiB')
     await refused(['check', '--listen', 'localhost'],
       '--listen: "localhost" cannot be used; allowed: HOST:PORT, where HOST is an IPv4 address, ' +
-        'an IPv6 address in brackets or localhost, and PORT is 0 to 65535')
+        'an IPv6 address in brackets or localhost, and PORT is 0 to 65535; or unix:/PATH; ' +
+        'each of them with proxy: in front or not')
     await refused(['check', '--hubs'], '--hubs: a value is missing; allowed: 0 to 64')
   })
 

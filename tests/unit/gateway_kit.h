@@ -141,10 +141,10 @@ void socket_context_free(struct socket_context *c)
     free(c);
 }
 
-void socket_adopt(struct socket_context *c, int fd)
+void socket_adopt(struct socket_context *c, struct arrival *a)
 {
     (void)c;
-    (void)fd;
+    (void)a;
     abort(); /* nobody accepts here */
 }
 

@@ -4,6 +4,7 @@
 #include "gateway/acceptor.h"
 
 #include "backplane/base/loop.h"
+#include "gateway/arrival.h"
 #include "gateway/hub.h"
 #include "tests/unit/loopback.h"
 
@@ -96,13 +97,14 @@ static void take(struct fixture *f)
     for (int h = 0; h < HUBS; h++) {
         struct entry *e = inbox_take(&f->hubs[h].inbox);
         while (e) {
-            struct socket_entry *s = (struct socket_entry *)e;
+            struct arrival *s = (struct arrival *)e;
             e = e->next;
             CHECK(s->entry.kind == HUB_SOCKET);
             CHECK(f->taken_count < TAKEN_MAX);
             f->taken_by[f->taken_count] = h;
             f->taken[f->taken_count++] = s->fd;
-            free(s);
+            s->fd = -1;
+            arrival_free(s);
         }
     }
 }
@@ -218,7 +220,7 @@ static void an_acceptor_that_cannot_listen_leaves_nothing(void **state)
     begin(&f, LISTEN_V4);
     open_acceptor(&f);
     buf_str(&config, "[gateway]\nlisten = 127.0.0.1:0 ");
-    acceptor_addresses(f.acceptor, &config);
+    acceptor_addresses(f.acceptor, false, &config);
     buf_add(&config, "\n", 2);
     begin(&g, config.p);
     assert_null(acceptor_open(&g.gateway, g.inboxes, &error));

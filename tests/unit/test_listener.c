@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -242,6 +243,82 @@ static void a_machine_without_v6_listens_on_v4_only(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* ---- unix sockets ---- */
+
+/* A new folder, and "unix:" and a path in it. */
+static void place(char *folder, char *text, size_t cap)
+{
+    (void)snprintf(folder, cap, "/tmp/madang-listener-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(text, cap, "unix:%s/sock", folder);
+}
+
+static void open_one(const char *text, struct listener *l)
+{
+    struct buf error = {0};
+
+    if (open_all(&text, 1, l, &error) != 1)
+        fail_msg("%.*s", (int)error.n, error.p);
+}
+
+static void a_unix_socket_has_its_mode_and_goes_with_its_listener(void **state)
+{
+    char folder[64], text[80];
+    struct listener l;
+    struct stat st;
+    mode_t before = umask(0077);
+
+    (void)state;
+    place(folder, text, sizeof(folder));
+    open_one(text, &l);
+    assert_int_equal(stat(text + 5, &st), 0);
+    assert_int_equal(st.st_mode, S_IFSOCK | 0660);
+    assert_int_equal(listener_port(&l), 0);
+    struct buf shown = {0};
+    listener_address(&l, &shown);
+    assert_true(span_eq((struct span){shown.p, shown.n}, span_str(text)));
+    buf_deinit(&shown);
+    listener_close(&l);
+    assert_int_equal(rmdir(folder), 0); /* nothing is left in it */
+    (void)umask(before);
+}
+
+static void only_a_socket_that_nobody_serves_is_replaced(void **state)
+{
+    char folder[64], text[80];
+    struct listener first, second, third;
+
+    (void)state;
+    place(folder, text, sizeof(folder));
+    open_one(text, &first);
+    const char *words[] = {text};
+    assert_fails(words, 1, text, "another program listens there");
+    close(first.fd); /* as when its process was killed */
+    open_one(text, &second);
+    assert_int_equal(unlink(text + 5), 0);
+    open_one(text, &third);
+    listener_close(&second); /* the file is not its own any more */
+    assert_int_equal(access(text + 5, F_OK), 0);
+    listener_close(&third);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void a_file_that_is_no_socket_is_left_alone(void **state)
+{
+    char folder[64], text[80];
+
+    (void)state;
+    place(folder, text, sizeof(folder));
+    int fd = open(text + 5, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    const char *words[] = {text};
+    assert_fails(words, 1, text, "no socket");
+    assert_int_equal(unlink(text + 5), 0);
+    assert_int_equal(rmdir(folder), 0);
+    assert_fails(words, 1, text, "the folder for the socket does not exist");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +329,9 @@ int main(void)
         cmocka_unit_test(an_address_that_is_not_ours_is_named),
         cmocka_unit_test(a_port_can_be_taken_again_at_once),
         cmocka_unit_test(a_machine_without_v6_listens_on_v4_only),
+        cmocka_unit_test(a_unix_socket_has_its_mode_and_goes_with_its_listener),
+        cmocka_unit_test(only_a_socket_that_nobody_serves_is_replaced),
+        cmocka_unit_test(a_file_that_is_no_socket_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

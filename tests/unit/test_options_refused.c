@@ -151,7 +151,7 @@ static void what_does_not_fit_together_is_refused(void **state)
     refuse_flags(WORDS("--listen="),
                  "--listen: [gateway] listen: no value is given; allowed: HOST:PORT, where HOST is "
                  "an IPv4 address, an IPv6 address in brackets or localhost, and PORT is 0 to "
-                 "65535\n");
+                 "65535; or unix:/PATH; each of them with proxy: in front or not\n");
     options_free(accept_flags(WORDS("--frame-size", "64KiB", "--hub-credits", "256")));
 }
 

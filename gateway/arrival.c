@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/arrival.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct arrival *arrival_new(int fd)
+{
+    struct arrival *a = calloc(1, sizeof(*a));
+
+    if (a)
+        a->fd = fd;
+    return a;
+}
+
+void arrival_free(struct arrival *a)
+{
+    if (a->fd >= 0)
+        close(a->fd);
+    free(a);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* arrival.h: a connection that is not a session: what is known of it before it speaks.
+ *
+ * Made by the acceptor for each descriptor; it travels to a hub as the inbox entry (HUB_SOCKET),
+ * which owns it from then on. It ends when the socket is gone, or when a session takes its place.
+ */
+#ifndef MADANG_GATEWAY_ARRIVAL_H
+#define MADANG_GATEWAY_ARRIVAL_H
+
+#include "backplane/base/inbox.h"
+#include "gateway/address.h"
+
+struct arrival {
+    struct entry entry;
+    int fd;              /* until the hub's library owns it; then -1 */
+    struct address peer; /* who is connected */
+    bool internal;       /* by [gateway] internal_listen */
+    bool settled;        /* its first request or handshake is through */
+};
+
+struct arrival *arrival_new(int fd);  /* NULL: no memory, and the descriptor is the caller's */
+void arrival_free(struct arrival *a); /* closes what it still has */
+
+#endif
