@@ -180,6 +180,24 @@ static void hand_over(struct acceptor *a, struct arrival *arrival)
     a->next_hub = (a->next_hub + 1) % a->gateway->hub_count;
 }
 
+/* Who it is, is known. For whom a trusted proxy has come is known at the handshake. */
+static void admit(struct acceptor *a, struct arrival *arrival)
+{
+    const struct settings *s = a->gateway->settings;
+
+    arrival->client = arrival->peer;
+    arrival->trusted = networks_have(s->trusted, &arrival->peer);
+    if (arrival->trusted ||
+        crowd_enter(a->gateway->crowd, &arrival->client, s->options->max_connections_per_address,
+                    &arrival->counted_in)) {
+        hand_over(a, arrival);
+        return;
+    }
+    crowd_refused(&arrival->client);
+    counter_add(&a->counters.crowded, 1);
+    arrival_free(arrival);
+}
+
 static void let_in(const struct door *d, int fd, const struct address *peer)
 {
     struct arrival *arrival = arrival_new(fd);
@@ -190,7 +208,7 @@ static void let_in(const struct door *d, int fd, const struct address *peer)
     }
     arrival->peer = *peer;
     arrival->internal = d->internal;
-    hand_over(d->acceptor, arrival);
+    admit(d->acceptor, arrival);
 }
 
 /* After a failed accept: whether to try the next one. */

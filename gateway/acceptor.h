@@ -20,6 +20,7 @@
 struct acceptor_counters {
     counter accepted; /* handed to a hub */
     counter refused;  /* closed at once, for want of a descriptor or memory */
+    counter crowded;  /* closed at once: their address has as many connections as allowed */
     counter pauses;   /* times accepting was paused */
 };
 

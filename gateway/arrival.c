@@ -17,5 +17,6 @@ void arrival_free(struct arrival *a)
 {
     if (a->fd >= 0)
         close(a->fd);
+    crowd_leave(&a->counted_in, &a->client);
     free(a);
 }

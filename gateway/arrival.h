@@ -8,17 +8,20 @@
 #define MADANG_GATEWAY_ARRIVAL_H
 
 #include "backplane/base/inbox.h"
-#include "gateway/address.h"
+#include "gateway/crowd.h"
 
 struct arrival {
     struct entry entry;
-    int fd;              /* until the hub's library owns it; then -1 */
-    struct address peer; /* who is connected */
-    bool internal;       /* by [gateway] internal_listen */
-    bool settled;        /* its first request or handshake is through */
+    int fd;                   /* until the hub's library owns it; then -1 */
+    struct address peer;      /* who is connected */
+    struct address client;    /* the same, or for whom a trusted proxy is connected */
+    struct crowd *counted_in; /* one of the client's; NULL: it is not counted */
+    bool internal;            /* by [gateway] internal_listen */
+    bool trusted;             /* the peer is one of [gateway] trusted_proxies */
+    bool settled;             /* its first request or handshake is through */
 };
 
 struct arrival *arrival_new(int fd);  /* NULL: no memory, and the descriptor is the caller's */
-void arrival_free(struct arrival *a); /* closes what it still has */
+void arrival_free(struct arrival *a); /* closes what it still has, and leaves the crowd */
 
 #endif

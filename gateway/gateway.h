@@ -17,6 +17,7 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_DRAINING };
 
 struct hub;
 struct acceptor;
+struct crowd;
 struct keys;
 
 struct gateway {
@@ -28,6 +29,7 @@ struct gateway {
     struct loop *sequencer_loop; /* a hub's, with one hub */
     struct loop *main_loop;
     struct acceptor *acceptor;
+    struct crowd *crowd; /* connections of each address */
     struct keys *keys;   /* those of the start; hubs are handed newer ones. NULL: there are none */
     _Atomic int phase;   /* enum phase */
     uint64_t started_ms; /* wall clock */

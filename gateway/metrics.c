@@ -100,6 +100,8 @@ static const struct metric acceptor_metrics[] = {
     OF_ACCEPTOR(accepted, "madang_connections_accepted_total", "Connections accepted"),
     OF_ACCEPTOR(refused, "madang_connections_refused_total",
                 "Connections closed at once, for want of a descriptor or memory"),
+    OF_ACCEPTOR(crowded, "madang_connections_crowded_total",
+                "Connections closed at once, for their address has as many as allowed"),
     OF_ACCEPTOR(pauses, "madang_accept_pauses_total", "Times accepting was paused"),
 };
 

@@ -41,6 +41,9 @@ struct options {
     char *store;     /* "none" */
     uint32_t hubs;   /* 0: one per core, at most 8 */
     uint32_t max_connections;
+    uint32_t max_connections_per_address; /* 0: any number */
+    char **trusted_proxies;               /* for networks_new() */
+    size_t trusted_proxies_count;
     char **public_names; /* host names under which browsers may reach us */
     size_t public_names_count;
     char **allowed_origins; /* origins admitted beside our own host */

@@ -3,6 +3,7 @@
 #include "gateway/options_table.h"
 
 #include "gateway/endpoint.h"
+#include "gateway/networks.h"
 #include "gateway/options.h"
 
 #include <string.h>
@@ -152,6 +153,16 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .help = "Connections at a time. The limit of open files is raised to fit.",
     },
     {
+        .key = "max_connections_per_address",
+        .type = OPTION_NUMBER,
+        GATEWAY(max_connections_per_address),
+        .max = 1000000,
+        .initial = "1000",
+        .help = "Connections at a time of one client address, or of one /64 of IPv6. One more is "
+                "closed, or refused with 429 if a trusted proxy has named its client. Loopback "
+                "and trusted proxies themselves are not counted. 0: any number.",
+    },
+    {
         .key = "public_names",
         .type = OPTION_LIST,
         GATEWAY_LIST(public_names),
@@ -179,5 +190,18 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .choices = STORE_WORDS,
         .initial = "none",
         .help = "Where streams are kept. none: in memory only, gone when the process ends.",
+    },
+    {
+        .key = "trusted_proxies",
+        .type = OPTION_LIST,
+        GATEWAY_LIST(trusted_proxies),
+        .max = 64,
+        .check = network_is,
+        .allowed = "networks such as 10.0.0.0/8 or fd00::/8, addresses, or unix for whoever comes "
+                   "by a unix socket",
+        .argument = "NETWORK …",
+        .initial = "",
+        .help = "Proxies whose X-Forwarded-For is believed, so that limits count the real client. "
+                "If set, PROXY headers are taken from them only.",
     },
 };

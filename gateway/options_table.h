@@ -31,7 +31,7 @@ enum section_id {
 extern const struct option_section option_sections[SECTION_COUNT];
 
 /* The lists that have a file of their own. */
-#define GATEWAY_OPTION_COUNT 12
+#define GATEWAY_OPTION_COUNT 14
 extern const struct option gateway_options[GATEWAY_OPTION_COUNT];
 #define API_OPTION_COUNT 7
 extern const struct option api_options[API_OPTION_COUNT];

@@ -14,6 +14,7 @@
 #include "backplane/base/log.h"
 #include "backplane/local.h"
 #include "gateway/acceptor.h"
+#include "gateway/crowd.h"
 #include "gateway/heap.h"
 #include "gateway/hub.h"
 #include "gateway/identity.h"
@@ -452,6 +453,14 @@ static bool make_settings(struct server *sv, struct options *o)
     return sv->gateway.settings != NULL;
 }
 
+static bool make_crowd(struct server *sv)
+{
+    sv->gateway.crowd = crowd_new();
+    if (!sv->gateway.crowd)
+        log_error("no memory to count connections");
+    return sv->gateway.crowd != NULL;
+}
+
 int serve_run(struct options *o)
 {
     struct server *sv = calloc(1, sizeof(*sv));
@@ -477,8 +486,8 @@ int serve_run(struct options *o)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_keys(sv) && make_loops(sv) && make_sequencer(sv) && make_hubs(sv) &&
-              start_threads(sv) && listen_all(sv);
+    bool up = make_crowd(sv) && make_keys(sv) && make_loops(sv) && make_sequencer(sv) &&
+              make_hubs(sv) && start_threads(sv) && listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
@@ -491,6 +500,7 @@ int serve_run(struct options *o)
     jwks_free(sv->jwks);
     keys_unref(sv->gateway.keys);
     settings_unref(sv->gateway.settings);
+    crowd_free(sv->gateway.crowd);
     int code = sv->exit_code;
     free(sv);
     return code;

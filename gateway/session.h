@@ -60,6 +60,7 @@ struct session {
     struct hub *hub;
     struct lws *wsi;            /* NULL: the socket is gone */
     struct address address;     /* of the client; address_key() of it is what limits count */
+    struct crowd *counted_in;   /* NULL: not counted there, or not any more */
     struct client_info *client; /* NULL until connected */
     struct credentials
         *credentials; /* NULL: nothing but the name was in the token, if there was one */

@@ -13,7 +13,10 @@ struct settings *settings_new(struct options *o, struct buf *report)
     }
     s->refs = 1;
     s->options = o;
-    if (api_keys_load(&s->api_keys, o, report))
+    s->trusted = networks_new(o->trusted_proxies, o->trusted_proxies_count);
+    if (!s->trusted)
+        buf_lit(report, "out of memory\n");
+    else if (api_keys_load(&s->api_keys, o, report))
         return s;
     settings_unref(s);
     return NULL;
@@ -30,6 +33,7 @@ void settings_unref(struct settings *s)
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     api_keys_free(s->api_keys);
+    networks_free(s->trusted);
     options_free(s->options);
     free(s);
 }

@@ -11,6 +11,7 @@
 #define MADANG_GATEWAY_SETTINGS_H
 
 #include "gateway/api_keys.h"
+#include "gateway/networks.h"
 #include "gateway/options.h"
 
 #include <stdatomic.h>
@@ -19,6 +20,7 @@ struct settings {
     _Atomic uint32_t refs;
     struct options *options;
     struct api_keys *api_keys; /* with no keys: nobody may use the server API */
+    struct networks *trusted;  /* [gateway] trusted_proxies */
 };
 
 /* Takes the options over, also on failure. Reads the files with keys of the API. NULL: `report` has

@@ -18,6 +18,7 @@
 #include "backplane/base/log.h"
 #include "gateway/arrival.h"
 #include "gateway/exchange.h"
+#include "gateway/forwarded.h"
 #include "gateway/http.h"
 #include "gateway/hub.h"
 #include "gateway/session.h"
@@ -226,6 +227,26 @@ static int refuse(struct lws *wsi, int status, const char *why)
     return 1;
 }
 
+/* For whom a trusted proxy has come, and whether there is room for that client. */
+static int locate(struct lws *wsi, struct arrival *a, const char **why)
+{
+    const struct hub *h = context_of(wsi)->hub;
+    char text[HEADER_MAX_BYTES];
+    struct span list = header(wsi, WSI_TOKEN_X_FORWARDED_FOR, text, sizeof(text));
+    if (!a->trusted || a->counted_in || !list.p)
+        return 0;
+    *why = "the proxy has sent an X-Forwarded-For header that is not a list of addresses";
+    if (!forwarded_client(h->settings->trusted, list, &a->client))
+        return 400;
+    *why = "this address has as many connections as are allowed to one";
+    if (crowd_enter(h->gateway->crowd, &a->client,
+                    h->settings->options->max_connections_per_address, &a->counted_in))
+        return 0;
+    crowd_refused(&a->client);
+    counter_add(&context_of(wsi)->hub->counters.crowded, 1);
+    return 429;
+}
+
 /* The one place that can still answer in HTTP. */
 static int on_upgrade(struct lws *wsi, const char *to)
 {
@@ -248,7 +269,18 @@ static int on_upgrade(struct lws *wsi, const char *to)
         query_is(wsi, "cf_protocol=", "protobuf"))
         return refuse(wsi, 400,
                       "only the JSON protocol is spoken here (subprotocol " SUBPROTOCOL ")");
-    return 0;
+    status = locate(wsi, arrival_of(wsi), &why);
+    return status ? refuse(wsi, status, why) : 0;
+}
+
+/* What is known of the connection is the session's from now on. */
+static void become_session(struct lws *wsi, struct session *s)
+{
+    struct arrival *a = arrival_of(wsi);
+    s->address = a->client;
+    s->counted_in = a->counted_in;
+    a->counted_in = NULL;
+    forget_arrival(wsi);
 }
 
 static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
@@ -260,8 +292,7 @@ static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
     conn->session = session_new(h, wsi);
     if (!conn->session)
         return -1;
-    conn->session->address = arrival_of(wsi)->peer;
-    forget_arrival(wsi);
+    become_session(wsi, conn->session);
     if (h->draining)
         session_close(conn->session, CLOSE_SHUTDOWN);
     return 0;
@@ -297,6 +328,7 @@ static void on_closed(struct conn *conn)
 {
     if (!conn->session) /* also called for handshakes that were refused */
         return;
+    crowd_leave(&conn->session->counted_in, &conn->session->address);
     session_gone(conn->session);
     conn->session = NULL;
 }
