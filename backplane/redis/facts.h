@@ -35,5 +35,7 @@ void redis_facts_parse(struct redis_facts *f, struct span info);
 
 /* True if the server may drop keys of ours when its memory is full. */
 bool redis_facts_evicts(const struct redis_facts *f);
+/* Says so, and what to do: a sentence part. */
+void redis_facts_explain_eviction(const struct redis_facts *f, struct buf *out);
 
 #endif

@@ -139,6 +139,7 @@ void redis_link_eval(struct redis_link *l, struct redis_call *call,
 bool redis_link_push_words(struct redis_link *l, const struct span *words, size_t n);
 
 bool redis_link_is_up(const struct redis_link *l);
+bool redis_link_is_connecting(const struct redis_link *l);
 /* What the server said of itself when the connection came up; of the last one if it is down. */
 const struct redis_facts *redis_link_facts(const struct redis_link *l);
 /* The server's address for messages, without secrets; the link's. */

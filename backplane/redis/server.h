@@ -80,11 +80,11 @@ void redis_server_retarget(struct redis_server *s, const char *host, uint16_t po
 struct redis_channel *redis_server_subscribe(struct redis_server *s, struct span name, void *user);
 void redis_server_drop(struct redis_server *s,
                        struct redis_channel *c); /* no events from here on */
-bool redis_channel_confirmed(const struct redis_channel *c);
+bool redis_server_confirmed(const struct redis_server *s, const struct redis_channel *c);
 
 /* For metrics. */
 struct redis_server_load {
-    size_t channels, unconfirmed;
+    size_t channels, unconfirmed; /* the probe's included */
     uint64_t probes_lost;
     uint64_t subscribe_commands; /* SUBSCRIBE and UNSUBSCRIBE sent */
 };
