@@ -123,7 +123,7 @@ static void on_tick(struct timer *t)
     p->seen = bytes_heard(s);
 }
 
-/* Both links must lead to the same run of the server; of two that do not, the older one is stale. */
+/* Both links must lead to the same run of the server; if they do not, the older one is stale. */
 static void check_run(struct redis_server *s, struct redis_link *older)
 {
     const char *a = redis_link_facts(s->commands)->run_id;
