@@ -8,6 +8,7 @@
 #include "gateway/arrival.h"
 #include "gateway/hub.h"
 #include "gateway/listener.h"
+#include "gateway/porch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -52,6 +53,7 @@ struct acceptor {
     struct actor actor; /* only to flush the outboxes */
     struct gateway *gateway;
     struct outbox *to_hubs;
+    struct porch *porch; /* connections that wait for their PROXY header */
     struct door *doors;
     size_t door_count;
     size_t handles; /* polls of doors that are not closed yet */
@@ -84,7 +86,8 @@ static uint64_t room_left(const struct acceptor *a, enum pause *why)
         closed += counter_get(&c->sockets_closed);
         handshakes += counter_get(&c->handshakes);
     }
-    uint64_t connections = left(o->max_connections, left(handed, closed));
+    uint64_t waiting = porch_count(a->porch);
+    uint64_t connections = left(o->max_connections, left(handed, closed) + waiting);
     uint64_t pending = left(o->handshakes, left(handed, opened) + handshakes);
     *why = connections == 0 ? PAUSE_CONNECTIONS : PAUSE_HANDSHAKES;
     return connections < pending ? connections : pending;
@@ -198,6 +201,36 @@ static void admit(struct acceptor *a, struct arrival *arrival)
     arrival_free(arrival);
 }
 
+static void bad_header(struct acceptor *a, struct arrival *arrival, const char *why)
+{
+    struct buf text = {0};
+
+    address_write(&arrival->peer, &text);
+    log_warn("a connection from %.*s is closed: %s", (int)text.n, text.p ? text.p : "", why);
+    buf_deinit(&text);
+    counter_add(&a->counters.bad_headers, 1);
+    arrival_free(arrival);
+}
+
+static void on_header(void *owner, struct arrival *arrival, bool ok)
+{
+    if (ok)
+        admit(owner, arrival);
+    else
+        bad_header(owner, arrival, "its PROXY header is missing, wrong or late");
+}
+
+/* Where it says first whom it comes from, if it may. */
+static void enter_porch(struct acceptor *a, struct arrival *arrival)
+{
+    const struct settings *s = a->gateway->settings;
+
+    if (s->options->trusted_proxies_count && !networks_have(s->trusted, &arrival->peer))
+        bad_header(a, arrival, "PROXY headers are taken from trusted_proxies only");
+    else
+        porch_enter(a->porch, arrival, s->options->handshakes);
+}
+
 static void let_in(const struct door *d, int fd, const struct address *peer)
 {
     struct arrival *arrival = arrival_new(fd);
@@ -208,7 +241,10 @@ static void let_in(const struct door *d, int fd, const struct address *peer)
     }
     arrival->peer = *peer;
     arrival->internal = d->internal;
-    admit(d->acceptor, arrival);
+    if (d->listener.at.proxied)
+        enter_porch(d->acceptor, arrival);
+    else
+        admit(d->acceptor, arrival);
 }
 
 /* After a failed accept: whether to try the next one. */
@@ -241,16 +277,17 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         pause_accepting(a, why);
         return;
     }
-    uint64_t before = counter_get(&a->counters.accepted);
+    bool any = false;
     for (uint64_t i = 0; i < room && i < ACCEPTS_PER_CALLBACK; i++) {
         struct address peer;
         int fd = accept_one(d, &peer);
+        any = any || fd >= 0;
         if (fd >= 0)
             let_in(d, fd, &peer);
         else if (!go_on(a, d, errno))
             return;
     }
-    if (counter_get(&a->counters.accepted) == before)
+    if (!any)
         pause_accepting(a, PAUSE_FAILING); /* whatever it is, it may not keep the loop busy */
 }
 
@@ -272,6 +309,7 @@ static void flush(struct actor *self)
 
 static void destroy(struct acceptor *a)
 {
+    porch_free(a->porch);
     free(a->doors);
     free(a->to_hubs);
     free(a);
@@ -344,8 +382,9 @@ struct acceptor *acceptor_open(struct gateway *g, struct inbox *const *hub_inbox
     a->gateway = g;
     a->spare = -1;
     a->actor = (struct actor){.turn = turn, .flush = flush};
+    a->porch = porch_new(g->main_loop, on_header, a);
     a->to_hubs = calloc(g->hub_count, sizeof(*a->to_hubs));
-    if (!a->to_hubs)
+    if (!a->porch || !a->to_hubs)
         goto no_memory;
     for (uint32_t i = 0; i < g->hub_count; i++)
         outbox_init(&a->to_hubs[i], g->main_loop, hub_inboxes[i]);
@@ -360,7 +399,8 @@ struct acceptor *acceptor_open(struct gateway *g, struct inbox *const *hub_inbox
     return NULL;
 
 no_memory:
-    free(a);
+    if (a)
+        destroy(a);
     buf_str(error, "out of memory");
     return NULL;
 }
@@ -374,6 +414,7 @@ void acceptor_stop(struct acceptor *a)
             uv_close(handle, on_closed);
         listener_close(&a->doors[i].listener);
     }
+    porch_stop(a->porch);
     flush(&a->actor); /* what was accepted in this turn still goes to its hub */
     loop_remove(a->gateway->main_loop, &a->actor);
     if (a->spare >= 0)

@@ -5,6 +5,8 @@
  * TCP_NODELAY, keepalive, TCP_USER_TIMEOUT, SO_SNDBUF 65536: unset, the kernel would take
  * megabytes for one dead reader), and hands each descriptor to a hub, round robin.
  *
+ * At an address with proxy: in front, a connection first says whom it comes from (porch.h).
+ *
  * It stops accepting, and tries again soon, while there are max_connections connections or as many
  * unfinished handshakes as allowed (both from the hubs' counters), or no descriptors are left: then
  * a spare one is used to take the waiting connection and close it, so that the peer learns of it.
@@ -18,10 +20,11 @@
 #include "gateway/gateway.h"
 
 struct acceptor_counters {
-    counter accepted; /* handed to a hub */
-    counter refused;  /* closed at once, for want of a descriptor or memory */
-    counter crowded;  /* closed at once: their address has as many connections as allowed */
-    counter pauses;   /* times accepting was paused */
+    counter accepted;    /* handed to a hub */
+    counter refused;     /* closed at once, for want of a descriptor or memory */
+    counter crowded;     /* closed at once: their address has as many connections as allowed */
+    counter bad_headers; /* closed: no good PROXY header came in time, or not from a proxy */
+    counter pauses;      /* times accepting was paused */
 };
 
 /* Opens every listen and internal_listen address of the options; NULL and a sentence in *error if

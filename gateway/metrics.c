@@ -102,6 +102,8 @@ static const struct metric acceptor_metrics[] = {
                 "Connections closed at once, for want of a descriptor or memory"),
     OF_ACCEPTOR(crowded, "madang_connections_crowded_total",
                 "Connections closed at once, for their address has as many as allowed"),
+    OF_ACCEPTOR(bad_headers, "madang_proxy_headers_bad_total",
+                "Connections closed, for they sent no good PROXY header in time, or may not"),
     OF_ACCEPTOR(pauses, "madang_accept_pauses_total", "Times accepting was paused"),
 };
 
