@@ -229,16 +229,9 @@ static void on_evict(struct hub *h, struct entry *e)
 }
 
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
-    [HUB_PUSH] = on_push,
-    [HUB_BEHIND] = on_behind,
-    [HUB_INSUFFICIENT] = on_insufficient,
-    [HUB_CONTROL] = on_control,
-    [HUB_SOCKET] = told_socket,
-    [HUB_DRAIN] = told_drain,
-    [HUB_CUT] = told_cut,
-    [HUB_KEYS] = told_keys,
-    [HUB_EVICT] = on_evict,
-    [HUB_SETTINGS] = told_settings,
+    [HUB_PUSH] = on_push,       [HUB_BEHIND] = on_behind,   [HUB_INSUFFICIENT] = on_insufficient,
+    [HUB_CONTROL] = on_control, [HUB_SOCKET] = told_socket, [HUB_DRAIN] = told_drain,
+    [HUB_CUT] = told_cut,       [HUB_RENEW] = told_renewal, [HUB_EVICT] = on_evict,
 };
 
 static void handle(struct hub *h, struct entry *e)
@@ -492,10 +485,7 @@ static void discard(struct entry *e)
     case HUB_EVICT: return; /* embedded in what is not ours to free */
     case HUB_CONTROL: control_unref(container_of(e, struct control_entry, entry)->control); return;
     case HUB_PUSH: msg_unref(container_of(e, struct push_entry, entry)->msg); break;
-    case HUB_KEYS: keys_unref(container_of(e, struct keys_entry, entry)->keys); break;
-    case HUB_SETTINGS:
-        settings_unref(container_of(e, struct settings_entry, entry)->settings);
-        break;
+    case HUB_RENEW: renewal_free(container_of(e, struct renewal, entry)); return;
     case HUB_SOCKET: arrival_free(container_of(e, struct arrival, entry)); return;
     default: break;
     }

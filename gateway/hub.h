@@ -25,20 +25,17 @@
 struct session;
 struct socket_context;
 
-/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left; HUB_KEYS: struct keys_entry;
- * HUB_SETTINGS: struct settings_entry. */
-enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_KEYS, HUB_SETTINGS, HUB_ENTRY_KINDS };
+/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left; HUB_RENEW: struct renewal. */
+enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_RENEW, HUB_ENTRY_KINDS };
 
-/* The keys from now on; the hub frees it. */
-struct keys_entry {
+/* What is in force from now on; given back, without what the hub has taken. The references are
+ * handed over. */
+struct renewal {
     struct entry entry;
-    struct keys *keys; /* a reference, handed over */
-};
-
-/* The configuration from now on; the hub frees it. */
-struct settings_entry {
-    struct entry entry;
-    struct settings *settings; /* a reference, handed over */
+    struct settings *settings; /* NULL: as before */
+    bool has_keys;
+    struct keys *keys; /* NULL with has_keys: nobody looks at tokens */
+    bool reload;       /* main's: one of those that SIGHUP brought */
 };
 
 struct session_list {
@@ -82,11 +79,12 @@ struct hub {
     bool cut;      /* … and none that still waits for the peer */
     int drain_per_tick;
     struct timer drain_timer, slow_timer;
-    void (*on_empty)(void *owner);  /* called once: draining, and the last session is gone */
+    void (*on_empty)(void *owner); /* called once: draining, and the last session is gone */
+    void (*renewed)(void *owner, struct renewal *r); /* given back; NULL: to be freed */
     void (*want_keys)(void *owner); /* a token has an unknown key: read the JWK sets again */
     void *owner;
     struct keys *keys;
-    bool keys_wanted; /* asked for; HUB_KEYS will come, whether there are new ones or not */
+    bool keys_wanted; /* asked for; HUB_RENEW will bring them, whether there are new ones or not */
 
     struct msg *ping;     /* `{}` */
     struct buf text;      /* the reply at hand */

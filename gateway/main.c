@@ -59,7 +59,7 @@ static int run_serve(int argc, char **argv)
         return EXIT_FAILURE;
     log_set_level((enum log_level)o->log_level);
     map_seed();
-    return serve_run(o);
+    return serve_run(o, &(struct options_sources){argc, argv, environ});
 }
 
 static int run_check(int argc, char **argv)

@@ -6,7 +6,7 @@
  * Later sources win: built-in default < file < environment < command line.
  * Defaults of rooms depend on `auth` (guest and insecure: chat-friendly; jwt:
  * everything off), and are filled in before the file's room sections apply.
- * Read-only once the gateway serves.
+ * Read-only once loaded. Reading them again makes new ones: see options_reload().
  */
 #ifndef MADANG_GATEWAY_OPTIONS_H
 #define MADANG_GATEWAY_OPTIONS_H
@@ -122,7 +122,22 @@ void options_free(struct options *o);
 bool options_load(struct options **out, int argc, char **argv, char **env, struct buf *report)
     __attribute__((warn_unused_result));
 
-/* The same from the defaults and the text of a file alone; `name` stands in the report. */
+/* The words, environment and file of options_load(). */
+struct options_sources {
+    int argc;
+    char **argv, **env;
+};
+
+/* Reads all sources again while `now` is in force. *out is what is to be in force from now on: as
+ * read, but options that take effect after a restart only stay as they are. `changes` gets a line
+ * for each option that differs from `now`, without values of secrets. False: as options_load(); the
+ * new configuration must be right by itself, and together with what stays. */
+bool options_reload(struct options **out, const struct options *now,
+                    const struct options_sources *from, struct buf *report, struct buf *changes)
+    __attribute__((warn_unused_result));
+
+/* As options_load(), from the defaults and the text of a file alone; `name` stands in the
+ * report. */
 bool options_load_text(struct options **out, const char *name, struct span text, struct buf *report)
     __attribute__((warn_unused_result));
 

@@ -66,6 +66,7 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "allowed_origins",
         .type = OPTION_LIST,
         GATEWAY_LIST(allowed_origins),
+        .reload = RELOAD_LIVE,
         .max = 64,
         .check = is_origin,
         .allowed =
@@ -96,6 +97,7 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "drain_delay",
         .type = OPTION_DURATION,
         GATEWAY(drain_delay_ms),
+        .reload = RELOAD_LIVE,
         .max = MINUTES(10),
         .initial = "0s",
         .help = "How long a stopping gateway is not ready but still accepts, so that a load "
@@ -139,6 +141,7 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "log_level",
         .type = OPTION_CHOICE,
         GATEWAY(log_level),
+        .reload = RELOAD_LIVE,
         .choices = LOG_WORDS,
         .initial = "info",
         .help = "The least important messages that are still written to standard error.",
@@ -147,15 +150,18 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "max_connections",
         .type = OPTION_NUMBER,
         GATEWAY(max_connections),
+        .reload = RELOAD_LIVE,
         .min = 1,
         .max = 1000000,
         .initial = "19000",
-        .help = "Connections at a time. The limit of open files is raised to fit.",
+        .help = "Connections at a time. The limit of open files is raised to fit, at the start: "
+                "reading the configuration again can lower this and raise it up to that again.",
     },
     {
         .key = "max_connections_per_address",
         .type = OPTION_NUMBER,
         GATEWAY(max_connections_per_address),
+        .reload = RELOAD_LIVE,
         .max = 1000000,
         .initial = "1000",
         .help = "Connections at a time of one client address, or of one /64 of IPv6. One more is "
@@ -166,6 +172,7 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "public_names",
         .type = OPTION_LIST,
         GATEWAY_LIST(public_names),
+        .reload = RELOAD_LIVE,
         .max = 64,
         .check = is_host,
         .allowed = "host names such as chat.example.org, without scheme, port or path",
@@ -178,6 +185,7 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "shutdown_timeout",
         .type = OPTION_DURATION,
         GATEWAY(shutdown_timeout_ms),
+        .reload = RELOAD_LIVE,
         .min = SECONDS(1),
         .max = MINUTES(10),
         .initial = "9s",
@@ -195,6 +203,7 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "trusted_proxies",
         .type = OPTION_LIST,
         GATEWAY_LIST(trusted_proxies),
+        .reload = RELOAD_LIVE,
         .max = 64,
         .check = network_is,
         .allowed = "networks such as 10.0.0.0/8 or fd00::/8, addresses, or unix for whoever comes "

@@ -58,6 +58,8 @@ static void help_option(struct buf *text, const struct option_section *s, const 
     buf_clear(&facts);
     option_variable(s, o, &facts);
     buf_fmt(&facts, ", [%s] %s", s->name, o->key);
+    if (!option_is_live(s, o))
+        buf_lit(&facts, " (changes need a restart)");
     wrap(text, finish(&facts), HELP_INDENT);
     if (facts.failed)
         text->failed = true;
@@ -109,7 +111,7 @@ static void markdown_option(struct buf *text, const struct option_section *s,
         buf_lit(text, "none | ");
     option_allowed(o, &allowed);
     cell(text, finish(&allowed));
-    buf_lit(text, " | ");
+    buf_fmt(text, " | %s | ", option_is_live(s, o) ? "yes" : "restart");
     cell(text, o->help);
     buf_lit(text, " |\n");
     if (allowed.failed)
@@ -136,6 +138,11 @@ static const char MARKDOWN_HEAD[] =
     "**Values.** Durations are a number with `ms`, `s`, `m` or `h`; sizes a number of bytes, or\n"
     "with `KiB`, `MiB` or `GiB`; switches `on` or `off`. A list has commas or spaces between its\n"
     "words, or is given several times; a list from a later source replaces the earlier one.\n\n"
+    "**Reload.** On SIGHUP the file is read again, and what the command line and the environment "
+    "say\n"
+    "still wins. Where the column says yes, a new value is then in force; where it says restart, "
+    "the\n"
+    "log tells that it takes effect after a restart. See OPERATIONS.md.\n\n"
     "**The file** has `;` or `#` in front of a line that is a comment, and ` ;` in front of a\n"
     "comment behind a value. A key may be given once, a list several times. A line holds at most\n"
     "198 bytes, comments not counted.\n\n"
@@ -150,8 +157,9 @@ void options_markdown(struct buf *text)
     for (size_t i = 0; i < SECTION_COUNT; i++) {
         const struct option_section *s = &option_sections[i];
         buf_fmt(text,
-                "\n## [%s]\n\n%s\n\n| key | flag | variable | default | allowed | meaning |\n"
-                "|---|---|---|---|---|---|\n",
+                "\n## [%s]\n\n%s\n\n"
+                "| key | flag | variable | default | allowed | reload | meaning |\n"
+                "|---|---|---|---|---|---|---|\n",
                 s->name, s->help);
         for (size_t j = 0; j < s->count; j++)
             markdown_option(text, s, &s->list[j]);

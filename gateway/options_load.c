@@ -19,6 +19,7 @@
 /* One loading, from the first source to the last. */
 struct load {
     struct options *o;
+    const struct options *keep; /* where options come from that may not change; or NULL */
     struct buf *report;
     size_t errors;
 };
@@ -484,6 +485,8 @@ static const char *config_name(struct load *l, int argc, char **argv, char **env
 /* Values are all set: the end of every loading. Takes l->o. */
 static bool finish(struct load *l, struct options **out)
 {
+    if (l->errors == 0 && l->keep && !options_keep(l->o, l->keep))
+        add_error(l, "", OUT_OF_MEMORY);
     if (l->errors == 0)
         l->errors = options_settle(l->o, l->report);
     if (l->errors > ERRORS_SHOWN)
@@ -503,18 +506,25 @@ static bool begin(struct load *l, struct buf *report)
     return l->o != NULL;
 }
 
-bool options_load(struct options **out, int argc, char **argv, char **env, struct buf *report)
+bool options_load_keeping(struct options **out, const struct options *now,
+                          const struct options_sources *from, struct buf *report)
 {
     struct load l;
     if (!begin(&l, report))
         return false;
-    const char *config = config_name(&l, argc, argv, env);
+    l.keep = now;
+    const char *config = config_name(&l, from->argc, from->argv, from->env);
     if (config)
         apply_file(&l, config);
-    for (char **e = env; e && *e; e++)
+    for (char **e = from->env; e && *e; e++)
         apply_variable(&l, *e);
-    walk_flags(&l, argc, argv, NULL);
+    walk_flags(&l, from->argc, from->argv, NULL);
     return finish(&l, out);
+}
+
+bool options_load(struct options **out, int argc, char **argv, char **env, struct buf *report)
+{
+    return options_load_keeping(out, NULL, &(struct options_sources){argc, argv, env}, report);
 }
 
 bool options_load_text(struct options **out, const char *name, struct span text, struct buf *report)

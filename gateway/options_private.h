@@ -46,4 +46,12 @@ void options_title(const struct options *o, const struct option_section *s,
  * recovery) and checks what must fit together. Appends a line per error; returns how many. */
 size_t options_settle(struct options *o, struct buf *report);
 
+/* Gives every option that may change only with a restart the value it has in `now`. False: out of
+ * memory. Before options_settle(). */
+bool options_keep(struct options *o, const struct options *now);
+
+/* options_load() with that. */
+bool options_load_keeping(struct options **out, const struct options *now,
+                          const struct options_sources *from, struct buf *report);
+
 #endif

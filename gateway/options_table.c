@@ -218,6 +218,7 @@ static const struct option HUB_OPTIONS[] = {
         .key = "credits",
         .type = OPTION_NUMBER,
         GATEWAY(hub_credits),
+        .reload = RELOAD_LIVE,
         .min = 1,
         .max = 1000000,
         .initial = "16384",
@@ -237,6 +238,7 @@ static const struct option HUB_OPTIONS[] = {
         .key = "queue_bytes",
         .type = OPTION_SIZE,
         GATEWAY(hub_queue_bytes),
+        .reload = RELOAD_LIVE,
         .min = KIB(4),
         .max = GIB(64),
         .initial = "256MiB",
@@ -372,6 +374,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
     [SECTION_CLIENT] =
         {
             .name = "client",
+            .reload = RELOAD_LIVE,
             .help = "Limits and times of each session.",
             .list = CLIENT_OPTIONS,
             .count = COUNT(CLIENT_OPTIONS),
@@ -379,6 +382,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
     [SECTION_LIMITS] =
         {
             .name = "limits",
+            .reload = RELOAD_LIVE,
             .prefixed = true,
             .help = "Rates: what may be done per time. Too much is answered with error 111, which "
                     "is temporary; who keeps on is closed with code 3013. Nothing of this with "
@@ -389,6 +393,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
     [SECTION_JWT] =
         {
             .name = "jwt",
+            .reload = RELOAD_LIVE,
             .prefixed = true,
             .help = "Tokens (auth jwt): the keys they are signed with, and what they must say. "
                     "Tokens for subscriptions are checked with the same keys, unless keys of their "
@@ -407,6 +412,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
     [SECTION_API] =
         {
             .name = "api",
+            .reload = RELOAD_LIVE,
             .prefixed = true,
             .help = "The server API, by which applications publish and moderate.",
             .list = api_options,
@@ -422,6 +428,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
     [SECTION_ROOMS] =
         {
             .name = "rooms",
+            .reload = RELOAD_LIVE,
             .prefixed = true,
             .help =
                 "What may be done in a room. [rooms] is for rooms whose name has no ':'; "

@@ -14,6 +14,7 @@
 #include "backplane/base/log.h"
 #include "backplane/local.h"
 #include "gateway/acceptor.h"
+#include "gateway/banner.h"
 #include "gateway/crowd.h"
 #include "gateway/heap.h"
 #include "gateway/hub.h"
@@ -21,7 +22,9 @@
 #include "gateway/jwks.h"
 #include "gateway/keys.h"
 #include "gateway/options.h"
+#include "gateway/reload.h"
 #include "gateway/socket.h"
+#include "gateway/told.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -37,8 +40,8 @@
 /* After everything was cut, sessions have this long to come to their end. */
 #define CUT_MS 2000
 
-static const int stop_signals[] = {SIGTERM, SIGINT};
-#define STOP_SIGNALS (sizeof(stop_signals) / sizeof(*stop_signals))
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+#define SIGNALS (sizeof(signals) / sizeof(*signals))
 
 /* One hub and its thread. */
 struct seat {
@@ -49,11 +52,12 @@ struct seat {
     pthread_t thread;
     struct outbox from_main, to_main;
     struct entry empty; /* to main: the last session is gone */
-    struct entry want;  /* to main: JWK sets are to be read again; answered with HUB_KEYS */
+    struct entry want;  /* to main: JWK sets are to be read again; answered with HUB_RENEW */
+    atomic_bool wanted; /* … and that is under way */
 };
 
 /* What main finds in its inbox. */
-enum { MAIN_EMPTY, MAIN_WANT_KEYS };
+enum { MAIN_EMPTY, MAIN_WANT_KEYS, MAIN_RENEWED };
 
 struct server {
     struct gateway gateway;
@@ -64,11 +68,15 @@ struct server {
     pthread_t sequencer_thread;
     struct seat seats[HUBS_MAX];
     uint32_t empty_hubs;
-    uv_signal_t signals[STOP_SIGNALS];
+    uint32_t to_renew; /* hubs that have not taken the settings of a SIGHUP yet */
+    uv_signal_t signals[SIGNALS];
     struct timer drain_delay, deadline;
-    struct jwks *jwks; /* NULL: no JWK sets */
+    struct jwks *jwks;
+    const struct options_sources *sources;
     struct heap_watch heap;
     bool stopping, cut;
+    uint32_t most_connections; /* max_connections of the start */
+    bool on_terminal;          /* at the start */
     int exit_code;
 };
 
@@ -79,26 +87,21 @@ static const struct options *options_of(const struct server *sv)
 
 /* ---- down ----------------------------------------------------------------------------------- */
 
-/* New keys for all hubs, or the old ones again. */
-static void hand_out_keys(void *owner, struct keys *keys)
+/* Called by a hub on its own thread. */
+static void hub_renewed(void *owner, struct renewal *r)
 {
-    struct server *sv = owner;
-    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
-        struct keys_entry *e = calloc(1, sizeof(*e));
-        if (!e) {
-            log_error("no memory to hand out keys: tokens are checked with the ones before");
-            return;
-        }
-        e->entry.kind = HUB_KEYS;
-        e->keys = keys_ref(keys);
-        outbox_post(&sv->seats[i].from_main, &e->entry);
-    }
+    struct seat *seat = owner;
+    r->entry.kind = MAIN_RENEWED;
+    outbox_post(&seat->to_main, &r->entry);
+    outbox_flush(&seat->to_main);
 }
 
-/* Called by a hub on its own thread. */
+/* Called by a hub on its own thread. The entry is posted again only once main has taken it. */
 static void want_keys(void *owner)
 {
     struct seat *seat = owner;
+    if (atomic_exchange(&seat->wanted, true))
+        return;
     outbox_post(&seat->to_main, &seat->want);
     outbox_flush(&seat->to_main);
 }
@@ -168,10 +171,10 @@ static void stop(struct server *sv)
         begin_drain(&sv->drain_delay);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+/* A terminal that is closed sends SIGHUP too, to end what was run in it. */
+static bool terminal_is_gone(const struct server *sv)
 {
-    (void)number;
-    stop(handle->data);
+    return sv->on_terminal && !isatty(STDERR_FILENO);
 }
 
 /* Called by a hub on its own thread. */
@@ -182,16 +185,34 @@ static void hub_empty(void *owner)
     outbox_flush(&seat->to_main);
 }
 
+static void on_renewed(struct server *sv, struct renewal *r)
+{
+    if (r->reload && --sv->to_renew == 0) {
+        log_info("the configuration was read again and is in force, with all files that it names");
+        log_set_level((enum log_level)options_of(sv)->log_level);
+    }
+    renewal_free(r);
+}
+
+static void take_inbox(struct server *sv)
+{
+    for (struct entry *e = inbox_take(&sv->inbox), *next; e; e = next) {
+        next = e->next;
+        if (e->kind == MAIN_EMPTY) {
+            sv->empty_hubs++;
+        } else if (e->kind == MAIN_RENEWED) {
+            on_renewed(sv, container_of(e, struct renewal, entry));
+        } else {
+            atomic_store(&container_of(e, struct seat, want)->wanted, false);
+            jwks_want(sv->jwks);
+        }
+    }
+}
+
 static bool turn(struct actor *a)
 {
     struct server *sv = container_of(a, struct server, actor);
-    for (struct entry *e = inbox_take(&sv->inbox), *next; e; e = next) {
-        next = e->next; /* a hub may post it again once it has been answered */
-        if (e->kind == MAIN_EMPTY)
-            sv->empty_hubs++;
-        else
-            jwks_want(sv->jwks);
-    }
+    take_inbox(sv);
     if (sv->stopping && sv->empty_hubs == sv->gateway.hub_count)
         loop_stop(&sv->loop);
     return false;
@@ -220,6 +241,8 @@ static void server_deinit(struct server *sv)
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
         join(&sv->seats[i].loop, sv->seats[i].thread, &sv->seats[i].running);
     join(&sv->sequencer_loop, sv->sequencer_thread, &sv->sequencer_running);
+    flush(&sv->actor);
+    take_inbox(sv);
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
         struct seat *seat = &sv->seats[i];
         if (!seat->hub)
@@ -234,6 +257,73 @@ static void server_deinit(struct server *sv)
             sv->exit_code = EXIT_FAILURE;
     if (sv->has_sequencer_loop && loop_deinit(&sv->sequencer_loop))
         sv->exit_code = EXIT_FAILURE;
+}
+
+/* ---- new settings --------------------------------------------------------------------------- */
+
+/* An entry for each hub, or none at all. */
+static bool make_renewals(struct server *sv, struct renewal *list[HUBS_MAX])
+{
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
+        list[i] = calloc(1, sizeof(**list));
+        if (list[i]) {
+            list[i]->entry.kind = HUB_RENEW;
+            continue;
+        }
+        while (i)
+            free(list[--i]);
+        return false;
+    }
+    return true;
+}
+
+static void hand_out(struct server *sv, struct renewal *list[HUBS_MAX], const struct renewal *what)
+{
+    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
+        list[i]->settings = what->settings ? settings_ref(what->settings) : NULL;
+        list[i]->keys = what->keys ? keys_ref(what->keys) : NULL;
+        list[i]->has_keys = what->has_keys;
+        list[i]->reload = what->settings != NULL;
+        outbox_post(&sv->seats[i].from_main, &list[i]->entry);
+    }
+}
+
+/* New keys for all hubs, or the old ones again. */
+static void hand_out_keys(void *owner, struct keys *keys)
+{
+    struct server *sv = owner;
+    struct renewal *list[HUBS_MAX];
+    if (make_renewals(sv, list))
+        hand_out(sv, list, &(struct renewal){.has_keys = true, .keys = keys});
+    else
+        log_error("no memory to hand out keys: tokens are checked with the ones before");
+}
+
+/* Everything is read and made before any of it is put in force. */
+static void reload(struct server *sv)
+{
+    struct reload fresh = {0};
+    struct renewal *list[HUBS_MAX];
+    bool ok =
+        reload_prepare(&fresh, sv->gateway.settings, sv->jwks, sv->sources, sv->most_connections);
+    if (ok && !make_renewals(sv, list)) {
+        buf_lit(&fresh.report, "out of memory\n");
+        ok = false;
+    }
+    reload_log(&fresh, ok);
+    if (ok) {
+        settings_unref(sv->gateway.settings);
+        sv->gateway.settings = settings_ref(fresh.settings);
+        counter_set(&sv->gateway.max_connections, options_of(sv)->max_connections);
+        if (options_of(sv)->log_level > (int)log_get_level())
+            log_set_level((enum log_level)options_of(sv)->log_level);
+        hand_out(
+            sv, list,
+            &(struct renewal){.settings = fresh.settings, .has_keys = true, .keys = fresh.keys});
+        sv->to_renew += sv->gateway.hub_count;
+        jwks_use(sv->jwks, fresh.settings, fresh.keys ? keys_ref(fresh.keys) : NULL);
+    }
+    reload_deinit(&fresh);
 }
 
 /* ---- up ------------------------------------------------------------------------------------- */
@@ -297,6 +387,7 @@ static bool make_hubs(struct server *sv)
             return false;
         sv->gateway.hubs[i] = seat->hub;
         seat->hub->on_empty = hub_empty;
+        seat->hub->renewed = hub_renewed;
         seat->hub->want_keys = want_keys;
         seat->hub->owner = seat;
         seat->empty.kind = MAIN_EMPTY;
@@ -345,18 +436,20 @@ static bool start_threads(struct server *sv)
     return ok;
 }
 
-/* Keys are wanted where tokens are looked at. */
 static bool make_keys(struct server *sv)
 {
-    const struct options *o = options_of(sv);
     struct buf report = {0};
-    if (o->auth == AUTH_GUEST || !keys_configured(o))
-        return true;
-    enum err e = jwks_open(&sv->jwks, &sv->gateway.keys, o, &report);
-    if (e)
+    struct keys *keys = NULL;
+    sv->jwks = jwks_new(&sv->loop);
+    bool ok = sv->jwks && jwks_prepare(sv->jwks, options_of(sv), &keys, &report);
+    if (ok) {
+        sv->gateway.keys = keys ? keys_ref(keys) : NULL;
+        jwks_use(sv->jwks, sv->gateway.settings, keys);
+    } else {
         log_error("%.*s", (int)report.n, report.p ? report.p : "no memory for keys");
+    }
     buf_deinit(&report);
-    return !e;
+    return ok;
 }
 
 static bool listen_all(struct server *sv)
@@ -372,70 +465,33 @@ static bool listen_all(struct server *sv)
     return sv->gateway.acceptor != NULL;
 }
 
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct server *sv = handle->data;
+    if (number != SIGHUP || terminal_is_gone(sv))
+        stop(sv);
+    else if (!sv->stopping)
+        reload(sv);
+}
+
 static void watch_signals(struct server *sv)
 {
-    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+    for (size_t i = 0; i < SIGNALS; i++) {
         (void)uv_signal_init(&sv->loop.uv, &sv->signals[i]);
         sv->signals[i].data = sv;
-        (void)uv_signal_start(&sv->signals[i], on_signal, stop_signals[i]);
+        (void)uv_signal_start(&sv->signals[i], on_signal, signals[i]);
     }
-}
-
-static const char *auth_words(enum auth_mode mode)
-{
-    static const char *const words[] = {
-        [AUTH_GUEST] =
-            "guest: everyone who reaches this address may chat, under a name of their own",
-        [AUTH_INSECURE] = "insecure: everyone may do everything; for tests and load runs only",
-        [AUTH_JWT] = "jwt: who shows a token may do what its rules and the token say",
-    };
-    return words[mode];
-}
-
-static void print_addresses(const struct acceptor *a)
-{
-    struct buf text = {0};
-    if (acceptor_port(a))
-        buf_fmt(&text, "  page    http://localhost:%u\n", acceptor_port(a));
-    buf_lit(&text, "  listen  ");
-    acceptor_addresses(a, false, &text);
-    buf_char(&text, '\n');
-    size_t before = text.n;
-    acceptor_addresses(a, true, &text);
-    if (text.n > before) {
-        text.n = before;
-        buf_lit(&text, "  internal ");
-        acceptor_addresses(a, true, &text);
-        buf_char(&text, '\n');
-    }
-    printf("%.*s", (int)text.n, text.p ? text.p : "");
-    buf_deinit(&text);
-}
-
-static void print_start(const struct server *sv)
-{
-    printf("madang " MADANG_VERSION " is ready\n\n");
-    print_addresses(sv->gateway.acceptor);
-    printf("  auth    %s\n"
-           "  store   none: rooms live in memory and end with this process\n"
-           "  hubs    %u\n"
-           "  stop    Ctrl+C, or kill %ld\n\n",
-           auth_words(options_of(sv)->auth), sv->gateway.hub_count, (long)getpid());
-    (void)fflush(stdout);
-    if (options_of(sv)->auth != AUTH_JWT && options_listens_beyond_loopback(options_of(sv)))
-        log_warn("listening beyond this machine with auth %s: anyone who can connect is let in",
-                 options_of(sv)->auth == AUTH_GUEST ? "guest" : "insecure");
 }
 
 static void serve(struct server *sv)
 {
     watch_signals(sv);
-    jwks_start(sv->jwks, &sv->loop, hand_out_keys, sv);
+    jwks_start(sv->jwks, hand_out_keys, sv);
     heap_watch_start(&sv->heap, &sv->gateway);
     atomic_store(&sv->gateway.phase, PHASE_READY);
-    print_start(sv);
+    banner_print(&sv->gateway);
     loop_run(&sv->loop);
-    for (size_t i = 0; i < STOP_SIGNALS; i++)
+    for (size_t i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&sv->signals[i], NULL);
     loop_cancel(&sv->loop, &sv->deadline);
     heap_watch_stop(&sv->heap);
@@ -461,7 +517,7 @@ static bool make_crowd(struct server *sv)
     return sv->gateway.crowd != NULL;
 }
 
-int serve_run(struct options *o)
+int serve_run(struct options *o, const struct options_sources *sources)
 {
     struct server *sv = calloc(1, sizeof(*sv));
     if (!sv)
@@ -471,6 +527,9 @@ int serve_run(struct options *o)
         return EXIT_FAILURE;
     }
     sv->exit_code = EXIT_FAILURE;
+    sv->sources = sources;
+    sv->most_connections = o->max_connections;
+    sv->on_terminal = isatty(STDERR_FILENO);
     counter_set(&sv->gateway.max_connections, o->max_connections);
     sv->gateway.main_loop = &sv->loop;
     sv->gateway.hub_count = hubs_wanted(o);

@@ -3,7 +3,7 @@
  * it.
  *
  * Immutable and atomically counted. Main owns the newest and hands a reference to each hub through
- * its inbox (HUB_SETTINGS); a hub changes over between two turns, so within a turn nothing changes.
+ * its inbox (HUB_RENEW); a hub changes over between two turns, so within a turn nothing changes.
  * Pointers into the options (rules of rooms, words) hold only as long as the reference: nobody
  * keeps one from one turn to the next.
  */

@@ -72,29 +72,45 @@ void told_cut(struct hub *h, struct entry *e)
         cut_all(&h->sessions[state]);
 }
 
-void told_keys(struct hub *h, struct entry *e)
+void renewal_free(struct renewal *r)
 {
-    struct keys_entry *k = container_of(e, struct keys_entry, entry);
-    keys_unref(h->keys);
-    h->keys = k->keys;
-    h->keys_wanted = false;
-    free(k);
+    settings_unref(r->settings);
+    keys_unref(r->keys);
+    free(r);
 }
 
 /* Nothing keeps a pointer into the settings before from one turn to the next. */
-void told_settings(struct hub *h, struct entry *e)
+static void renew_settings(struct hub *h, struct renewal *r)
 {
-    struct settings_entry *se = container_of(e, struct settings_entry, entry);
-    struct settings *fresh = se->settings;
-    free(se);
-    if (!hub_fit(h, fresh->options)) {
+    settings_unref(h->settings);
+    h->settings = r->settings;
+    h->options = r->settings->options;
+    h->rooms.max_ms = h->options->queue_ms;
+    r->settings = NULL;
+}
+
+static void renew_keys(struct hub *h, struct renewal *r)
+{
+    keys_unref(h->keys);
+    h->keys = r->keys;
+    h->keys_wanted = false;
+    r->keys = NULL;
+}
+
+void told_renewal(struct hub *h, struct entry *e)
+{
+    struct renewal *r = container_of(e, struct renewal, entry);
+    if (r->settings && !hub_fit(h, r->settings->options)) {
         log_error("hub %u: no memory for the new configuration: going on with the one before",
                   hub_index(h));
-        settings_unref(fresh);
-        return;
+    } else {
+        if (r->settings)
+            renew_settings(h, r);
+        if (r->has_keys)
+            renew_keys(h, r);
     }
-    settings_unref(h->settings);
-    h->settings = fresh;
-    h->options = fresh->options;
-    h->rooms.max_ms = fresh->options->queue_ms;
+    if (h->renewed)
+        h->renewed(h->owner, r);
+    else
+        renewal_free(r);
 }

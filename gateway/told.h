@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* told.h: what the main thread tells a hub, each by an entry in its inbox: take this socket, use
- * these keys or settings from now on, drain, cut.
+ * these settings and keys from now on, drain, cut.
  *
  * Called by the hub for entries of these kinds; each function takes its entry over.
  */
@@ -9,10 +9,12 @@
 
 #include "gateway/hub.h"
 
-void told_socket(struct hub *h, struct entry *e);   /* HUB_SOCKET: struct arrival */
-void told_drain(struct hub *h, struct entry *e);    /* HUB_DRAIN */
-void told_cut(struct hub *h, struct entry *e);      /* HUB_CUT */
-void told_keys(struct hub *h, struct entry *e);     /* HUB_KEYS: struct keys_entry */
-void told_settings(struct hub *h, struct entry *e); /* HUB_SETTINGS: struct settings_entry */
+void told_socket(struct hub *h, struct entry *e);  /* HUB_SOCKET: struct arrival */
+void told_drain(struct hub *h, struct entry *e);   /* HUB_DRAIN */
+void told_cut(struct hub *h, struct entry *e);     /* HUB_CUT */
+void told_renewal(struct hub *h, struct entry *e); /* HUB_RENEW: struct renewal */
+
+/* With all that it still holds. */
+void renewal_free(struct renewal *r);
 
 #endif

@@ -424,6 +424,11 @@ uint64_t option_number(const struct option *o, const void *target)
     return fetch(o, field_of(o, target));
 }
 
+bool option_is_live(const struct option_section *s, const struct option *o)
+{
+    return (o->reload == RELOAD_AS_SECTION ? s->reload : o->reload) == RELOAD_LIVE;
+}
+
 bool option_is_empty(const struct option *o, const void *target)
 {
     const char *const *text = field_of(o, target);

@@ -31,6 +31,13 @@ enum option_type {
     OPTION_STRING,   /* char *, owned; one of `choices` if there are any */
 };
 
+/* What becomes of an option that is changed while the process runs. */
+enum option_reload {
+    RELOAD_AS_SECTION,
+    RELOAD_LIVE,   /* reading the configuration again is enough */
+    RELOAD_RESTART /* it keeps its value until a restart; so does a section that says nothing */
+};
+
 struct option {
     const char *key; /* words joined by '_'; the flag and the variable derive from it */
     enum option_type type;
@@ -38,6 +45,7 @@ struct option {
     size_t count_offset;  /* OPTION_LIST: where the size_t is */
     uint64_t min, max;    /* numbers; sizes in bytes; durations in ms; lists: how many words */
     bool secret;          /* its value is not to be shown */
+    enum option_reload reload;
     const char *const *choices;      /* NULL-terminated words */
     bool (*check)(const char *text); /* lists (per word), names, strings: further syntax, or NULL */
     const char *allowed;             /* says in words what `check` wants */
@@ -56,6 +64,7 @@ struct option {
 struct option_section {
     const char *name;
     bool prefixed;
+    enum option_reload reload; /* of those options that do not say */
     const char *help;
     const struct option *list; /* alphabetical */
     size_t count;
@@ -85,6 +94,9 @@ bool option_is_empty(const struct option *o, const void *target);
 
 /* The words of a list; *count is how many. Borrowed from the target. */
 char *const *option_words(const struct option *o, const void *target, size_t *count);
+
+/* True if a new value takes effect without a restart. */
+bool option_is_live(const struct option_section *s, const struct option *o);
 
 /* Appends what is allowed: "1s to 1h"; "guest, insecure". */
 void option_allowed(const struct option *o, struct buf *text);

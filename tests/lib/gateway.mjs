@@ -17,10 +17,10 @@ const alarming = / error |AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime
 const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => sanitizers.test(name)))
 
 // Starts `madang serve`. Options that are not given are those of most tests: everything permitted, and
-// a limit for connections that keeps the library's tables small. `descriptors` limits those of the
-// process. `listen`: other addresses than host and port.
-export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, descriptors } = {}) {
-  const most = args.includes('--max-connections') ? [] : ['--max-connections', '2000']
+// a limit for connections (null: the file's) that keeps the library's tables small. `descriptors` limits
+// those of the process. `listen`: other addresses than host and port.
+export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, limit = 2000, descriptors } = {}) {
+  const most = args.includes('--max-connections') || !limit ? [] : ['--max-connections', String(limit)]
   const all = ['serve', '--listen', listen, '--auth', auth, '--hubs', String(hubs), ...most, ...args]
   const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, bin]
   const [program, argv] = descriptors ? ['sh', [...limited, ...all]] : [bin, all]
@@ -39,6 +39,7 @@ export class Gateway {
     this.host = host
     this.out = ''
     this.log = ''
+    this.expected = []
     this.ended = new Promise((settle, fail) => {
       child.on('error', fail)
       child.on('close', (code, signal) => settle({ code, signal }))
@@ -67,17 +68,34 @@ export class Gateway {
     this.child.kill(name)
   }
 
-  // Resolves when the text has appeared in the log.
-  async said(text) {
-    while (!this.log.includes(text)) {
+  // Has the configuration read again; `refused`: it must not be taken. Gives what was logged for it.
+  async reload({ refused = false } = {}) {
+    const begin = this.log.length
+    this.signal('SIGHUP')
+    if (refused) this.expect(/ error {1,}(configuration: |the configuration was read again and cannot be used)/)
+    await this.said(/the configuration was read again.*\n/, begin)
+    const log = this.log.slice(begin)
+    assert.equal(/nothing has changed/.test(log), refused, log)
+    return log
+  }
+
+  // Resolves when the text, or what fits a pattern, has appeared in the log behind `begin`.
+  async said(text, begin = 0) {
+    const found = () => (text instanceof RegExp ? text.test(this.log.slice(begin)) : this.log.includes(text, begin))
+    while (!found()) {
       const more = new Promise((settle) => this.child.stderr.once('data', settle))
       const { code } = (await Promise.race([more.then(() => ({})), this.ended])) ?? {}
-      if (code !== undefined) assert.ok(this.log.includes(text), `it ended without saying '${text}':\n${this.log}`)
+      if (code !== undefined) assert.ok(found(), `it ended without saying '${text}':\n${this.log}`)
     }
   }
 
+  // Lines of the log that fit are not alarming.
+  expect(pattern) {
+    this.expected.push(pattern)
+  }
+
   assertQuiet() {
-    const bad = this.log.split('\n').filter((line) => alarming.test(line))
+    const bad = this.log.split('\n').filter((line) => alarming.test(line) && !this.expected.some((one) => one.test(line)))
     assert.deepEqual(bad, [], `the log of the gateway:\n${this.log}`)
   }
 

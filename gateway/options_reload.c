@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* options_reload.c: options that are read again while the gateway serves. */
+#include "gateway/options_private.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AFTER_RESTART "; takes effect after a restart"
+
+static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
+
+/* ---- two configurations side by side ---- */
+
+/* The value as text, terminated; wiped by drop(). */
+static const char *text_of(const struct option *option, const void *target, struct buf *b)
+{
+    option_get(option, target, b);
+    buf_char(b, '\0');
+    return b->failed ? "" : b->p;
+}
+
+static void drop(struct buf *b)
+{
+    if (b->p)
+        OPENSSL_cleanse(b->p, b->n);
+    buf_deinit(b);
+}
+
+/* One option in two configurations; rooms by their place in each. */
+struct pair {
+    const struct option_section *section;
+    const struct option *option;
+    const struct options *now, *fresh;
+    size_t now_room, fresh_room;
+};
+
+/* Appends how the option changed, without end of line; false if it did not. */
+static bool tell_change(const struct pair *p, struct buf *text)
+{
+    struct buf a = {0}, b = {0};
+    const char *from = text_of(p->option, options_view(p->now, p->section, p->now_room), &a);
+    const char *to = text_of(p->option, options_view(p->fresh, p->section, p->fresh_room), &b);
+    bool differs = strcmp(from, to) != 0;
+    if (differs) {
+        options_title(p->fresh, p->section, p->option, p->fresh_room, text);
+        if (p->option->secret)
+            buf_lit(text, ": changed");
+        else
+            buf_fmt(text, ": changed from %s to %s", *from ? from : "nothing",
+                    *to ? to : "nothing");
+    }
+    if (a.failed || b.failed)
+        text->failed = true;
+    drop(&a);
+    drop(&b);
+    return differs;
+}
+
+/* The place of the namespace in r; r->count: it is not there. */
+static size_t room_at(const struct rules *r, const char *name)
+{
+    size_t i = 0;
+    while (i < r->count && strcmp(r->list[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static void tell_room(const struct options *now, const struct options *fresh, size_t room,
+                      struct buf *text)
+{
+    const char *name = fresh->rules.list[room].name;
+    size_t before = room_at(&now->rules, name);
+    if (before == now->rules.count) {
+        buf_fmt(text, "[rooms %s]: new\n", name);
+        return;
+    }
+    for (size_t i = 0; i < ROOMS->count; i++)
+        if (tell_change(&(struct pair){ROOMS, &ROOMS->list[i], now, fresh, before, room}, text))
+            buf_char(text, '\n');
+}
+
+/* A line for each option that differs; true if one of them may not change while serving. */
+static bool compare(const struct options *now, const struct options *fresh, struct buf *text)
+{
+    bool restart = false;
+    for (size_t i = 0; i < SECTION_ROOMS; i++) {
+        const struct option_section *s = &option_sections[i];
+        for (size_t j = 0; j < s->count; j++) {
+            const struct option *o = &s->list[j];
+            if (!tell_change(&(struct pair){s, o, now, fresh, 0, 0}, text))
+                continue;
+            bool live = option_is_live(s, o);
+            restart |= !live;
+            buf_str(text, live ? "\n" : AFTER_RESTART "\n");
+        }
+    }
+    for (size_t i = 0; i < fresh->rules.count; i++)
+        tell_room(now, fresh, i, text);
+    for (size_t i = 0; i < now->rules.count; i++)
+        if (room_at(&fresh->rules, now->rules.list[i].name) == fresh->rules.count)
+            buf_fmt(text, "[rooms %s]: gone\n", now->rules.list[i].name);
+    return restart;
+}
+
+/* ---- what stays as it is ---- */
+
+static bool keep_one(struct options *o, const struct options *now, const struct option_section *s,
+                     const struct option *option)
+{
+    struct buf value = {0}, why = {0};
+    struct origin *to = options_origin(o, s, option, 0);
+    const struct origin *from = options_origin(now, s, option, 0);
+    const char *text = text_of(option, options_view(now, s, 0), &value);
+    char *where = from->where ? strdup(from->where) : NULL;
+    bool ok = !value.failed && (where || !from->where);
+    if (ok) {
+        option_clear(option, options_target(o, s, 0));
+        ok = option_set(option, options_target(o, s, 0), text, &why);
+        free(to->where);
+        *to = (struct origin){from->source, where};
+    } else {
+        free(where);
+    }
+    drop(&value);
+    buf_deinit(&why);
+    return ok;
+}
+
+bool options_keep(struct options *o, const struct options *now)
+{
+    for (size_t i = 0; i < SECTION_ROOMS; i++) {
+        const struct option_section *s = &option_sections[i];
+        for (size_t j = 0; j < s->count; j++)
+            if (!option_is_live(s, &s->list[j]) && !keep_one(o, now, s, &s->list[j]))
+                return false;
+    }
+    return true;
+}
+
+/* ---- the door ---- */
+
+bool options_reload(struct options **out, const struct options *now,
+                    const struct options_sources *from, struct buf *report, struct buf *changes)
+{
+    struct options *fresh = NULL;
+    if (!options_load(&fresh, from->argc, from->argv, from->env, report))
+        return false;
+    if (!compare(now, fresh, changes)) {
+        *out = fresh;
+        return true;
+    }
+    /* It would do after a restart. Until then it must also fit to what stays. */
+    options_free(fresh);
+    bool ok = options_load_keeping(out, now, from, report);
+    if (!ok)
+        buf_lit(report, "(with the old values of options that take effect after a restart)\n");
+    return ok;
+}
