@@ -154,7 +154,7 @@ house('people of an application', { staff: ['sue'] }, (at, comes) => {
   })
 })
 
-house('tokens that live for two seconds', { connectionLife: 2, subscriptionLife: 2, args: ['--expired-close-delay', '0s', '--expired-sub-close-delay', '0s'] }, (at, comes) => {
+house('tokens that live for two seconds', { connectionLife: 2, subscriptionLife: 2, args: ['--expired-close-delay', '10s', '--expired-sub-close-delay', '10s'] }, (at, comes) => {
   it('are renewed in time by the client, and nobody notices', async () => {
     const [ann, ben] = [await comes('ann'), await comes('ben')]
     const room = await team(ann, ben)
