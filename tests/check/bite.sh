@@ -89,6 +89,20 @@ printf '/* uses a type that it does not declare */\nuv_missing_t *x;\n' | plant 
 expect fail 'a header that needs another' headers.sh cc "$tree" gateway
 
 clean
+printf 'test(\047a\047, f)\n' | plant tests/protocol/x.test.mjs
+table='| rule | proof |
+|---|---|
+| r | `protocol/x`: "a" |'
+for row in '' '| r | not applicable: why |'; do
+  printf '%s\n%s\n' "$table" "$row" | plant docs/CONFORMANCE.md
+  expect pass "$row" conformance.sh
+done
+for row in '| r | `protocol/x`: "b" |' '| r | `protocol/y`: "a" |' '| r | |'; do
+  printf '%s\n%s\n' "$table" "$row" | plant docs/CONFORMANCE.md
+  expect fail "$row" conformance.sh
+done
+
+clean
 for name in puts our_puts; do
   echo "int $name(void); int $name(void) { return 0; }" | cc -fno-builtin -c -x c - -o "$tree/$name.o"
   ar rc "$tree/$name.a" "$tree/$name.o"

@@ -75,6 +75,41 @@ suite('the connection of the official client', { args: ['--api-key', KEY] }, (at
   })
 })
 
+const forgetful = ['--hub-inbox-bytes', '4KiB', '--queue-bytes', '64MiB', '--rooms-history-size', '5']
+
+suite('the official client on a hub that falls behind what streams hold', { args: forgetful, hubs: 3 }, (at, join) => {
+  it('is told 2500, subscribes again by itself, and knows that it was not recovered', async () => {
+    const publisher = await join()
+    const lost = []
+    const subs = []
+    for (let i = 0; i < 6; i++) {
+      const sub = (await connected(at)).newSubscription('short')
+      subs.push(sub)
+      sub.on('subscribing', ({ code, reason }) => {
+        lost.push({ code, reason, back: next(sub, 'subscribed') })
+      })
+      const there = next(sub, 'subscribed')
+      sub.subscribe()
+      await there
+    }
+    lost.splice(0) // the beginning
+    while (!lost.length) {
+      const data = 'x'.repeat(300)
+      const ids = publisher.command(...Array.from({ length: 500 }, () => ({ publish: { channel: 'short', data } })))
+      await publisher.reply(ids.at(-1))
+      await publisher.fence()
+    }
+    const [{ code, reason, back }] = lost
+    assert.deepEqual([code, reason], [2500, 'insufficient state'])
+    const { wasRecovering, recovered } = await back
+    assert.deepEqual([wasRecovering, recovered], [true, false])
+    const heard = new Set()
+    for (const sub of subs) sub.on('publication', ({ data }) => data === 'after' && heard.add(sub))
+    while (heard.size < subs.length) await publisher.publish('short', 'after') // some are still on their way back
+    await publisher.leave()
+  })
+})
+
 const mine = (claims) => token({ sub: '42', ...claims })
 const pass = (claims) => mine({ channel: '$r', ...claims })
 
