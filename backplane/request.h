@@ -8,10 +8,12 @@
 #ifndef MADANG_BACKPLANE_REQUEST_H
 #define MADANG_BACKPLANE_REQUEST_H
 
+#include "backplane/base/bucket.h"
 #include "backplane/base/inbox.h"
 #include "backplane/control.h"
 #include "backplane/driver.h"
 #include "backplane/presence.h"
+#include "backplane/rate.h"
 #include "backplane/seq_walk.h"
 
 enum request_kind {
@@ -27,6 +29,7 @@ enum request_kind {
     REQUEST_CONTROL, /* an order to sessions of all hubs */
     REQUEST_ARRIVE,  /* a user connects, where connections are counted */
     REQUEST_DEPART,  /* … and is gone */
+    REQUEST_SPEND,   /* what a user or an address has done */
     REQUEST_END,     /* a session is over */
     REQUEST_DRAINED, /* a hub that was behind has handled what it had */
     REQUEST_KINDS
@@ -181,6 +184,17 @@ struct request_arrive {
 struct request_depart {
     struct request request;
     struct tenant *tenant;
+};
+
+/* What a party, a user or an address, has done on one hub since the last report; see ledger.h. */
+struct request_spend {
+    struct request request;
+    enum scope scope;
+    struct span party; /* its name in that scope, borrowed */
+    struct allowance allowed[RATES];
+    uint64_t spent[RATES];
+    /* answer */
+    uint64_t wait_ms[RATES]; /* for so long nothing more is allowed; 0: it is */
 };
 
 /* Embedded in the session, so that the end can always be sent. */

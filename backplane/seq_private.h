@@ -6,6 +6,7 @@
 #define MADANG_BACKPLANE_SEQ_PRIVATE_H
 
 #include "backplane/base/loop.h"
+#include "backplane/ledger.h"
 #include "backplane/seq_room.h"
 #include "backplane/sequencer.h"
 #include "backplane/users.h"
@@ -20,6 +21,7 @@ struct sequencer {
     struct driver *driver;
     struct seq_rooms rooms;
     struct users users;
+    struct ledger ledger;
     struct list listings; /* struct request_rooms, first come, first served */
     uint32_t asked;       /* presence requests that had to wait; wraps */
     struct port ports[HUBS_MAX];
@@ -54,6 +56,9 @@ void seq_on_remove(struct sequencer *s, struct request *r);
 void seq_removed(void *owner, struct stream_removal *r);
 void seq_on_redact(struct sequencer *s, struct request *r);
 void seq_redacted(void *owner, struct stream_redaction *r);
+void seq_on_arrive(struct sequencer *s, struct request *r);
+void seq_on_depart(struct sequencer *s, struct request *r);
+void seq_on_spend(struct sequencer *s, struct request *r);
 void seq_on_rooms(struct sequencer *s, struct request *r);
 
 /* Goes on with the listings, a slice; true if there is more to do. */

@@ -348,18 +348,7 @@ static void on_signal(struct sequencer *s, struct request *r)
     seq_answer(s, r, OK);
 }
 
-/* ---- users --------------------------------------------------------------------------------- */
-
-static void on_arrive(struct sequencer *s, struct request *r)
-{
-    seq_answer(s, r, users_arrive(&s->users, (struct request_arrive *)r));
-}
-
-static void on_depart(struct sequencer *s, struct request *r)
-{
-    users_depart(&s->users, (struct request_depart *)r);
-    seq_answer(s, r, OK);
-}
+/* ---- orders --------------------------------------------------------------------------------- */
 
 /* An order goes to every hub, behind what was posted to it before. */
 static void on_control(struct sequencer *s, struct request *r)
@@ -493,8 +482,9 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_HISTORY] = seq_on_history,     [REQUEST_REMOVE] = seq_on_remove,
     [REQUEST_ROOMS] = seq_on_rooms,         [REQUEST_SIGNAL] = on_signal,
     [REQUEST_CONTROL] = on_control,         [REQUEST_END] = on_end,
-    [REQUEST_ARRIVE] = on_arrive,           [REQUEST_DEPART] = on_depart,
-    [REQUEST_DRAINED] = on_drained,         [REQUEST_REDACT] = seq_on_redact,
+    [REQUEST_ARRIVE] = seq_on_arrive,       [REQUEST_DEPART] = seq_on_depart,
+    [REQUEST_SPEND] = seq_on_spend,         [REQUEST_DRAINED] = on_drained,
+    [REQUEST_REDACT] = seq_on_redact,
 };
 
 static bool turn(struct actor *a)
@@ -532,6 +522,7 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     s->loop = loop;
     s->config = *config;
     s->users.ports = s->ports;
+    ledger_init(&s->ledger, LEDGER_MAX);
     struct driver_config dc = {
         .events = &events,
         .owner = s,
@@ -562,6 +553,7 @@ void sequencer_free(struct sequencer *s)
     loop_remove(s->loop, &s->actor);
     (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
     seq_rooms_deinit(&s->rooms);
+    ledger_deinit(&s->ledger);
     s->driver->ops->close(s->driver);
     inbox_deinit(&s->inbox);
     free(s);

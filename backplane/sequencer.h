@@ -37,6 +37,7 @@ struct sequencer_config {
 struct sequencer_counters {
     counter rooms, occupied, stream_bytes, commits, publications, repeats, behind, fills;
     counter insufficient;
+    counter accounts; /* of users and addresses, whose rates are limited */
 };
 
 /* Made on any thread before its loop runs. */

@@ -365,7 +365,7 @@ static bool turn(struct actor *a)
     counter_set(&h->counters.api_bytes, h->api.bytes);
     counter_set(&h->counters.requests, h->credits_used);
     counter_set(&h->counters.users, h->users.count);
-    if (h->draining && !hub_sessions(h) && !h->api.calls && h->on_empty) {
+    if (h->draining && !hub_sessions(h) && !h->api.calls && !h->parties.reports && h->on_empty) {
         void (*on_empty)(void *) = h->on_empty;
         h->on_empty = NULL;
         loop_cancel(h->loop, &h->drain_timer);
@@ -454,6 +454,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     list_init(&h->told);
     list_init(&h->inputs);
     api_desk_init(&h->api);
+    parties_init(&h->parties);
     h->actor.turn = turn;
     h->actor.flush = flush;
     loop_add(loop, &h->actor);
@@ -472,6 +473,7 @@ void hub_close(struct hub *h)
     loop_cancel(h->loop, &h->slow_timer);
     loop_cancel(h->loop, &h->tell_timer);
     loop_cancel(h->loop, &h->drain_timer);
+    loop_cancel(h->loop, &h->parties.sweep);
     loop_remove(h->loop, &h->actor);
     socket_context_close(h->sockets);
     close_sessions(h); /* of handshakes that were done after the last session had gone */
@@ -502,6 +504,7 @@ void hub_free(struct hub *h)
         discard(e);
     }
     rooms_deinit(&h->rooms);
+    parties_deinit(&h->parties);
     inbox_deinit(&h->inbox);
     msg_unref(h->ping);
     keys_unref(h->keys);

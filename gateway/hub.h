@@ -18,6 +18,7 @@
 #include "gateway/counters.h"
 #include "gateway/gateway.h"
 #include "gateway/keys.h"
+#include "gateway/party.h"
 #include "gateway/session_state.h"
 #include "gateway/users.h"
 #include "rooms/room.h"
@@ -54,6 +55,7 @@ struct hub {
     struct socket_context *sockets;
     struct rooms rooms;
     struct users users;
+    struct parties parties;
     struct api_desk api;
     uint8_t port; /* our index at the sequencer */
 

@@ -21,7 +21,9 @@ static enum err introduce(struct session *s, struct span user, struct span conn_
     char id[CLIENT_ID_LENGTH];
     random_uuid(id);
     s->client = client_info_new(id, user, conn_info, (struct span){0});
-    return s->client && users_add(&s->hub->users, s) ? OK : ERR_INTERNAL;
+    if (!s->client || !users_add(&s->hub->users, s))
+        return ERR_INTERNAL;
+    return throttle_knows(s) ? OK : ERR_TOO_MANY_REQUESTS;
 }
 
 /* ---- without a token ---- */

@@ -56,6 +56,8 @@ static const struct metric sequencer_metrics[] = {
     OF_SEQUENCER(stream_bytes, "madang_stream_bytes", "gauge", "Bytes of all streams"),
     OF_SEQUENCER(commits, "madang_publications_total", "counter",
                  "Publications that were made through this gateway"),
+    OF_SEQUENCER(accounts, "madang_accounts", "gauge",
+                 "Users and addresses of which it is remembered what they did lately"),
     OF_SEQUENCER(publications, "madang_publications_heard_total", "counter",
                  "Publications that came to this gateway's rooms, from any gateway"),
     OF_SEQUENCER(repeats, "madang_publication_repeats_total", "counter",

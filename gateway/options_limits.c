@@ -22,6 +22,16 @@
     }
 
 const struct option limits_options[LIMITS_OPTION_COUNT] = {
+    BYTES_OPTION("address_bytes", SCOPE_ADDRESS, "16MiB",
+                 "Bytes per second of all sessions from one address. An IPv6 address stands for "
+                 "its /64."),
+    RATE_OPTION("address_commands", SCOPE_ADDRESS, RATE_COMMANDS, "5000",
+                "Commands per second of all sessions from one address."),
+    RATE_OPTION("address_connects", SCOPE_ADDRESS, RATE_CONNECTS, "100",
+                "New sessions per second from one address; more are refused with 429 before "
+                "the handshake."),
+    RATE_OPTION("address_publishes", SCOPE_ADDRESS, RATE_PUBLISHES, "1000",
+                "Publishes per second of all sessions from one address."),
     {
         .key = "burst",
         .type = OPTION_DURATION,
@@ -49,4 +59,13 @@ const struct option limits_options[LIMITS_OPTION_COUNT] = {
                 "count, nor do answers to pings."),
     RATE_OPTION("session_publishes", SCOPE_SESSION, RATE_PUBLISHES, "50",
                 "Publishes per second of one session."),
+    BYTES_OPTION("user_bytes", SCOPE_USER, "1MiB",
+                 "Bytes per second of all sessions of one user. The user without a name is not "
+                 "counted as one."),
+    RATE_OPTION("user_commands", SCOPE_USER, RATE_COMMANDS, "300",
+                "Commands per second of all sessions of one user."),
+    RATE_OPTION("user_connects", SCOPE_USER, RATE_CONNECTS, "20",
+                "Connects per second of one user."),
+    RATE_OPTION("user_publishes", SCOPE_USER, RATE_PUBLISHES, "150",
+                "Publishes per second of all sessions of one user."),
 };

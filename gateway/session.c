@@ -454,6 +454,7 @@ void session_begin_close(struct session *s)
     enum close_reason reason = (enum close_reason)s->reason;
     counter_add(&s->hub->counters.closes[reason], 1);
     users_remove(&s->hub->users, s);
+    throttle_end(s);
     leave_rooms(s);
     input_drop(s);
     connecting_drop(s);

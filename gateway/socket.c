@@ -247,6 +247,12 @@ static int locate(struct lws *wsi, struct arrival *a, const char **why)
     return 429;
 }
 
+/* A proxy that does not say for whom it comes is nobody whose rates could be limited. */
+static bool is_client(const struct arrival *a)
+{
+    return !a->trusted || !address_eq(&a->client, &a->peer);
+}
+
 /* The one place that can still answer in HTTP. */
 static int on_upgrade(struct lws *wsi, const char *to)
 {
@@ -269,8 +275,13 @@ static int on_upgrade(struct lws *wsi, const char *to)
         query_is(wsi, "cf_protocol=", "protobuf"))
         return refuse(wsi, 400,
                       "only the JSON protocol is spoken here (subprotocol " SUBPROTOCOL ")");
-    status = locate(wsi, arrival_of(wsi), &why);
-    return status ? refuse(wsi, status, why) : 0;
+    struct arrival *a = arrival_of(wsi);
+    status = locate(wsi, a, &why);
+    if (status)
+        return refuse(wsi, status, why);
+    if (!is_client(a) || throttle_admits_address(context_of(wsi)->hub, &a->client))
+        return 0;
+    return refuse(wsi, 429, "this address has connected too often; try again later");
 }
 
 /* What is known of the connection is the session's from now on. */
@@ -280,6 +291,8 @@ static void become_session(struct lws *wsi, struct session *s)
     s->address = a->client;
     s->counted_in = a->counted_in;
     a->counted_in = NULL;
+    if (is_client(a))
+        throttle_begin(s);
     forget_arrival(wsi);
 }
 

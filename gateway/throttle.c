@@ -34,9 +34,9 @@ struct excess {
     enum rate rate;
 };
 
-static void count(const struct session *s, struct excess of)
+static void count(struct hub *h, struct excess of)
 {
-    counter_add(&s->hub->counters.refused[of.scope][of.rate], 1);
+    counter_add(&h->counters.refused[of.scope][of.rate], 1);
 }
 
 static void close_for(struct session *s, struct excess of)
@@ -57,14 +57,67 @@ static void refuse(struct session *s, uint32_t id, struct excess of)
 {
     const struct options *o = s->hub->options;
     struct allowance patience = {o->refusals, o->burst_ms};
-    count(s, of);
+    count(s->hub, of);
     if (bucket_take(&s->throttle.refused, patience, 1, now_ms(s)))
         reply_error(s, id, ERR_TOO_MANY_REQUESTS);
     else
         close_for(s, of);
 }
 
-/* ---- what a session does -------------------------------------------------------------------- */
+/* ---- who it is ------------------------------------------------------------------------------ */
+
+static bool is_here(const struct address *a)
+{
+    return address_is_nobody(a) || address_is_loopback(a);
+}
+
+static struct span key_of(const struct address *key)
+{
+    return (struct span){(const char *)key->bytes, sizeof(key->bytes)};
+}
+
+void throttle_begin(struct session *s)
+{
+    if (is_free(s) || is_here(&s->address))
+        return;
+    struct address key = address_key(&s->address);
+    struct party *p = party_hold(s->hub, SCOPE_ADDRESS, key_of(&key));
+    s->throttle.party[SCOPE_ADDRESS] = p;
+    party_did(s->hub, p, RATE_CONNECTS, 1);
+}
+
+bool throttle_knows(struct session *s)
+{
+    struct span user = client_info_user(s->client);
+    if (is_free(s) || !user.n)
+        return true;
+    struct party *p = party_hold(s->hub, SCOPE_USER, user);
+    s->throttle.party[SCOPE_USER] = p;
+    if (party_does(s->hub, p, RATE_CONNECTS, 1))
+        return true;
+    count(s->hub, (struct excess){SCOPE_USER, RATE_CONNECTS});
+    return false;
+}
+
+void throttle_end(struct session *s)
+{
+    for (int scope = 0; scope < SCOPES; scope++) {
+        party_release(s->hub, s->throttle.party[scope]);
+        s->throttle.party[scope] = NULL;
+    }
+}
+
+bool throttle_admits_address(struct hub *h, const struct address *a)
+{
+    struct address key = address_key(a);
+    if (h->options->auth == AUTH_INSECURE || is_here(a) ||
+        !party_must_wait(h, SCOPE_ADDRESS, key_of(&key), RATE_CONNECTS))
+        return true;
+    count(h, (struct excess){SCOPE_ADDRESS, RATE_CONNECTS});
+    return false;
+}
+
+/* ---- what it does --------------------------------------------------------------------------- */
 
 void throttle_received(struct session *s, size_t n)
 {
@@ -73,11 +126,13 @@ void throttle_received(struct session *s, size_t n)
     struct allowance a = own(s, RATE_BYTES);
     struct bucket *bytes = &s->throttle.done[RATE_BYTES];
     uint64_t now = now_ms(s);
+    for (int scope = SCOPE_USER; scope < SCOPES; scope++)
+        party_did(s->hub, s->throttle.party[scope], RATE_BYTES, n + FRAME_OVERHEAD);
     if (bucket_charge(bytes, a, n + FRAME_OVERHEAD, now) ||
         bucket_wait_ms(bytes, a, 0, now) < a.period_ms * BUCKET_DEBT)
         return;
     struct excess of = {SCOPE_SESSION, RATE_BYTES};
-    count(s, of);
+    count(s->hub, of);
     close_for(s, of);
 }
 
@@ -89,25 +144,26 @@ static bool counts(struct session *s, const struct method *m)
     return false;
 }
 
-static bool take(struct session *s, enum rate rate, uint64_t n)
+/* In all scopes, or *of says in which it is too much; what was taken in those before is gone. */
+static bool take(struct session *s, enum rate rate, uint64_t n, struct excess *of)
 {
-    return bucket_take(&s->throttle.done[rate], own(s, rate), n, now_ms(s));
+    *of = (struct excess){SCOPE_SESSION, rate};
+    if (!bucket_take(&s->throttle.done[rate], own(s, rate), n, now_ms(s)))
+        return false;
+    while (++of->scope < SCOPES)
+        if (!party_does(s->hub, s->throttle.party[of->scope], rate, n))
+            return false;
+    return true;
 }
 
 bool throttle_admits(struct session *s, const struct method *m, uint32_t id)
 {
-    struct excess of = {SCOPE_SESSION, RATE_COMMANDS};
+    struct excess of;
     if (is_free(s))
         return true;
-    bool ok = !counts(s, m) || take(s, RATE_COMMANDS, 1);
-    if (ok && m->run == method_publish) {
-        of.rate = RATE_PUBLISHES;
-        ok = take(s, RATE_PUBLISHES, 1);
-    }
-    if (ok) {
-        of.rate = RATE_BYTES;
-        ok = take(s, RATE_BYTES, 0); /* they are charged when they come */
-    }
+    bool ok = (!counts(s, m) || take(s, RATE_COMMANDS, 1, &of)) &&
+              (m->run != method_publish || take(s, RATE_PUBLISHES, 1, &of)) &&
+              take(s, RATE_BYTES, 0, &of); /* they were counted when they came */
     if (!ok)
         refuse(s, id, of);
     return ok;

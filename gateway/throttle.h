@@ -18,19 +18,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct address;
+struct hub;
 struct method;
 struct options;
+struct party;
 struct session;
 
 /* A session's own; zeroed: nothing was done yet. */
 struct throttle {
     struct bucket done[RATE_CONNECTS]; /* by enum rate */
     struct bucket refused;
-    uint32_t subscribes; /* that did not count */
+    uint32_t subscribes;         /* that did not count */
+    struct party *party[SCOPES]; /* its user and its address; NULL: not counted */
 };
 
 /* What the options allow; amount 0: no limit. */
 struct allowance throttle_allowance(const struct options *o, enum scope scope, enum rate rate);
+
+/* A session begins, its address is known; the user without a name, and addresses of this machine,
+ * are not counted: behind the latter there may be a proxy that was not declared. */
+void throttle_begin(struct session *s);
+/* It has said who it is. False: its user has connected too often. */
+bool throttle_knows(struct session *s);
+void throttle_end(struct session *s);
+
+/* Whether an address may have another session, as far as this hub knows. */
+bool throttle_admits_address(struct hub *h, const struct address *a);
 
 /* Bytes of a message, of a part of one, or of a control frame have come. May close the session. */
 void throttle_received(struct session *s, size_t n);

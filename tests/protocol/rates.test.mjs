@@ -144,6 +144,148 @@ suites('bytes of a session', { auth: 'guest', args: ['--limits-session-bytes', '
   })
 })
 
+// What sessions of one user do is counted together, wherever they are.
+const quick = ['--limits-session-commands', '0', '--limits-session-publishes', '0', '--limits-refusals', '1000']
+
+suites('commands of a user', { auth: 'guest', args: [...quick, '--limits-user-commands', '10', '--limits-burst', '20s'] }, (at, join) => {
+  // In turns, as people would, so that hubs have heard of each other.
+  async function inTurns(sessions, rounds) {
+    const got = []
+    for (let i = 0; i < rounds; i++) for (const c of sessions) got.push(...(await codes(c, [c.command(wrong())])))
+    return got
+  }
+  const passed = (got) => got.filter((code) => code === 108).length
+
+  it('count together, on whichever hubs they are', async () => {
+    const sessions = await Promise.all(many(6, () => join({ data: guest('several') })))
+    const got = await inTurns(sessions, 60)
+    assert.ok(passed(got) >= 200 && passed(got) < 360, `${passed(got)} of 360 were carried out`)
+    assert.equal(got.at(-1), 111)
+    assert.ok((await refused(at, 'by="user",rate="commands"')) >= 1)
+    const other = await join({ data: guest('another') })
+    assert.equal(passed(await inTurns([other], 20)), 20)
+    await Promise.all([...sessions, other].map((c) => c.leave()))
+  })
+
+  it('and are remembered when the user leaves and comes back', async () => {
+    let c = await join({ data: guest('returning') })
+    while ((await inTurns([c], 1))[0] !== 111);
+    await c.leave()
+    const got = []
+    for (let i = 0; i < 6; i++) {
+      c = await join({ data: guest('returning') })
+      got.push(...(await inTurns([c], 20)))
+      await c.leave()
+    }
+    assert.ok(passed(got) < 120, `${passed(got)} of 120 were carried out`)
+    assert.ok((await at.gateway.metrics()).madang_accounts >= 1)
+  })
+})
+
+suites('publishes and bytes of a user', { auth: 'guest', args: [...quick, '--limits-user-publishes', '1', '--limits-user-bytes', '4KiB', '--limits-burst', '30s'] }, (at, join) => {
+  it('too many publishes are refused, but nothing else', async () => {
+    const [a, b] = await Promise.all([join({ data: guest('talker') }), join({ data: guest('talker') })])
+    const got = []
+    for (let i = 0; i < 30; i++) for (const c of [a, b]) got.push(...(await codes(c, [c.command({ publish: { channel: 'room', data: i } })])))
+    assert.ok(got.filter((code) => !code).length >= 30)
+    assert.equal(got.at(-1), 111)
+    await Promise.all([a.fence(), b.fence()])
+    await Promise.all([a.leave(), b.leave()])
+  })
+
+  it('so are bytes', async () => {
+    const [a, b] = await Promise.all([join({ data: guest('loud') }), join({ data: guest('loud') })])
+    const heavy = { rpc: { method: 'no such method', data: 'x'.repeat(8000) } }
+    const got = []
+    for (let i = 0; i < 30; i++) for (const c of [a, b]) got.push(...(await codes(c, [c.command(heavy)])))
+    assert.equal(got[0], 108)
+    assert.equal(got.at(-1), 111)
+    assert.ok((await refused(at, 'by="user",rate="bytes"')) >= 1)
+    await Promise.all([a.leave(), b.leave()])
+  })
+})
+
+suites('connects of a user', { auth: 'guest', args: ['--limits-user-connects', '2', '--limits-burst', '5s'] }, (at, join) => {
+  const attempt = async (name) => {
+    const c = await Chatter.open(at.gateway)
+    const [code] = await codes(c, [c.command({ connect: { data: guest(name) } })])
+    c.cut()
+    return code
+  }
+
+  it('too many are answered 111, others connect, and after a while it may again', async () => {
+    const got = []
+    for (let i = 0; i < 60; i++) got.push(await attempt('restless'))
+    assert.ok(got.filter((code) => !code).length >= 10)
+    assert.ok(got.filter((code) => code === 111).length >= 10)
+    assert.equal(await attempt('quiet'), 0)
+    assert.ok((await refused(at, 'by="user",rate="connects"')) >= 10)
+    while (await attempt('restless')) await new Promise((settle) => setTimeout(settle, 250))
+  })
+
+  it('those without a name of their own are not one user', async () => {
+    const all = await Promise.all(many(40, () => join()))
+    await Promise.all(all.map((c) => c.leave()))
+  })
+
+  it('the official client comes back by itself', async () => {
+    for (let i = 0; i < 14; i++) await attempt('patient')
+    const client = returns(new Centrifuge(at.gateway.url, { websocket: WebSocket, minReconnectDelay: 100, maxReconnectDelay: 500, data: guest('patient') }))
+    const errors = []
+    client.on('error', ({ error }) => errors.push(error.code))
+    const done = next(client, 'connected')
+    client.connect()
+    await done
+    client.disconnect()
+  })
+})
+
+const behind = ['--trusted-proxies', '127.0.0.0/8']
+const from = (address) => ({ headers: { 'X-Forwarded-For': address } })
+
+suites('commands from an address', { auth: 'guest', args: [...quick, ...behind, '--limits-address-commands', '10', '--limits-burst', '20s'] }, (at, join) => {
+  it('count together, whoever sends them', async () => {
+    const sessions = await Promise.all(many(6, (i) => join({ data: guest(`user${i}`), ...from('192.0.2.1') })))
+    const got = []
+    for (let i = 0; i < 60; i++) for (const c of sessions) got.push(...(await codes(c, [c.command(wrong())])))
+    const passed = got.filter((code) => code === 108).length
+    assert.ok(passed >= 200 && passed < 360, `${passed} of 360 were carried out`)
+    assert.ok((await refused(at, 'by="address",rate="commands"')) >= 1)
+    const [other, here] = await Promise.all([join(from('192.0.2.2')), join()])
+    for (const c of [other, here]) await c.fence()
+    await Promise.all([...sessions, other, here].map((c) => c.leave()))
+  })
+
+  it('of IPv6, with all of its /64', async () => {
+    const sessions = await Promise.all(many(6, (i) => join(from(`2001:db8::${i}:1`))))
+    const got = []
+    for (let i = 0; i < 60; i++) for (const c of sessions) got.push(...(await codes(c, [c.command(wrong())])))
+    assert.equal(got.at(-1), 111)
+    const neighbour = await join(from('2001:db8:0:1::1'))
+    await neighbour.fence()
+    await Promise.all([...sessions, neighbour].map((c) => c.leave()))
+  })
+})
+
+suites('connects from an address', { auth: 'guest', args: [...behind, '--limits-address-connects', '4', '--limits-burst', '5s'] }, (at) => {
+  const attempt = (address) =>
+    Chatter.open(at.gateway, from(address)).then((c) => c.leave().then(() => 101), ({ status }) => status)
+
+  it('too many are refused with 429 before the handshake; others connect, and after a while it may again', async () => {
+    const got = []
+    for (let i = 0; i < 100; i++) got.push(await attempt('192.0.2.1'))
+    assert.ok(got.filter((status) => status === 101).length >= 20)
+    assert.ok(got.filter((status) => status === 429).length >= 10)
+    assert.equal(await attempt('192.0.2.2'), 101)
+    assert.ok((await refused(at, 'by="address",rate="connects"')) >= 10)
+    while ((await attempt('192.0.2.1')) !== 101) await new Promise((settle) => setTimeout(settle, 250))
+  })
+
+  it('a proxy that does not say for whom it comes, and who is on this machine, is not counted', async () => {
+    for (let i = 0; i < 60; i++) await (await Chatter.open(at.gateway)).leave()
+  })
+})
+
 suite('auth insecure', { args: ['--limits-session-commands', '1', '--limits-session-bytes', '1KiB', '--limits-burst', '1s'] }, (at, join) => {
   it('has no limits', async () => {
     const c = await join()
@@ -186,7 +328,7 @@ suites('the official client', { auth: 'guest', args: ['--limits-session-publishe
   })
 })
 
-suites('with the defaults', { auth: 'guest' }, (at, join) => {
+suites('with the defaults', { auth: 'guest', args: behind }, (at, join) => {
   it('a page that reads and writes as fast as people can does not notice them', async () => {
     const c = await Chatter.open(at.gateway)
     const first = c.command({ connect: { data: guest('busy') } }, ...many(40, (i) => ({ subscribe: { channel: `r${i}` } })))
@@ -194,5 +336,16 @@ suites('with the defaults', { auth: 'guest' }, (at, join) => {
     const typed = many(100, (i) => [{ rpc: { method: 'rooms.typing', data: { room: 'r0' } } }, { publish: { channel: 'r0', data: { i } } }]).flat()
     assert.deepEqual(new Set(await codes(c, [...first, ...c.command(...looks), ...c.command(...typed)])), new Set([0]))
     await c.leave()
+  })
+
+  it('an office of 500 people behind one address comes back all at once', async () => {
+    const rooms = many(10, (i) => ({ subscribe: { channel: `office${i}` } }))
+    const all = await Promise.all(many(500, async (i) => {
+      const c = await Chatter.open(at.gateway, from('198.51.100.7'))
+      const got = await codes(c, c.command({ connect: { data: guest(`person${i}`) } }, ...rooms))
+      assert.deepEqual(new Set(got), new Set([0]))
+      return c
+    }))
+    await Promise.all(all.map((c) => c.leave()))
   })
 })

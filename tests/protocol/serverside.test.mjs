@@ -118,7 +118,7 @@ suites('rooms of a token', jwt, (at) => {
 })
 
 // The reply tells positions that were true at different times: nothing may be lost between them.
-const unlimited = ['session_commands', 'session_publishes'].flatMap((key) => [`--limits-${key.replace('_', '-')}`, '0'])
+const unlimited = ['session_commands', 'session_publishes', 'user_commands', 'user_publishes'].flatMap((key) => [`--limits-${key.replace('_', '-')}`, '0'])
 
 suites('a connect while others publish', { ...jwt, args: [...jwt.args, ...unlimited] }, (at) => {
   it('gets each publication once, in order, from the position in its reply on', async () => {
