@@ -7,6 +7,9 @@
  * - What comes behind a body before the answer was given it takes for the end of that body, again
  *   and again, and nothing else happens. Stopping to read stops writing too. So the answer's last
  *   byte and the end of the request are one step, and who does not wait for it is let go.
+ * - A request behind another one in the same packet: it takes the head for the body, and the end of
+ *   that body for more of it, for ever, within one call. So an end that comes again and again in
+ *   one turn cuts the connection.
  * - It does not say 100 Continue; clients that wait for it lose a second: we do.
  */
 #include "gateway/exchange.h"
@@ -22,6 +25,8 @@
 
 /* How long the answer that a deadline has forced may take to leave. */
 #define LAST_WORD_MS 2000
+/* The end of one body in one turn. In earnest it comes twice or three times. */
+#define EARLY_ENDS_MAX 8
 
 struct exchange {
     struct lws *wsi;
@@ -32,11 +37,13 @@ struct exchange {
     size_t length;         /* of the body, as announced */
     size_t expected;       /* the same until it is here: the place that is kept for it */
     struct http_answer answer;
-    size_t sent;   /* bytes of its body */
-    bool complete; /* the body is here */
-    bool answered; /* the answer is there */
-    bool begun;    /* its head has left */
-    bool last;     /* the connection ends with it */
+    size_t sent;         /* bytes of its body */
+    bool complete;       /* the body is here */
+    bool answered;       /* the answer is there */
+    bool begun;          /* its head has left */
+    bool last;           /* the connection ends with it */
+    uint64_t early_turn; /* when the end of the body last came again … */
+    unsigned early_ends; /* … and how often in that turn */
     char method[];
 };
 
@@ -248,10 +255,16 @@ int exchange_body(struct exchange *x, struct span chunk)
     return 0;
 }
 
-/* Something came behind the body. The call is answered, and then the connection ends. */
+/* Something came behind the body. The call is answered, and then the connection ends; at once, if
+ * the library does not leave it at that. */
 static int too_early(struct exchange *x)
 {
     x->last = true;
+    if (x->early_turn != x->hub->loop->turns)
+        x->early_ends = 0;
+    x->early_turn = x->hub->loop->turns;
+    if (++x->early_ends > EARLY_ENDS_MAX)
+        return -1;
     if (!x->answered)
         lws_rx_flow_control(x->wsi, 0);
     return x->begun ? -1 : 0;

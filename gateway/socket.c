@@ -9,6 +9,10 @@
  *   turn its own pings off.
  * - CVE-2025-11677: a second request on a kept-alive connection with a foreign Upgrade header uses
  *   freed memory, unless LWS_CALLBACK_HTTP_CONFIRM_UPGRADE refuses it first.
+ * - A request with a body that came in one packet behind another request: it takes its own head for
+ *   the body, and then for ever the end of the body for more of it, within one call. Unless the
+ *   connection is closed from within: here for requests that should have no body, in exchange.c for
+ *   calls of the API.
  * - Its listener spins when descriptors run out, and setting fd_limit_per_thread makes every event
  *   a linear search. We accept ourselves and hand descriptors over.
  * - It upgrades plain connections to HTTP/2 when asked to; raw frames would break those.
@@ -170,6 +174,16 @@ static int on_call(struct lws *wsi, struct conn *conn, struct http_request *r)
     return exchange_begin(&conn->exchange, wsi, context_of(wsi)->hub, r);
 }
 
+/* The library cannot be trusted with a body that it would have to skip: see above. */
+static bool brings_body(struct lws *wsi)
+{
+    char length[8];
+    return header(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, length, sizeof(length)).p ||
+           (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 &&
+            !span_eq(header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)),
+                     SPAN("0")));
+}
+
 static int on_http(struct lws *wsi, struct conn *conn, const char *path, size_t n)
 {
     struct request_text text;
@@ -182,7 +196,7 @@ static int on_http(struct lws *wsi, struct conn *conn, const char *path, size_t 
     http_answer(context_of(wsi)->hub->gateway, &r, &a);
     int rc = exchange_write(wsi, context_of(wsi)->hub, &a, r.method != HTTP_HEAD);
     http_answer_deinit(&a);
-    if (rc || r.method >= HTTP_POST) /* a body that nobody reads may follow */
+    if (rc || r.method >= HTTP_POST || brings_body(wsi)) /* a body that nobody reads may follow */
         return -1;
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }

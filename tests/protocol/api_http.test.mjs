@@ -216,6 +216,19 @@ suites('server API over HTTP', { args: config }, (at) => {
     assert.ok(offset >= 1 && offset <= 15, `${offset}`)
   })
 
+  it('nor do bodies behind another request in the same packet, where none should be either', async () => {
+    const host = `Host: ${at.gateway.host}:${at.gateway.port}\r\n`
+    const first = `GET /healthz HTTP/1.1\r\n${host}\r\n`
+    const second = ['GET', 'HEAD', 'POST'].map((method) => `${method} /healthz HTTP/1.1\r\n${host}Content-Length: 2\r\n\r\n{}`)
+    for (const more of [...second, `${second[0]}${second[0]}`, `${headOf(at.gateway, 'info', { 'Content-Length': 2 })}{}`]) {
+      const socket = await dial(at.gateway)
+      const ended = new Promise((settle) => socket.resume().once('close', settle))
+      socket.write(first + more)
+      await ended
+      assert.equal((await request(at.gateway, '/healthz')).status, 200)
+    }
+  })
+
   it('requests sent behind one another do no harm', async () => {
     const body = JSON.stringify({ channel: room(), data: 1 })
     const one = headOf(at.gateway, 'publish', { 'Content-Length': body.length }) + body
