@@ -14,6 +14,8 @@
 #include "backplane/base/map.h"
 #include "backplane/local.h"
 #include "gateway/acceptor.h"
+#include "gateway/arrival.h"
+#include "gateway/crowd.h"
 #include "gateway/hub.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
@@ -113,7 +115,9 @@ static void open_gateway(void)
                                .hub_count = 1,
                                .main_loop = &loop,
                                .sequencer_loop = &loop,
+                               .crowd = crowd_new(),
                                .phase = PHASE_READY};
+    must(gateway.crowd != NULL);
     must(sequencer_new(&gateway.sequencer, &loop, &config) == OK);
     must(hub_new(&hub, &loop, &gateway, gateway.sequencer) == OK);
     gateway.hubs[0] = hub;
@@ -148,14 +152,15 @@ static void client_connect(struct client *c)
 {
     int pair[2];
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
-    struct socket_entry *e = calloc(1, sizeof(*e));
-    must(e != NULL);
-    if (e)
-        *e = (struct socket_entry){.entry = {.kind = HUB_SOCKET}, .fd = pair[1]};
+    struct arrival *a = arrival_new(pair[1]);
+    must(a != NULL);
+    a->entry.kind = HUB_SOCKET;
+    a->peer = a->client = address_of_v4("\x7f\0\0\1");
+    a->trusted = true;
     *c = (struct client){.fd = pair[0]};
     struct outbox out;
     outbox_init(&out, &loop, hub_inbox(hub));
-    outbox_post(&out, &e->entry);
+    outbox_post(&out, &a->entry);
     outbox_flush(&out);
     run();
 }
