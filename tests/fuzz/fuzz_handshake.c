@@ -4,8 +4,7 @@
  *
  * An input is pieces, each a byte that says how it is sent (see `how`) and what is sent, up to the
  * next byte SEPARATOR. Whatever they are: what comes back is HTTP answers, and behind a 101 whole
- * frames with JSON lines, pongs, and at most one close frame; and when the clients have gone nothing
- * is left.
+ * frames with JSON lines, pongs, and a close frame; and when the clients have gone nothing is left.
  *
  * The gateway lives on from input to input, as a gateway does; its rooms are few and small.
  */
@@ -208,8 +207,8 @@ static bool is_control(struct span bytes, unsigned opcode)
     return bytes.n > 0 && ((unsigned char)bytes.p[0] & 0xFU) == opcode;
 }
 
-/* Frames, of which the last may be cut where the connection was. Behind a close frame comes nothing,
- * but for one of the library if a broken frame comes behind it. */
+/* Frames, of which the last may be cut where the connection was. Behind a close frame comes nothing
+ * but one of the library, if a broken frame comes in behind it. */
 static void check_frames(struct span bytes, bool cut)
 {
     struct ws_reader reader = {0};
