@@ -35,6 +35,12 @@ static inline struct span client_info_user(const struct client_info *c)
     return (struct span){c->bytes, c->user_len};
 }
 
+/* By what the session is told apart: its user id, or without one that of the connection. */
+static inline struct span client_info_who(const struct client_info *c)
+{
+    return c->user_len ? client_info_user(c) : (struct span){c->id, CLIENT_ID_LENGTH};
+}
+
 static inline struct span client_info_json(const struct client_info *c)
 {
     return (struct span){c->bytes + c->user_len, c->json_len};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* control.h: an order to sessions, wherever they are: disconnect, subscribe, unsubscribe.
+/* control.h: an order to sessions, wherever they are: disconnect, subscribe, unsubscribe,
+ * refresh.
  *
  * Made by whoever gives the order, immutable from then on, reference-counted, and sent to every hub
  * on one path: through the sequencer, behind the pushes that came before. Each hub finds the
@@ -14,7 +15,13 @@
 #include "backplane/client_info.h"
 #include "backplane/position.h"
 
-enum control_op { CONTROL_DISCONNECT, CONTROL_SUBSCRIBE, CONTROL_UNSUBSCRIBE, CONTROL_OPS };
+enum control_op {
+    CONTROL_DISCONNECT,
+    CONTROL_SUBSCRIBE,
+    CONTROL_UNSUBSCRIBE,
+    CONTROL_REFRESH, /* the connection's end, or how others see it */
+    CONTROL_OPS
+};
 
 struct control;
 
@@ -33,7 +40,12 @@ struct control {
     /* What. */
     struct msg *frame;     /* disconnect: the close frame */
     struct span channel;   /* subscribe, unsubscribe */
+    struct span reason;    /* unsubscribe: in words; empty: the usual ones */
     struct span data;      /* subscribe: goes into the push; absent: none */
+    struct span override;  /* subscribe: options of the room for this subscription, JSON */
+    struct span info;      /* subscribe: chan_info; refresh: conn_info; absent: as it is */
+    int64_t end_s;         /* subscribe, refresh: unix time; 0: never */
+    bool sets_end;         /* refresh: else the end stays */
     bool recover;          /* subscribe: push what was missed … */
     struct position since; /* … since this */
 

@@ -107,14 +107,14 @@ struct msg *push_presence(enum msg_kind kind, struct span room, struct span info
     return m;
 }
 
-struct msg *push_unsubscribe(struct span room, unsigned code, const char *reason)
+struct msg *push_unsubscribe(struct span room, unsigned code, struct span reason)
 {
     struct buf b = {0};
     add_channel(&b, room);
     buf_lit(&b, ",\"unsubscribe\":{\"code\":");
     buf_u64(&b, code);
     buf_lit(&b, ",\"reason\":");
-    buf_json(&b, span_str(reason));
+    buf_json(&b, reason);
     buf_lit(&b, "}}}");
     struct msg *m = msg_of(&b, 0);
     buf_deinit(&b);

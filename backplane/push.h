@@ -29,6 +29,6 @@ struct msg *push_tombstone(struct span room, uint64_t offset);
 struct msg *push_presence(enum msg_kind kind, struct span room, struct span info);
 
 /* An unsubscribe push: code and reason are always both sent, clients rely on it. Sealed. */
-struct msg *push_unsubscribe(struct span room, unsigned code, const char *reason);
+struct msg *push_unsubscribe(struct span room, unsigned code, struct span reason);
 
 #endif

@@ -14,6 +14,7 @@
 #include "backplane/driver.h"
 #include "backplane/presence.h"
 #include "backplane/rate.h"
+#include "backplane/sanctions.h"
 #include "backplane/seq_walk.h"
 
 enum request_kind {
@@ -22,12 +23,15 @@ enum request_kind {
     REQUEST_UNSUBSCRIBE,
     REQUEST_PRESENCE,
     REQUEST_HISTORY,
-    REQUEST_REMOVE, /* a stream's publications */
-    REQUEST_REDACT, /* one of them: its text */
-    REQUEST_ROOMS,  /* which rooms have subscribers */
+    REQUEST_REMOVE,    /* a stream's publications */
+    REQUEST_REDACT,    /* one of them: its text */
+    REQUEST_ROOMS,     /* which rooms have subscribers */
+    REQUEST_SANCTION,  /* a ban or mute, or the end of one */
+    REQUEST_SANCTIONS, /* which there are */
+    REQUEST_PACE,      /* slow mode of a room */
     REQUEST_SIGNAL,
     REQUEST_CONTROL, /* an order to sessions of all hubs */
-    REQUEST_ARRIVE,  /* a user connects, where connections are counted */
+    REQUEST_ARRIVE,  /* a user connects, where connections are counted or somebody is banned */
     REQUEST_DEPART,  /* … and is gone */
     REQUEST_SPEND,   /* what a user or an address has done */
     REQUEST_END,     /* a session is over */
@@ -70,11 +74,16 @@ struct member {
     bool announce;   /* others hear of it */
 };
 
+/* In requests: `who` asks, as client_info_who() has it; absent: the server API, to which bans,
+ * mutes and slow mode do not apply. `why` is a part of the answer: more words for an error, or
+ * NULL; freed by whoever frees the request. */
+
 struct request_publish {
     struct request request;
     struct commit
-        commit;       /* msg, limits, idempotency, stamp_time filled in; the msg is handed over */
-    struct span room; /* borrowed from `name` */
+        commit; /* msg, limits, idempotency, stamp_time filled in; the msg is handed over */
+    char *why;
+    struct span room, who; /* borrowed from `name` */
     char name[];
 };
 
@@ -92,6 +101,7 @@ struct request_subscribe {
     bool refuse_unrecovered; /* then 112, and no subscription */
     uint32_t ticket;         /* the sequencer's */
     /* answer; publications, if recovered, in `read` */
+    char *why;
     bool recovered;
 };
 
@@ -111,7 +121,7 @@ struct request_presence {
     /* answer */
     struct buf json; /* `{"id":ClientInfo,…}` */
     uint32_t num_clients, num_users;
-    struct span room;
+    struct span room, who;
     char name[];
 };
 
@@ -119,7 +129,7 @@ struct request_history {
     struct request request;
     struct stream_read read; /* limits, since, reverse, max_count, max_bytes filled in */
     struct position since;   /* only its epoch counts here; empty: whatever the epoch */
-    struct span room;
+    struct span room, who;
     char name[];
 };
 
@@ -133,7 +143,7 @@ struct request_remove {
 struct request_redact {
     struct request request;
     struct stream_redaction redaction; /* limits and position filled in */
-    struct span room;
+    struct span room, reason;          /* the latter is the asker's */
     char name[];
 };
 
@@ -149,6 +159,31 @@ struct request_rooms {
     char name[];
 };
 
+struct request_sanction {
+    struct request request;
+    struct sanction what; /* its text in `text` */
+    bool lift;
+    char text[];
+};
+
+struct request_sanctions {
+    struct request request;
+    enum sanction_kind kind;
+    size_t max_bytes;
+    /* answer */
+    struct buf json;        /* `[{"user":…,"channel":…,"expire_at":…,"reason":…},…]` */
+    struct span user, room; /* only those; empty: whichever */
+    char name[];
+};
+
+struct request_pace {
+    struct request request;
+    bool change;          /* to the interval; else it is only asked for */
+    uint64_t interval_ms; /* 0: off; in the answer: what holds now */
+    struct span room;
+    char name[];
+};
+
 struct request_control {
     struct request request;
     struct control *control; /* a reference, handed over */
@@ -158,7 +193,7 @@ struct request_control {
 struct request_signal {
     struct request request;
     struct msg *msg; /* sealed, handed over */
-    struct span room;
+    struct span room, who;
     char name[];
 };
 
@@ -171,13 +206,15 @@ struct tenant {
     uint8_t hub;
 };
 
-/* ERR_LIMIT: the user has too many connections. */
+/* ERR_LIMIT: the user has too many connections. ERR_PERMISSION: it is banned. */
 struct request_arrive {
     struct request request;
-    struct tenant *tenant;
-    struct span user; /* lives as long as the request */
+    struct tenant *tenant; /* NULL: its connections are not counted */
+    char *why;
+    struct span user; /* borrowed from `name` */
     uint32_t limit;   /* 0: none */
     bool single;      /* the user's older connections are to end */
+    char name[];
 };
 
 /* Comes back after the last entry about the tenant. */

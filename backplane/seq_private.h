@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* seq_private.h: what the sequencer's files share: sequencer.c (subscriptions, publications, fills)
- * and seq_read.c (what is asked of a room without being in it).
+/* seq_private.h: what the sequencer's files share: sequencer.c (subscriptions, publications,
+ * fills), seq_read.c (what is asked of a room without being in it), seq_users.c (who comes and
+ * goes, orders) and seq_moderate.c (what moderators decide).
  */
 #ifndef MADANG_BACKPLANE_SEQ_PRIVATE_H
 #define MADANG_BACKPLANE_SEQ_PRIVATE_H
 
 #include "backplane/base/loop.h"
 #include "backplane/ledger.h"
+#include "backplane/pace.h"
 #include "backplane/seq_room.h"
 #include "backplane/sequencer.h"
 #include "backplane/users.h"
@@ -22,6 +24,8 @@ struct sequencer {
     struct seq_rooms rooms;
     struct users users;
     struct ledger ledger;
+    struct sanctions sanctions;
+    struct pace pace;
     struct list listings; /* struct request_rooms, first come, first served */
     uint32_t asked;       /* presence requests that had to wait; wraps */
     struct port ports[HUBS_MAX];
@@ -60,6 +64,18 @@ void seq_on_arrive(struct sequencer *s, struct request *r);
 void seq_on_depart(struct sequencer *s, struct request *r);
 void seq_on_spend(struct sequencer *s, struct request *r);
 void seq_on_rooms(struct sequencer *s, struct request *r);
+
+/* What moderators have decided. An error, and words for it (`why` may be NULL), if `who` may not
+ * enter the room or ask about it; say anything in it; publish there now, which is counted. An empty
+ * room: this gateway at all. */
+enum err seq_refuse_entry(const struct sequencer *s, struct span who, struct span room, char **why);
+enum err seq_refuse_words(const struct sequencer *s, struct span who, struct span room, char **why);
+enum err seq_refuse_publication(struct sequencer *s, struct span who, struct span room, char **why);
+void seq_on_control(struct sequencer *s, struct request *r);
+void seq_on_sanction(struct sequencer *s, struct request *r);
+void seq_on_sanctions(struct sequencer *s, struct request *r);
+void seq_on_pace(struct sequencer *s, struct request *r);
+void seq_moderate_turn(struct sequencer *s); /* ends what is over */
 
 /* Goes on with the listings, a slice; true if there is more to do. */
 bool seq_list_rooms(struct sequencer *s);

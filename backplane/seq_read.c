@@ -10,9 +10,10 @@
 void seq_on_history(struct sequencer *s, struct request *r)
 {
     struct request_history *h = (struct request_history *)r;
-    struct seq_room *room = seq_rooms_hold(&s->rooms, h->room);
+    enum err e = seq_refuse_entry(s, h->who, h->room, NULL);
+    struct seq_room *room = e ? NULL : seq_rooms_hold(&s->rooms, h->room);
     if (!room) {
-        seq_answer(s, r, ERR_LIMIT);
+        seq_answer(s, r, e ? e : ERR_LIMIT);
         return;
     }
     h->read.purpose = FOR_HISTORY;
@@ -37,6 +38,11 @@ void seq_history_read(struct sequencer *s, struct stream_read *r)
 void seq_on_presence(struct sequencer *s, struct request *r)
 {
     struct request_presence *p = (struct request_presence *)r;
+    enum err e = seq_refuse_entry(s, p->who, p->room, NULL);
+    if (e) {
+        seq_answer(s, r, e);
+        return;
+    }
     struct seq_room *room = seq_rooms_find(&s->rooms, p->room);
     struct interest *in = room ? &room->hubs[r->hub] : NULL;
     if (!in || in->served == in->tickets) {

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What is asked of users: whether one may have another connection, and what it has done. */
+/* Users: who comes and goes, what they have done, and orders to their sessions. */
 #include "backplane/base/loop.h"
 #include "backplane/seq_private.h"
 
+#include <assert.h>
+
 void seq_on_arrive(struct sequencer *s, struct request *r)
 {
-    seq_answer(s, r, users_arrive(&s->users, (struct request_arrive *)r));
+    struct request_arrive *a = (struct request_arrive *)r;
+    enum err e = seq_refuse_entry(s, a->user, (struct span){0}, &a->why);
+    if (!e && a->tenant)
+        e = users_arrive(&s->users, a);
+    seq_answer(s, r, e);
 }
 
 void seq_on_depart(struct sequencer *s, struct request *r)
@@ -18,5 +24,18 @@ void seq_on_spend(struct sequencer *s, struct request *r)
 {
     ledger_spend(&s->ledger, (struct request_spend *)r, loop_now_ms(s->loop));
     counter_set(&s->counters.accounts, s->ledger.count);
+    seq_answer(s, r, OK);
+}
+
+/* An order goes to every hub, behind what was posted to it before. */
+void seq_on_control(struct sequencer *s, struct request *r)
+{
+    struct control *c = ((struct request_control *)r)->control;
+    assert(c->hubs == s->rooms.hubs);
+    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
+        struct entry *e = &control_ref(c)->entries[i].entry;
+        e->kind = HUB_CONTROL;
+        outbox_post(&s->ports[i].out, e);
+    }
     seq_answer(s, r, OK);
 }

@@ -205,6 +205,9 @@ static enum err settle(struct sequencer *s, struct request_subscribe *sub, struc
         e = OK; /* no stream was asked for */
     if (e)
         return e;
+    e = seq_refuse_entry(s, client_info_user(sub->client), sub->room, &sub->why);
+    if (e)
+        return e;
     sub->recovered = sub->recover && recovered(sub);
     if (!sub->recovered)
         stream_read_deinit(&sub->read);
@@ -282,6 +285,11 @@ static void on_end(struct sequencer *s, struct request *r)
 static void on_publish(struct sequencer *s, struct request *r)
 {
     struct request_publish *p = (struct request_publish *)r;
+    enum err e = seq_refuse_publication(s, p->who, p->room, &p->why);
+    if (e) {
+        seq_answer(s, r, e);
+        return;
+    }
     struct seq_room *room = seq_rooms_hold(&s->rooms, p->room);
     if (!room) {
         seq_answer(s, r, ERR_LIMIT);
@@ -337,7 +345,8 @@ static void committed(void *owner, struct commit *c)
 static void on_signal(struct sequencer *s, struct request *r)
 {
     struct request_signal *sig = (struct request_signal *)r;
-    struct seq_room *room = seq_rooms_find(&s->rooms, sig->room);
+    enum err e = seq_refuse_words(s, sig->who, sig->room, NULL);
+    struct seq_room *room = e ? NULL : seq_rooms_find(&s->rooms, sig->room);
     for (uint32_t i = 0; room && i < s->rooms.hubs; i++) {
         struct interest *in = &room->hubs[i];
         if (in->members && !left_out(in))
@@ -345,22 +354,7 @@ static void on_signal(struct sequencer *s, struct request *r)
                 s, in,
                 sig->msg); /* a signal that finds no room is let go: it is worth nothing later */
     }
-    seq_answer(s, r, OK);
-}
-
-/* ---- orders --------------------------------------------------------------------------------- */
-
-/* An order goes to every hub, behind what was posted to it before. */
-static void on_control(struct sequencer *s, struct request *r)
-{
-    struct control *c = ((struct request_control *)r)->control;
-    assert(c->hubs == s->rooms.hubs);
-    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
-        struct entry *e = &control_ref(c)->entries[i].entry;
-        e->kind = HUB_CONTROL;
-        outbox_post(&s->ports[i].out, e);
-    }
-    seq_answer(s, r, OK);
+    seq_answer(s, r, e);
 }
 
 /* ---- filling hubs that were behind --------------------------------------------------------- */
@@ -481,10 +475,11 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_UNSUBSCRIBE] = on_unsubscribe, [REQUEST_PRESENCE] = seq_on_presence,
     [REQUEST_HISTORY] = seq_on_history,     [REQUEST_REMOVE] = seq_on_remove,
     [REQUEST_ROOMS] = seq_on_rooms,         [REQUEST_SIGNAL] = on_signal,
-    [REQUEST_CONTROL] = on_control,         [REQUEST_END] = on_end,
+    [REQUEST_CONTROL] = seq_on_control,     [REQUEST_END] = on_end,
     [REQUEST_ARRIVE] = seq_on_arrive,       [REQUEST_DEPART] = seq_on_depart,
     [REQUEST_SPEND] = seq_on_spend,         [REQUEST_DRAINED] = on_drained,
-    [REQUEST_REDACT] = seq_on_redact,
+    [REQUEST_REDACT] = seq_on_redact,       [REQUEST_SANCTION] = seq_on_sanction,
+    [REQUEST_SANCTIONS] = seq_on_sanctions, [REQUEST_PACE] = seq_on_pace,
 };
 
 static bool turn(struct actor *a)
@@ -497,6 +492,7 @@ static bool turn(struct actor *a)
         handlers[kind](s, container_of(e, struct request, entry));
         e = next;
     }
+    seq_moderate_turn(s);
     bool more = s->driver->ops->turn(s->driver, loop_now_ms(s->loop));
     more |= fill_some(s);
     more |= seq_list_rooms(s);
@@ -539,6 +535,8 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     inbox_init(&s->inbox, loop);
     seq_rooms_init(&s->rooms, s->driver, config->max_rooms);
     list_init(&s->listings);
+    sanctions_init(&s->sanctions, config->max_sanctions);
+    pace_init(&s->pace, config->max_sanctions);
     s->actor.turn = turn;
     s->actor.flush = flush;
     loop_add(loop, &s->actor);
@@ -554,6 +552,8 @@ void sequencer_free(struct sequencer *s)
     (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
     seq_rooms_deinit(&s->rooms);
     ledger_deinit(&s->ledger);
+    sanctions_deinit(&s->sanctions);
+    pace_deinit(&s->pace);
     s->driver->ops->close(s->driver);
     inbox_deinit(&s->inbox);
     free(s);

@@ -31,10 +31,13 @@ struct sequencer_config {
     size_t hub_inbox_bytes; /* of pushes waiting for one hub */
     uint32_t max_rooms;     /* remembered; idle ones are forgotten first, and when all are in use:
                                ERR_LIMIT */
+    uint32_t max_sanctions; /* bans and mutes; and so many rooms in slow mode */
 };
 
-/* Any thread may read them. */
+/* Any thread may read them. `bans`, from everywhere, is there before the order to disconnect the
+ * user leaves: who connects where that order has been carried out finds that there are bans. */
 struct sequencer_counters {
+    counter sanctions, bans, slow_rooms;
     counter rooms, occupied, stream_bytes, commits, publications, repeats, behind, fills;
     counter insufficient;
     counter accounts; /* of users and addresses, whose rates are limited */

@@ -21,6 +21,8 @@ static void run_rpc(struct api_task *t)
 }
 
 static const struct api_method methods[] = {
+    {"ban", SCOPE_MODERATE, api_ban, NULL},
+    {"bans", SCOPE_MODERATE, api_bans, NULL},
     {"batch", 0, run_batch, gather_batch}, /* its commands' scopes count */
     {"broadcast", SCOPE_PUBLISH, api_broadcast, api_broadcast_gather},
     {"channels", SCOPE_READ, api_channels, NULL},
@@ -28,12 +30,19 @@ static const struct api_method methods[] = {
     {"history", SCOPE_READ, api_history, NULL},
     {"history_remove", SCOPE_MODERATE, api_history_remove, NULL},
     {"info", SCOPE_ADMIN, api_info, NULL},
+    {"kick", SCOPE_MODERATE, api_kick, NULL},
+    {"mute", SCOPE_MODERATE, api_mute, NULL},
+    {"mutes", SCOPE_MODERATE, api_mutes, NULL},
     {"presence", SCOPE_READ, api_presence, NULL},
     {"presence_stats", SCOPE_READ, api_presence_stats, NULL},
     {"publish", SCOPE_PUBLISH, api_publish, NULL},
+    {"redact", SCOPE_MODERATE, api_redact, NULL},
     {"refresh", SCOPE_MODERATE, api_refresh, NULL},
     {"rpc", 0, run_rpc, NULL},
+    {"slow_mode", SCOPE_MODERATE, api_slow_mode, NULL},
     {"subscribe", SCOPE_MODERATE, api_subscribe, NULL},
+    {"unban", SCOPE_MODERATE, api_unban, NULL},
+    {"unmute", SCOPE_MODERATE, api_unmute, NULL},
     {"unsubscribe", SCOPE_MODERATE, api_unsubscribe, NULL},
 };
 
@@ -58,26 +67,44 @@ bool api_knows(struct span method)
     }
 
 static const struct field params_fields[] = {
-    PARAM(STRING, b64data),    PARAM(STRING, b64info),
-    PARAM(STRING, channel),    PARAM(ARRAY, channels),
-    PARAM(STRING, client),     PARAM(ARRAY, commands),
-    PARAM(RAW, data),          PARAM(BOOL, delta),
-    PARAM(OBJECT, disconnect), PARAM(I64, expire_at),
-    PARAM(BOOL, expired),      PARAM(STRING, idempotency_key),
-    PARAM(RAW, info),          PARAM(I64, limit),
-    PARAM(STRING, method),     PARAM(OBJECT, override),
-    PARAM(BOOL, parallel),     PARAM(OBJECT, params),
-    PARAM(STRING, pattern),    PARAM(OBJECT, recover_since),
-    PARAM(BOOL, reverse),      PARAM(STRING, session),
-    PARAM(OBJECT, since),      PARAM(BOOL, skip_history),
-    PARAM(OBJECT, tags),       PARAM(STRING, user),
-    PARAM(U64, version),       PARAM(STRING, version_epoch),
+    PARAM(STRING, b64data),
+    PARAM(STRING, channel),
+    PARAM(ARRAY, channels),
+    PARAM(STRING, client),
+    PARAM(ARRAY, commands),
+    PARAM(RAW, data),
+    PARAM(BOOL, delta),
+    PARAM(OBJECT, disconnect),
+    PARAM(STRING, epoch),
+    PARAM(I64, expire_at),
+    PARAM(BOOL, expired),
+    PARAM(STRING, idempotency_key),
+    PARAM(RAW, info),
+    PARAM(U64, interval_ms),
+    PARAM(I64, limit),
+    PARAM(STRING, method),
+    PARAM(U64, offset),
+    PARAM(OBJECT, override),
+    PARAM(BOOL, parallel),
+    PARAM(OBJECT, params),
+    PARAM(STRING, pattern),
+    PARAM(STRING, reason),
+    PARAM(OBJECT, recover_since),
+    PARAM(BOOL, reverse),
+    PARAM(STRING, session),
+    PARAM(OBJECT, since),
+    PARAM(BOOL, skip_history),
+    PARAM(OBJECT, tags),
+    PARAM(I64, ttl),
+    PARAM(STRING, user),
+    PARAM(U64, version),
+    PARAM(STRING, version_epoch),
     PARAM(ARRAY, whitelist),
 };
 
 bool api_read_params(struct api_task *t, struct api_params *p)
 {
-    *p = (struct api_params){0};
+    *p = (struct api_params){.expire_at = EXPIRE_AT_ABSENT, .interval_ms = INTERVAL_ABSENT};
     if (object_read(&t->call->scratch, t->params, params_fields,
                     sizeof(params_fields) / sizeof(*params_fields), p))
         return true;
@@ -90,16 +117,22 @@ static const struct field position_fields[] = {
     {"epoch", FIELD_STRING, offsetof(struct api_position, epoch)},
 };
 
+struct position api_position_of(uint64_t offset, struct span epoch)
+{
+    struct position at = {.offset = offset};
+    if (epoch.n >= EPOCH_MAX)
+        at.epoch[0] = '?'; /* no epoch of ours is that long */
+    else if (epoch.n)
+        memcpy(at.epoch, epoch.p, epoch.n);
+    return at;
+}
+
 bool api_read_position(struct api_task *t, struct span object, struct position *out)
 {
     struct api_position p = {0};
     if (!object_read(&t->call->scratch, object, position_fields, 2, &p))
         return false;
-    *out = (struct position){.offset = p.offset};
-    if (p.epoch.n >= EPOCH_MAX)
-        out->epoch[0] = '?'; /* no epoch of ours is that long */
-    else if (p.epoch.n)
-        memcpy(out->epoch, p.epoch.p, p.epoch.n);
+    *out = api_position_of(p.offset, p.epoch);
     return true;
 }
 
@@ -246,9 +279,9 @@ static int status_of(enum err e)
         enum err error;
         int status;
     } table[] = {
-        {ERR_UNKNOWN_CHANNEL, 404}, {ERR_METHOD_NOT_FOUND, 404},  {ERR_PERMISSION, 403},
-        {ERR_LIMIT, 413},           {ERR_BAD_REQUEST, 400},       {ERR_NOT_AVAILABLE, 400},
-        {ERR_UNRECOVERABLE, 416},   {ERR_TOO_MANY_REQUESTS, 503},
+        {ERR_UNKNOWN_CHANNEL, 404}, {ERR_METHOD_NOT_FOUND, 404}, {ERR_PERMISSION, 403},
+        {ERR_LIMIT, 413},           {ERR_BAD_REQUEST, 400},      {ERR_NOT_AVAILABLE, 400},
+        {ERR_EXPIRED, 400},         {ERR_UNRECOVERABLE, 416},    {ERR_TOO_MANY_REQUESTS, 503},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
         if (table[i].error == e)

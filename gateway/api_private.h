@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* api_private.h: what the files of the API share: api.c (calls, and the order in which commands
- * run), api_publish.c, api_read.c, api_session.c (the methods).
+ * run), api_publish.c, api_read.c, api_session.c, api_moderate.c (the methods).
  */
 #ifndef MADANG_GATEWAY_API_PRIVATE_H
 #define MADANG_GATEWAY_API_PRIVATE_H
@@ -52,20 +52,35 @@ struct api_call {
     size_t results; /* bytes */
 };
 
+#define EXPIRE_AT_ABSENT INT64_MIN
+#define INTERVAL_ABSENT  UINT64_MAX
+#define END_MAX_S        INT64_C(100000000000) /* no end lies behind the year 5000 */
+
 /* All that any method understands; each looks at its own. */
 struct api_params {
     struct span method, params;
-    struct span user, client, session, channel, pattern, idempotency_key, b64data, b64info;
-    struct span version_epoch;
+    struct span user, client, session, channel, pattern, idempotency_key, b64data;
+    struct span version_epoch, epoch, reason;
     struct span data, info;
     struct span tags, since, recover_since, disconnect, override, channels, whitelist, commands;
-    int64_t limit, expire_at;
-    uint64_t version;
+    int64_t limit, ttl;
+    int64_t expire_at;    /* or EXPIRE_AT_ABSENT */
+    uint64_t interval_ms; /* or INTERVAL_ABSENT */
+    uint64_t version, offset;
     bool skip_history, delta, reverse, expired, parallel;
 };
 
 /* Reads a task's parameters; false: it is done, with an error. */
 bool api_read_params(struct api_task *t, struct api_params *p);
+
+/* What is to be published; the rooms of a broadcast share it. */
+struct api_publication {
+    struct span data, key;
+    struct version version;
+    struct buf decoded; /* of b64data */
+    struct buf tags;    /* the inside of an object */
+    bool skip_history, delta, own_time;
+};
 
 struct api_position {
     uint64_t offset;
@@ -74,6 +89,9 @@ struct api_position {
 
 /* Reads `{"offset":n,"epoch":"…"}`. */
 bool api_read_position(struct api_task *t, struct span object, struct position *out);
+
+/* An epoch that none of ours can be becomes one that is none. */
+struct position api_position_of(uint64_t offset, struct span epoch);
 
 /* The task has its result, or an error. Its parent may be done with it. */
 void api_done(struct api_task *t, enum err e);
@@ -88,6 +106,17 @@ void api_write_reply(struct buf *b, const struct api_task *t);
 
 /* The rules of the room, or the error of a name that will not do. */
 enum err api_rules(const struct api_task *t, struct span channel, const struct room_rules **out);
+
+/* Asks for it; the task is done when that is answered, with the position as its result. An error:
+ * nothing was asked, and the task is not done. The version's epoch is borrowed till then. */
+enum err api_publish_into(struct api_task *t, struct span channel, const struct api_publication *p);
+
+/* An order for whom the parameters name, with `more` bytes for text; no connection of ours has a
+ * `session`, so one that is named is nobody's. NULL: no memory, and the task is done. */
+struct control *api_order(struct api_task *t, enum control_op op, const struct api_params *p,
+                          size_t more);
+/* Hands the order over; the task is done when every hub is to hear of it. */
+void api_give(struct api_task *t, struct control *c);
 
 void api_publication_free(struct api_publication *p); /* NULL is fine */
 
@@ -105,5 +134,14 @@ void api_subscribe(struct api_task *t);
 void api_unsubscribe(struct api_task *t);
 void api_disconnect(struct api_task *t);
 void api_refresh(struct api_task *t);
+void api_kick(struct api_task *t);
+void api_ban(struct api_task *t);
+void api_unban(struct api_task *t);
+void api_bans(struct api_task *t);
+void api_mute(struct api_task *t);
+void api_unmute(struct api_task *t);
+void api_mutes(struct api_task *t);
+void api_slow_mode(struct api_task *t);
+void api_redact(struct api_task *t);
 
 #endif

@@ -12,14 +12,6 @@
 #define KEY_MAX    256 /* bytes of an idempotency key */
 #define KEY_TTL_MS (5 * 60 * 1000)
 
-/* What is to be published; the rooms of a broadcast share it. */
-struct api_publication {
-    struct span data, key;
-    struct buf decoded; /* of b64data */
-    struct buf tags;    /* the inside of an object */
-    bool skip_history, delta, own_time;
-};
-
 void api_publication_free(struct api_publication *p)
 {
     if (!p)
@@ -72,12 +64,12 @@ static enum err read_tags(struct api_publication *p, struct span object)
 
 static enum err read_publication(struct api_publication *p, const struct api_params *from)
 {
-    if (from->version || from->version_epoch.n) /* versions are not kept */
-        return ERR_NOT_AVAILABLE;
-    if (from->idempotency_key.n > KEY_MAX || (from->data.n && from->b64data.n))
+    if (from->idempotency_key.n > KEY_MAX || from->version_epoch.n > VERSION_EPOCH_MAX ||
+        (from->data.n && from->b64data.n))
         return ERR_BAD_REQUEST;
     p->data = from->data;
     p->key = from->idempotency_key;
+    p->version = (struct version){from->version, from->version_epoch};
     p->skip_history = from->skip_history;
     p->delta = from->delta;
     enum err e = from->b64data.n ? decode(p, from->b64data) : OK;
@@ -127,8 +119,7 @@ static void published(struct hub *h, struct request *r)
     free(q);
 }
 
-static enum err publish_into(struct api_task *t, struct span channel,
-                             const struct api_publication *p)
+enum err api_publish_into(struct api_task *t, struct span channel, const struct api_publication *p)
 {
     const struct room_rules *r;
     enum err e = api_rules(t, channel, &r);
@@ -150,6 +141,7 @@ static enum err publish_into(struct api_task *t, struct span channel,
         q->commit.limits = limits_of(r);
     if (p->key.n)
         q->commit.idempotency = idempotency_of(channel, p->key);
+    q->commit.version = p->version;
     q->commit.stamp_time = r->stamp_time && !p->own_time;
     q->request.owner = t;
     hub_ask(t->call->hub, &q->request, REQUEST_PUBLISH, published);
@@ -161,7 +153,7 @@ void api_publish(struct api_task *t)
     struct api_params p;
     if (!api_read_params(t, &p) || !prepare(t, &p))
         return;
-    enum err e = publish_into(t, p.channel, t->publication);
+    enum err e = api_publish_into(t, p.channel, t->publication);
     if (e)
         api_done(t, e);
 }
@@ -174,7 +166,7 @@ static void publish_part(struct api_task *t)
     struct span channel;
     enum err e = ERR_BAD_REQUEST;
     if (string_read(&t->call->scratch, t->params, &channel))
-        e = publish_into(t, channel, t->parent->publication);
+        e = api_publish_into(t, channel, t->parent->publication);
     if (e)
         api_done(t, e);
 }

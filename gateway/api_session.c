@@ -5,6 +5,8 @@
 #include "backplane/base/json.h"
 #include "gateway/api_private.h"
 #include "gateway/close.h"
+#include "gateway/credentials.h"
+#include "gateway/token.h"
 
 #include <stdlib.h>
 
@@ -25,8 +27,7 @@ static void ordered(struct hub *h, struct request *r)
     free(r);
 }
 
-/* Hands the order over. */
-static void give(struct api_task *t, struct control *c)
+void api_give(struct api_task *t, struct control *c)
 {
     struct request_control *q = calloc(1, sizeof(*q));
     if (!q) {
@@ -39,10 +40,8 @@ static void give(struct api_task *t, struct control *c)
     hub_ask(t->call->hub, &q->request, REQUEST_CONTROL, ordered);
 }
 
-/* An order for whom the parameters name. No connection of ours has a `session`, so one that is
- * named is nobody's. NULL: no memory, and the task is done. */
-static struct control *order(struct api_task *t, enum control_op op, const struct api_params *p,
-                             size_t more)
+struct control *api_order(struct api_task *t, enum control_op op, const struct api_params *p,
+                          size_t more)
 {
     struct span client = p->session.n ? SPAN("-") : p->client;
     size_t bytes = p->user.n + client.n + p->channel.n + more;
@@ -111,13 +110,13 @@ static bool copy_whitelist(struct api_task *t, struct control *c, struct span ar
 
 static void disconnect(struct api_task *t, const struct api_params *p, const struct farewell *f)
 {
-    struct control *c = order(t, CONTROL_DISCONNECT, p, p->whitelist.n);
+    struct control *c = api_order(t, CONTROL_DISCONNECT, p, p->whitelist.n);
     if (!c)
         return;
     bool ok = copy_whitelist(t, c, p->whitelist);
     c->frame = ok ? close_frame_with((unsigned)f->code, f->reason) : NULL;
     if (c->frame) {
-        give(t, c);
+        api_give(t, c);
         return;
     }
     control_unref(c);
@@ -136,17 +135,52 @@ void api_disconnect(struct api_task *t)
         api_done(t, ERR_BAD_REQUEST);
 }
 
-/* Connections do not expire by themselves yet, so all that can be told of one is that it has. */
+/* ---- refresh -------------------------------------------------------------------------------- */
+
+/* JSON without the line breaks that would split a frame. */
+static enum err copy_json(struct control *c, struct span json, struct span *kept)
+{
+    struct buf b = {0};
+    buf_json_oneline(&b, json);
+    enum err e = b.failed ? ERR_INTERNAL : OK;
+    if (!e)
+        *kept = control_copy(c, (struct span){b.p, b.n});
+    buf_deinit(&b);
+    return e;
+}
+
+static void change(struct api_task *t, const struct api_params *p)
+{
+    struct span info = span_eq(p->info, SPAN("null")) ? (struct span){0} : p->info;
+    if (info.n > TOKEN_INFO_MAX) {
+        api_done(t, ERR_BAD_REQUEST);
+        return;
+    }
+    struct control *c = api_order(t, CONTROL_REFRESH, p, info.n);
+    if (!c)
+        return;
+    c->sets_end = p->expire_at != EXPIRE_AT_ABSENT;
+    c->end_s = p->expire_at > 0 ? p->expire_at : 0;
+    enum err e = info.n ? copy_json(c, info, &c->info) : OK;
+    if (!e) {
+        api_give(t, c);
+        return;
+    }
+    control_unref(c);
+    api_done(t, e);
+}
+
+/* An end that is past is one that has come. */
 void api_refresh(struct api_task *t)
 {
     struct api_params p;
     static const struct farewell expired = {CODE_EXPIRED, SPAN_INIT(TEXT_EXPIRED)};
     if (!api_read_params(t, &p))
         return;
-    if (p.expired)
+    if (p.expired || (p.expire_at > 0 && p.expire_at <= wall_s()))
         disconnect(t, &p, &expired);
     else
-        api_done(t, ERR_NOT_AVAILABLE);
+        change(t, &p);
 }
 
 /* ---- subscribe, unsubscribe ----------------------------------------------------------------- */
@@ -160,47 +194,51 @@ static bool channel_ok(struct api_task *t, const struct api_params *p)
     return !e;
 }
 
-/* JSON without the line breaks that would split a frame. */
-static enum err copy_data(struct control *c, struct span json)
-{
-    struct buf b = {0};
-    buf_json_oneline(&b, json);
-    enum err e = b.failed ? ERR_INTERNAL : OK;
-    if (!e)
-        c->data = control_copy(c, (struct span){b.p, b.n});
-    buf_deinit(&b);
-    return e;
-}
-
-static enum err fill_subscribe(struct api_task *t, struct control *c, const struct api_params *p)
+static enum err fill_subscribe(struct api_task *t, struct control *c, const struct api_params *p,
+                               const struct grant_entry *g)
 {
     if (p->recover_since.n) {
         c->recover = true;
         if (!api_read_position(t, p->recover_since, &c->since))
             return ERR_BAD_REQUEST;
     }
-    return p->data.n ? copy_data(c, p->data) : OK;
+    if (p->expire_at > 0 && p->expire_at <= wall_s())
+        return ERR_EXPIRED;
+    c->end_s = p->expire_at > 0 ? p->expire_at : 0;
+    c->override = control_copy(c, p->override);
+    enum err e = g->data.n ? copy_json(c, g->data, &c->data) : OK;
+    return !e && g->info.n ? copy_json(c, g->info, &c->info) : e;
 }
 
-void api_subscribe(struct api_task *t)
+static void order_subscribe(struct api_task *t, const struct api_params *p,
+                            const struct grant_entry *g)
 {
-    struct api_params p;
-    if (!api_read_params(t, &p) || !channel_ok(t, &p))
-        return;
-    if (p.info.n || p.b64info.n || p.b64data.n || p.expire_at || p.override.n) {
-        api_done(t, ERR_NOT_AVAILABLE);
-        return;
-    }
-    struct control *c = order(t, CONTROL_SUBSCRIBE, &p, p.data.n);
+    size_t more = g->data.n + g->info.n + p->override.n;
+    struct control *c = api_order(t, CONTROL_SUBSCRIBE, p, more);
     if (!c)
         return;
-    enum err e = fill_subscribe(t, c, &p);
+    enum err e = fill_subscribe(t, c, p, g);
     if (!e) {
-        give(t, c);
+        api_give(t, c);
         return;
     }
     control_unref(c);
     api_done(t, e);
+}
+
+/* The parameters are in part those that a token has for a room. */
+void api_subscribe(struct api_task *t)
+{
+    struct api_params p;
+    struct grant_entry g = {0};
+    struct buf decoded = {0};
+    if (!api_read_params(t, &p) || !channel_ok(t, &p))
+        return;
+    if (token_grant(t->params, &decoded, &g))
+        order_subscribe(t, &p, &g);
+    else
+        api_done(t, decoded.failed ? ERR_INTERNAL : ERR_BAD_REQUEST);
+    buf_deinit(&decoded);
 }
 
 void api_unsubscribe(struct api_task *t)
@@ -208,7 +246,7 @@ void api_unsubscribe(struct api_task *t)
     struct api_params p;
     if (!api_read_params(t, &p) || !channel_ok(t, &p))
         return;
-    struct control *c = order(t, CONTROL_UNSUBSCRIBE, &p, 0);
+    struct control *c = api_order(t, CONTROL_UNSUBSCRIBE, &p, 0);
     if (c)
-        give(t, c);
+        api_give(t, c);
 }

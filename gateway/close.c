@@ -42,6 +42,10 @@ struct msg *close_frame_with(unsigned code, struct span text)
 
 struct msg *close_frame(enum close_reason r)
 {
-    const struct close_info *info = close_info(r);
-    return close_frame_with(info->code, span_str(info->text));
+    return close_frame_of(r, span_str(close_info(r)->text));
+}
+
+struct msg *close_frame_of(enum close_reason r, struct span text)
+{
+    return close_frame_with(close_info(r)->code, text);
 }

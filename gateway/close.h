@@ -55,5 +55,7 @@ struct msg *close_frame(enum close_reason r);
 /* The same with a code and a text of one's own, of at most CLOSE_TEXT_MAX bytes, not empty. */
 #define CLOSE_TEXT_MAX 123
 struct msg *close_frame_with(unsigned code, struct span text);
+/* The same with the code of a reason. */
+struct msg *close_frame_of(enum close_reason r, struct span text);
 
 #endif

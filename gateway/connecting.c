@@ -2,6 +2,7 @@
 #include "gateway/connecting.h"
 
 #include "backplane/base/json.h"
+#include "backplane/sequencer.h"
 #include "gateway/access.h"
 #include "gateway/credentials.h"
 #include "gateway/methods.h"
@@ -418,6 +419,13 @@ static bool is_counted(const struct session *s, const struct token *token)
            (o->user_connection_limit || o->single_connection);
 }
 
+/* Nobody asks for the sequencer's word while there is no ban from everywhere. */
+static bool is_suspect(const struct session *s)
+{
+    const struct sequencer_counters *c = sequencer_counters(s->hub->gateway->sequencer);
+    return counter_get(&c->bans) && client_info_user(s->client).n;
+}
+
 static bool has_rooms(const struct session *s, const struct token *token, struct span subs)
 {
     return subs.n || s->hub->options->personal_room ||
@@ -426,20 +434,21 @@ static bool has_rooms(const struct session *s, const struct token *token, struct
 
 void connecting_begin(struct session *s, uint32_t id, const struct token *token, struct span subs)
 {
-    bool counted = is_counted(s, token);
-    if (!counted && !has_rooms(s, token, subs)) {
+    bool counted = is_counted(s, token), asked = counted || is_suspect(s);
+    if (!asked && !has_rooms(s, token, subs)) {
         open_session(s);
         welcome(s, id, NULL);
         return;
     }
     s->connecting = calloc(1, sizeof(*s->connecting));
-    bool ok = s->connecting && (!token || credentials_of(s)) && (!counted || credentials_count(s));
+    bool ok =
+        s->connecting && (!token || credentials_of(s)) && (!asked || credentials_ask(s, counted));
     if (!ok) {
         connect_refuse(s, id, ERR_INTERNAL);
         return;
     }
     s->connecting->id = id;
-    s->connecting->waiting = counted;
+    s->connecting->waiting = asked;
     ask_rooms(s, token, subs);
 }
 

@@ -78,33 +78,61 @@ void answered_depart(struct hub *h, struct request *r)
     (void)h, (void)r;
 }
 
-bool credentials_count(struct session *s)
+static bool count_in(struct session *s, struct request_arrive *q)
 {
     const struct options *o = s->hub->options;
     struct credentials *c = credentials_of(s);
-    struct request_arrive *q = c ? calloc(1, sizeof(*q)) : NULL;
-    if (!q)
+    if (!c)
         return false;
     c->counted = true;
     q->tenant = &c->tenant;
-    q->user = client_info_user(s->client);
     q->limit = o->user_connection_limit;
     q->single = o->single_connection;
+    return true;
+}
+
+bool credentials_ask(struct session *s, bool counted)
+{
+    struct span user = client_info_user(s->client);
+    struct request_arrive *q = calloc(1, sizeof(*q) + user.n);
+    if (!q)
+        return false;
+    if (counted && !count_in(s, q)) {
+        free(q);
+        return false;
+    }
+    char *at = q->name;
+    q->user = span_copy(&at, user);
     hub_request(s->hub, s, &q->request, REQUEST_ARRIVE, 0);
     return true;
 }
 
+/* In words, if there are any and there is memory for them. */
+static void close_banned(struct session *s, const char *why)
+{
+    struct msg *frame = why ? close_frame_of(CLOSE_PERMISSION, span_str(why)) : NULL;
+    if (frame)
+        session_dismiss(s, CLOSE_PERMISSION, frame);
+    else
+        session_close(s, CLOSE_PERMISSION);
+    msg_unref(frame);
+}
+
 void answered_arrive(struct hub *h, struct request *r)
 {
+    struct request_arrive *q = (struct request_arrive *)r;
     struct session *s = r->owner;
     (void)h;
     if (session_alive(s)) {
         if (r->error == ERR_LIMIT)
             session_close(s, CLOSE_CONNECTION_LIMIT);
+        else if (r->error == ERR_PERMISSION)
+            close_banned(s, q->why);
         else
             connecting_counted(s, r->error);
     }
-    free(r);
+    free(q->why);
+    free(q);
 }
 
 static void connection_over(struct timer *t)
@@ -141,7 +169,7 @@ static void subscription_over(struct timer *t)
     if (sub->server_side)
         session_close(sub->session, CLOSE_SUB_EXPIRED);
     else if (session_alive(sub->session))
-        unsubscribe_with(sub, UNSUBSCRIBE_EXPIRED, "subscription expired");
+        unsubscribe_with(sub, UNSUBSCRIBE_EXPIRED, SPAN("subscription expired"));
 }
 
 bool subscription_expires(struct subscription *sub, int64_t end_s)

@@ -27,9 +27,10 @@ struct credentials *credentials_of(struct session *s);
 void credentials_end(struct session *s);
 void credentials_drop(struct session *s); /* frees them; harmless without any */
 
-/* Asks the sequencer, which knows all hubs, whether the user may have this connection too;
- * connecting waits for the answer. False: no memory. */
-bool credentials_count(struct session *s);
+/* Asks the sequencer, which knows all hubs and who is banned, whether the user may connect, and, if
+ * its connections are counted, have this one too; connecting waits for the answer. False: no
+ * memory. */
+bool credentials_ask(struct session *s, bool counted);
 
 /* The connection ends then, unless it is set anew; expired_close_delay is added here. False: no
  * memory. */

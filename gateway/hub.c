@@ -160,7 +160,7 @@ static void tell_some(struct timer *t)
         if (sub->server_side) /* the client has nothing to come back to by itself */
             session_close(sub->session, CLOSE_INSUFFICIENT);
         else
-            unsubscribe_with(sub, UNSUBSCRIBE_INSUFFICIENT, "insufficient state");
+            unsubscribe_with(sub, UNSUBSCRIBE_INSUFFICIENT, SPAN("insufficient state"));
     }
     if (!list_empty(&h->told))
         loop_arm(h->loop, t, TELL_TICK_MS, tell_some);

@@ -70,7 +70,8 @@ static enum err ask(struct session *s, uint32_t id, const struct room_rules *r,
     enum err e = idempotency_of(s, r, p->data, &key);
     if (e)
         return e;
-    struct request_publish *q = calloc(1, sizeof(*q) + p->channel.n);
+    struct span who = client_info_who(s->client);
+    struct request_publish *q = calloc(1, sizeof(*q) + p->channel.n + who.n);
     if (!q)
         return ERR_INTERNAL;
     q->commit.msg = push_open(p->channel, p->data, client_info_json(sender_in(s, p->channel)),
@@ -80,8 +81,9 @@ static enum err ask(struct session *s, uint32_t id, const struct room_rules *r,
         return ERR_INTERNAL;
     }
     q->commit.msg->delta = r->delta_publish;
-    memcpy(q->name, p->channel.p, p->channel.n);
-    q->room = (struct span){q->name, p->channel.n};
+    char *at = q->name;
+    q->room = span_copy(&at, p->channel);
+    q->who = span_copy(&at, who);
     q->commit.limits = limits_of(r);
     q->commit.idempotency = key;
     q->commit.stamp_time = r->stamp_time;
@@ -117,7 +119,7 @@ void answered_publish(struct hub *h, struct request *r)
     (void)h;
     if (session_alive(s)) {
         if (r->error) {
-            reply_error(s, r->id, r->error);
+            reply_refusal(s, r->id, r->error, q->why);
         } else {
             struct buf *b = reply_begin(s, r->id, "publish");
             buf_lit(b, "{}");
@@ -125,5 +127,6 @@ void answered_publish(struct hub *h, struct request *r)
         }
     }
     msg_unref(q->commit.msg);
+    free(q->why);
     free(q);
 }

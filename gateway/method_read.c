@@ -30,13 +30,15 @@ static void ask_presence(struct session *s, const struct command *c, bool stats_
         e = ERR_NOT_AVAILABLE;
     else if (!may(s, r, p.channel, MAY_PRESENCE))
         e = ERR_PERMISSION;
-    struct request_presence *q = e ? NULL : calloc(1, sizeof(*q) + p.channel.n);
+    struct span who = client_info_who(s->client);
+    struct request_presence *q = e ? NULL : calloc(1, sizeof(*q) + p.channel.n + who.n);
     if (!q) {
         reply_error(s, c->id, e ? e : ERR_INTERNAL);
         return;
     }
-    memcpy(q->name, p.channel.p, p.channel.n);
-    q->room = (struct span){q->name, p.channel.n};
+    char *at = q->name;
+    q->room = span_copy(&at, p.channel);
+    q->who = span_copy(&at, who);
     q->stats_only = stats_only;
     q->max_bytes = s->hub->options->presence_bytes;
     hub_request(s->hub, s, &q->request, REQUEST_PRESENCE, c->id);
@@ -134,13 +136,15 @@ static enum err history_check(const struct session *s, const struct room_rules *
 static void history_ask(struct session *s, uint32_t id, const struct room_rules *r,
                         const struct history_params *p, const struct since_params *since)
 {
-    struct request_history *q = calloc(1, sizeof(*q) + p->channel.n);
+    struct span who = client_info_who(s->client);
+    struct request_history *q = calloc(1, sizeof(*q) + p->channel.n + who.n);
     if (!q) {
         reply_error(s, id, ERR_INTERNAL);
         return;
     }
-    memcpy(q->name, p->channel.p, p->channel.n);
-    q->room = (struct span){q->name, p->channel.n};
+    char *at = q->name;
+    q->room = span_copy(&at, p->channel);
+    q->who = span_copy(&at, who);
     if (since->epoch.n >= EPOCH_MAX)
         q->since.epoch[0] = '?'; /* no epoch of ours is that long */
     else if (since->epoch.n)

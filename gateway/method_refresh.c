@@ -45,18 +45,20 @@ static bool is_past(int64_t end_s)
 
 /* ---- the connection's ---- */
 
-/* From now on others see the new info; rooms that the session is in keep the one it came with. */
-static bool renew_info(struct session *s, struct span info)
+/* Its keys are those of a reply's, without an id. */
+void push_refreshed(struct session *s, int64_t end_s)
 {
-    if (!info.n || span_eq(info, client_info_conn(s->client)))
-        return true;
-    struct client_info *c =
-        client_info_new(s->client->id, client_info_user(s->client), info, (struct span){0});
-    if (!c)
-        return false;
-    client_info_unref(s->client);
-    s->client = c;
-    return true;
+    struct buf b = {0};
+    buf_lit(&b, "{\"push\":{\"refresh\":{");
+    add_ttl(&b, end_s);
+    if (b.n && b.p[b.n - 1] == ',')
+        b.n--;
+    buf_lit(&b, "}}}");
+    if (b.failed)
+        session_close(s, CLOSE_INTERNAL);
+    else
+        session_reply(s, (struct span){b.p, b.n});
+    buf_deinit(&b);
 }
 
 static void refresh(struct session *s, uint32_t id, const struct token *t)
@@ -68,7 +70,7 @@ static void refresh(struct session *s, uint32_t id, const struct token *t)
         session_close(s, CLOSE_INSUFFICIENT);
     else if (is_past(end_s))
         reply_error(s, id, ERR_EXPIRED);
-    else if (!connection_expires(s, end_s) || !renew_info(s, t->info))
+    else if (!connection_expires(s, end_s) || !session_renew_info(s, t->info))
         reply_error(s, id, ERR_INTERNAL);
     else
         reply_ttl(s, id, "refresh", end_s);

@@ -44,7 +44,8 @@ static const struct field typing_fields[] = {
 
 static enum err typing_push(struct session *s, uint32_t id, struct span room)
 {
-    struct request_signal *q = calloc(1, sizeof(*q) + room.n);
+    struct span who = client_info_who(s->client);
+    struct request_signal *q = calloc(1, sizeof(*q) + room.n + who.n);
     if (!q)
         return ERR_INTERNAL;
     q->msg = push_open(room, SPAN("{\"type\":\"typing\"}"), client_info_json(sender_in(s, room)),
@@ -54,8 +55,9 @@ static enum err typing_push(struct session *s, uint32_t id, struct span room)
         return ERR_INTERNAL;
     }
     push_close(q->msg, 0, 0);
-    memcpy(q->name, room.p, room.n);
-    q->room = (struct span){q->name, room.n};
+    char *at = q->name;
+    q->room = span_copy(&at, room);
+    q->who = span_copy(&at, who);
     hub_request(s->hub, s, &q->request, REQUEST_SIGNAL, id);
     return OK;
 }
@@ -82,7 +84,9 @@ void answered_signal(struct hub *h, struct request *r)
     struct request_signal *q = (struct request_signal *)r;
     struct session *s = r->owner;
     (void)h;
-    if (session_alive(s))
+    if (session_alive(s) && r->error)
+        reply_error(s, r->id, r->error);
+    else if (session_alive(s))
         reply_done(s, r->id);
     msg_unref(q->msg);
     free(q);

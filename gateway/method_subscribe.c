@@ -184,7 +184,7 @@ void answered_unsubscribe(struct hub *h, struct request *r)
     free(q);
 }
 
-void unsubscribe_with(struct subscription *sub, unsigned code, const char *reason)
+void unsubscribe_with(struct subscription *sub, unsigned code, struct span reason)
 {
     struct session *s = sub->session;
     struct msg *m = push_unsubscribe(room_name(sub->sub.room), code, reason);

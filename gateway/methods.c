@@ -68,6 +68,11 @@ void reply_error(struct session *s, uint32_t id, enum err e)
     reply_error_in_words(s, id, e, err_text(e));
 }
 
+void reply_refusal(struct session *s, uint32_t id, enum err e, const char *why)
+{
+    reply_error_in_words(s, id, e, why ? why : err_text(e));
+}
+
 void reply_left_out(struct session *s, uint32_t id, const char *feature)
 {
     char words[80];

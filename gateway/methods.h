@@ -13,6 +13,8 @@ bool method_is_send(const struct method *m);
 
 /* Replies with an error of the protocol. */
 void reply_error(struct session *s, uint32_t id, enum err e);
+/* The same in other words; NULL: in its own. */
+void reply_refusal(struct session *s, uint32_t id, enum err e, const char *why);
 /* The same for a command that asks for what is not offered (see left_out.h): 107, by name. */
 void reply_left_out(struct session *s, uint32_t id, const char *feature);
 
@@ -60,10 +62,12 @@ void answered_signal(struct hub *h, struct request *r);
 
 /* What an order does to a session that it is for. */
 void subscribe_by_order(struct session *s, struct control *c);
-void unsubscribe_by_order(struct session *s, struct span room);
+void unsubscribe_by_order(struct session *s, const struct control *c);
+/* Tells a client that its connection ends at another time; 0: not any more. */
+void push_refreshed(struct session *s, int64_t end_s);
 
 /* Takes a subscription away and tells the client why (a push, code and text). */
-void unsubscribe_with(struct subscription *sub, unsigned code, const char *reason);
+void unsubscribe_with(struct subscription *sub, unsigned code, struct span reason);
 
 struct stream_limits limits_of(const struct room_rules *r);
 

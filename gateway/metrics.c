@@ -53,6 +53,8 @@ static const struct metric per_hub_metrics[] = {
 static const struct metric sequencer_metrics[] = {
     OF_SEQUENCER(rooms, "madang_rooms", "gauge", "Rooms remembered"),
     OF_SEQUENCER(occupied, "madang_occupied_rooms", "gauge", "Rooms with subscribers"),
+    OF_SEQUENCER(sanctions, "madang_sanctions", "gauge", "Bans and mutes"),
+    OF_SEQUENCER(slow_rooms, "madang_slow_rooms", "gauge", "Rooms in slow mode"),
     OF_SEQUENCER(stream_bytes, "madang_stream_bytes", "gauge", "Bytes of all streams"),
     OF_SEQUENCER(commits, "madang_publications_total", "counter",
                  "Publications that were made through this gateway"),

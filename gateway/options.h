@@ -102,6 +102,7 @@ struct options {
     enum api_error_mode api_error_mode;
 
     /* [backplane] */
+    uint32_t max_sanctions;    /* bans and mutes; as many slow rooms */
     uint32_t max_rooms;        /* rooms remembered; idle ones are forgotten first */
     uint64_t max_stream_bytes; /* bytes of all streams */
 

@@ -258,6 +258,16 @@ static const struct option BACKPLANE_OPTIONS[] = {
         .help = "Rooms remembered. Past that the ones longest idle are forgotten first.",
     },
     {
+        .key = "max_sanctions",
+        .type = OPTION_NUMBER,
+        GATEWAY(max_sanctions),
+        .min = 1,
+        .max = 100000,
+        .initial = "10000",
+        .help = "Bans and mutes that can be kept, and as many rooms in slow mode. Past that a new "
+                "one is refused.",
+    },
+    {
         .key = "max_stream_bytes",
         .type = OPTION_SIZE,
         GATEWAY(max_stream_bytes),

@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/order.h"
 
+#include "gateway/credentials.h"
 #include "gateway/methods.h"
 #include "gateway/session.h"
 
 static void disconnect(struct session *s, struct control *c)
 {
-    session_dismiss(s, c->frame);
+    session_dismiss(s, CLOSE_ORDERED, c->frame);
 }
 
 static void unsubscribe(struct session *s, struct control *c)
 {
-    unsubscribe_by_order(s, c->channel);
+    unsubscribe_by_order(s, c);
+}
+
+/* One that is still connecting hears of it with the reply. */
+static void refresh(struct session *s, struct control *c)
+{
+    bool ok = (!c->sets_end || connection_expires(s, c->end_s)) && session_renew_info(s, c->info);
+    if (!ok)
+        session_close(s, CLOSE_INTERNAL);
+    else if (c->sets_end && s->state == SESSION_OPEN)
+        push_refreshed(s, c->end_s);
 }
 
 static void (*const actions[CONTROL_OPS])(struct session *, struct control *) = {
     [CONTROL_DISCONNECT] = disconnect,
     [CONTROL_SUBSCRIBE] = subscribe_by_order,
     [CONTROL_UNSUBSCRIBE] = unsubscribe,
+    [CONTROL_REFRESH] = refresh,
 };
 
 void order_carry_out(struct hub *h, struct control *c)

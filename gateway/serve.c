@@ -374,6 +374,7 @@ static bool make_sequencer(struct server *sv)
         .max_stream_bytes = options_of(sv)->max_stream_bytes,
         .hub_inbox_bytes = options_of(sv)->hub_inbox_bytes,
         .max_rooms = options_of(sv)->max_rooms,
+        .max_sanctions = options_of(sv)->max_sanctions,
     };
     sv->gateway.sequencer_loop = loop;
     return sequencer_new(&sv->gateway.sequencer, loop, &config) == OK;

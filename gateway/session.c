@@ -74,12 +74,12 @@ void session_close(struct session *s, enum close_reason reason)
     loop_again(s->hub->loop);
 }
 
-void session_dismiss(struct session *s, struct msg *close_frame)
+void session_dismiss(struct session *s, enum close_reason reason, struct msg *close_frame)
 {
     if (s->closing)
         return;
     s->farewell = msg_ref(close_frame);
-    session_close(s, CLOSE_ORDERED);
+    session_close(s, reason);
 }
 
 bool session_over(const struct session *s)
@@ -120,6 +120,19 @@ const struct client_info *sender_in(const struct session *s, struct span room)
 {
     const struct subscription *sub = s->hub->keys ? session_find(s, room) : NULL;
     return sub && sub->client->has_chan_info ? sub->client : s->client;
+}
+
+bool session_renew_info(struct session *s, struct span info)
+{
+    if (!info.n || span_eq(info, client_info_conn(s->client)))
+        return true;
+    struct client_info *c =
+        client_info_new(s->client->id, client_info_user(s->client), info, (struct span){0});
+    if (!c)
+        return false;
+    client_info_unref(s->client);
+    s->client = c;
+    return true;
 }
 
 bool session_attach(struct session *s, struct subscription *sub)

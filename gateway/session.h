@@ -68,7 +68,7 @@ struct session {
     struct subscription **subs;
     struct inframe *in;
     struct msg *replies;  /* of this turn, unsealed */
-    struct msg *farewell; /* with CLOSE_ORDERED: the close frame */
+    struct msg *farewell; /* NULL, or the close frame, if it is not that of the reason */
     struct outq *out;
     struct timer timer; /* stale, ping, pong, close: one at a time */
     struct request_end end;
@@ -101,7 +101,7 @@ void session_gone(struct session *s);
 
 void session_close(struct session *s, enum close_reason reason);
 /* The same with a close frame of its own; a reference is taken. */
-void session_dismiss(struct session *s, struct msg *close_frame);
+void session_dismiss(struct session *s, enum close_reason reason, struct msg *close_frame);
 
 /* Sends a sealed frame or queues it. Also for a session that is closing: then it does nothing. */
 void session_send(struct session *s, struct msg *frame);
@@ -131,6 +131,9 @@ void session_pong(struct session *s);
 struct subscription *session_find(const struct session *s, struct span name);
 /* How others see the session in that room. */
 const struct client_info *sender_in(const struct session *s, struct span room);
+/* From now on others see this conn_info; rooms that the session is in keep the one it came with.
+ * Absent: nothing changes. False: no memory. */
+bool session_renew_info(struct session *s, struct span conn_info);
 bool session_attach(struct session *s, struct subscription *sub); /* false: no memory */
 void session_detach(struct session *s, struct subscription *sub);
 void subscription_free(struct hub *h,

@@ -170,22 +170,26 @@ void subscribe_by_order(struct session *s, struct control *c)
         .recover = c->recover,
         .max_bytes = s->hub->options->history_bytes,
         .data = c->data,
+        .info = c->info,
+        .expires_s = c->end_s,
         .server_side = true,
         .order = c,
     };
+    (void)overrides_read(c->override, &w.override); /* looked at before the order was given */
     if (subscribe(s, 0, r, &w))
         session_close(s, CLOSE_INTERNAL);
 }
 
-void unsubscribe_by_order(struct session *s, struct span room)
+void unsubscribe_by_order(struct session *s, const struct control *c)
 {
-    struct subscription *sub = session_find(s, room);
+    struct subscription *sub = session_find(s, c->channel);
     if (!sub)
         return;
     if (sub->pending) /* first the client hears that it is subscribed, then that it no longer is */
         sub->unwanted = true;
     else
-        unsubscribe_with(sub, UNSUBSCRIBE_SERVER, UNSUBSCRIBE_SERVER_TEXT);
+        unsubscribe_with(sub, UNSUBSCRIBE_SERVER,
+                         c->reason.n ? c->reason : SPAN(UNSUBSCRIBE_SERVER_TEXT));
 }
 
 /* ---- the answer ---- */
@@ -322,10 +326,10 @@ static void fail(struct session *s, const struct subscribing *q, bool attached)
         return;
     if (q->order)
         return;
-    if (server_side)
-        connecting_failed(s, r->error, q->optional);
+    if (server_side) /* a ban from one room is no reason to keep a user out altogether */
+        connecting_failed(s, r->error, q->optional || r->error == ERR_PERMISSION);
     else
-        reply_error(s, r->id, r->error);
+        reply_refusal(s, r->id, r->error, q->request.why);
 }
 
 /* Pushes of the room reach the session from here on: the answer's place is before them. */
@@ -352,7 +356,7 @@ static void begin(struct session *s, struct subscribing *q)
         activate(s, q);
     }
     if (sub->unwanted && session_alive(s))
-        unsubscribe_with(sub, UNSUBSCRIBE_SERVER, UNSUBSCRIBE_SERVER_TEXT);
+        unsubscribe_with(sub, UNSUBSCRIBE_SERVER, SPAN(UNSUBSCRIBE_SERVER_TEXT));
 }
 
 /* A subscription that was detached meanwhile belongs to the request that ends it. */
@@ -371,5 +375,6 @@ void answered_subscribe(struct hub *h, struct request *r)
     }
     control_unref(q->order);
     stream_read_deinit(&q->request.read);
+    free(q->request.why);
     free(q);
 }

@@ -67,7 +67,7 @@ static bool read_switch(struct span object, uint8_t *out)
     return true;
 }
 
-static bool read_overrides(struct span object, struct overrides *out)
+bool overrides_read(struct span object, struct overrides *out)
 {
     struct scratch none = {0};
     struct switches s = {0};
@@ -160,7 +160,7 @@ static bool fill(struct token *t, const struct claims *c)
         t->expires_s = c->expire_at > 0 ? c->expire_at : 0;
     return read_json(c->info, c->b64info, &t->decoded, &t->info) && t->info.n <= TOKEN_INFO_MAX &&
            read_json(c->data, c->b64data, &t->decoded, &t->data) &&
-           read_overrides(c->override, &t->override);
+           overrides_read(c->override, &t->override);
 }
 
 /* Memory for the strings: the claims are read up to three times, each no longer than the payload.
@@ -243,5 +243,5 @@ bool token_grant(struct span value, struct buf *decoded, struct grant_entry *out
     return object_read(&none, value, GRANT, COUNT(GRANT), &g) &&
            buf_reserve(decoded, value.n + 8) && read_json(g.info, g.b64info, decoded, &out->info) &&
            out->info.n <= TOKEN_INFO_MAX && read_json(g.data, g.b64data, decoded, &out->data) &&
-           read_overrides(g.override, &out->override);
+           overrides_read(g.override, &out->override);
 }

@@ -47,6 +47,9 @@ enum verdict token_subscription(const struct token_rules *rules, const struct ke
                                 struct span text, int64_t now_s, struct token *out);
 void token_deinit(struct token *t);
 
+/* Reads the object `override`; absent: nothing is set. False: not as it should be. */
+bool overrides_read(struct span object, struct overrides *out);
+
 /* A room that the holder of a connection token is put into. */
 struct grant_entry {
     struct span room; /* raw: the text between the quotes of a JSON string */

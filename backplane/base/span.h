@@ -28,4 +28,14 @@ static inline struct span span_str(const char *s)
     return (struct span){s, s ? strlen(s) : 0};
 }
 
+/* Copies to *at, which is moved behind it; the copy. */
+static inline struct span span_copy(char **at, struct span s)
+{
+    struct span kept = {*at, s.n};
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    *at += s.n;
+    return kept;
+}
+
 #endif

@@ -251,11 +251,14 @@ describe('keys of the server API', () => {
     const allowed = {
       reader: ['presence', 'presence_stats', 'history', 'channels'],
       writer: ['publish', 'broadcast', 'presence', 'presence_stats', 'history', 'channels'],
-      mod: ['disconnect', 'subscribe', 'unsubscribe', 'refresh', 'history_remove'],
+      mod: [
+        'disconnect', 'subscribe', 'unsubscribe', 'refresh', 'history_remove',
+        'kick', 'ban', 'unban', 'bans', 'mute', 'unmute', 'mutes', 'slow_mode', 'redact',
+      ],
       boss: ['info'],
     }
     const every = [...new Set(Object.values(allowed).flat())]
-    const params = { channel: 'scopes', channels: ['scopes'], data: 1, user: 'u', expired: true }
+    const params = { channel: 'scopes', channels: ['scopes'], data: 1, user: 'u', expired: true, offset: 1 }
     it('a key may do what it is for, and no more', async () => {
       for (const key of ['all', KEY]) for (const method of every) await new Api(at.gateway, { key }).ok(method, { ...params })
       for (const [key, may] of Object.entries(allowed))

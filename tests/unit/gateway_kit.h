@@ -295,7 +295,8 @@ static inline void kit_open(struct options *o)
     struct sequencer_config config = {.driver = &local_driver,
                                       .max_stream_bytes = o->max_stream_bytes,
                                       .hub_inbox_bytes = o->hub_inbox_bytes,
-                                      .max_rooms = o->max_rooms};
+                                      .max_rooms = o->max_rooms,
+                                      .max_sanctions = o->max_sanctions};
     struct buf report = {0};
     kit_gateway = (struct gateway){
         .settings = settings_new(o, &report), .hub_count = 1, .main_loop = &kit_loop};

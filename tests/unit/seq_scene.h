@@ -20,7 +20,8 @@ static inline struct sequencer_config config(void)
     return (struct sequencer_config){.driver = &local_driver,
                                      .max_stream_bytes = 64 << 20,
                                      .hub_inbox_bytes = BOUND,
-                                     .max_rooms = 1000};
+                                     .max_rooms = 1000,
+                                     .max_sanctions = 100};
 }
 
 static inline int start(void **state)

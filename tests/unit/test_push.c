@@ -97,7 +97,7 @@ static void joins_leaves_and_unsubscribes_have_the_texts_that_clients_know(void 
                              "\"client\":\"c\"}}}}");
     assert_int_equal(m->kind, MSG_LEAVE);
     msg_unref(m);
-    m = push_unsubscribe(SPAN("r"), 2500, "insufficient state");
+    m = push_unsubscribe(SPAN("r"), 2500, SPAN("insufficient state"));
     assert_span(msg_text(m), "{\"push\":{\"channel\":\"r\",\"unsubscribe\":{\"code\":2500,"
                              "\"reason\":\"insufficient state\"}}}");
     assert_true(m->head > 0);
