@@ -411,6 +411,7 @@ static void no_pong(struct timer *t)
 static void ping(struct timer *t)
 {
     struct session *s = container_of(t, struct session, timer);
+    throttle_audit(s);
     if (is_slow(s)) {
         loop_arm(s->hub->loop, t, s->hub->options->pong_timeout_ms, ping);
         return;

@@ -26,6 +26,7 @@
 #include "gateway/http.h"
 #include "gateway/hub.h"
 #include "gateway/session.h"
+#include "gateway/tcp.h"
 
 #include <dlfcn.h>
 #include <libwebsockets.h>
@@ -522,6 +523,11 @@ void socket_want_write(struct lws *wsi)
 void socket_read(struct lws *wsi, bool on)
 {
     lws_rx_flow_control(wsi, on);
+}
+
+uint64_t socket_received(struct lws *wsi)
+{
+    return tcp_received(lws_get_socket_fd(wsi));
 }
 
 void socket_kill(struct lws *wsi)

@@ -15,6 +15,7 @@
 #include "backplane/base/span.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct arrival;
 struct hub;
@@ -43,6 +44,9 @@ int socket_write(struct lws *wsi, struct span frames);
 
 void socket_want_write(struct lws *wsi); /* session_writable will be called */
 void socket_read(struct lws *wsi, bool on);
+
+/* Bytes that have come over TCP; 0: unknown, as for a unix socket. */
+uint64_t socket_received(struct lws *wsi);
 
 /* Cuts the connection; session_gone is called before it returns, or, if bytes wait in the library,
  * in the next turn. Never from within a callback of the same connection. */

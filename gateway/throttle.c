@@ -3,9 +3,12 @@
 
 #include "backplane/base/log.h"
 #include "gateway/methods.h"
+#include "gateway/socket.h"
 
 /* A frame's header counts too, else empty parts of messages would be free. */
 #define FRAME_OVERHEAD 6
+/* What comes over TCP is more than what is counted: headers of frames, TLS, a late ping. */
+#define AUDIT_SLACK 2
 
 static uint64_t now_ms(const struct session *s)
 {
@@ -130,6 +133,22 @@ void throttle_received(struct session *s, size_t n)
         party_did(s->hub, s->throttle.party[scope], RATE_BYTES, n + FRAME_OVERHEAD);
     if (bucket_charge(bytes, a, n + FRAME_OVERHEAD, now) ||
         bucket_wait_ms(bytes, a, 0, now) < a.period_ms * BUCKET_DEBT)
+        return;
+    struct excess of = {SCOPE_SESSION, RATE_BYTES};
+    count(s->hub, of);
+    close_for(s, of);
+}
+
+void throttle_audit(struct session *s)
+{
+    const struct options *o = s->hub->options;
+    struct allowance a = own(s, RATE_BYTES);
+    uint64_t bytes = is_free(s) || !a.amount || !s->wsi ? 0 : socket_received(s->wsi);
+    uint64_t since = bytes > s->throttle.audited ? bytes - s->throttle.audited : 0;
+    uint64_t most = a.amount * (1 + BUCKET_DEBT) +
+                    o->rates[SCOPE_SESSION][RATE_BYTES] * o->ping_interval_ms / 1000;
+    s->throttle.audited = bytes;
+    if (since <= most * AUDIT_SLACK)
         return;
     struct excess of = {SCOPE_SESSION, RATE_BYTES};
     count(s->hub, of);

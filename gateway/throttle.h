@@ -29,6 +29,7 @@ struct session;
 struct throttle {
     struct bucket done[RATE_CONNECTS]; /* by enum rate */
     struct bucket refused;
+    uint64_t audited;            /* bytes of TCP at the last audit */
     uint32_t subscribes;         /* that did not count */
     struct party *party[SCOPES]; /* its user and its address; NULL: not counted */
 };
@@ -48,6 +49,10 @@ bool throttle_admits_address(struct hub *h, const struct address *a);
 
 /* Bytes of a message, of a part of one, or of a control frame have come. May close the session. */
 void throttle_received(struct session *s, size_t n);
+
+/* With every ping: what the library answers by itself and tells nobody of, pings that is, shows in
+ * the bytes of TCP only. Far more of these than could have been allowed close the session. */
+void throttle_audit(struct session *s);
 
 /* Whether a command other than connect may be carried out; if not, it is answered, or the session
  * closed. */

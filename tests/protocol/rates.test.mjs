@@ -11,7 +11,7 @@ import WebSocket from 'ws'
 import { Chatter } from '../lib/chatter.mjs'
 import { request } from '../lib/gateway.mjs'
 import { it, returns, suite, suites } from '../lib/suite.mjs'
-import { frame, PONG } from '../lib/wire.mjs'
+import { frame, PING, PONG } from '../lib/wire.mjs'
 
 const next = (emitter, event) => new Promise((settle) => emitter.once(event, settle))
 const guest = (name) => ({ guest: { key: name.padEnd(16, '.'), name } })
@@ -141,6 +141,25 @@ suites('bytes of a session', { auth: 'guest', args: ['--limits-session-bytes', '
     await c.wire.send('{"id":1,', { fin: false })
     for (let i = 0; i < 40; i++) c.wire.send(' '.repeat(2000), { opcode: 0, fin: false })
     await c.closed(3013)
+  })
+})
+
+suites('pings', { auth: 'guest', args: ['--limits-session-bytes', '1KiB', '--limits-burst', '1s', '--ping-interval', '1s', '--pong-timeout', '500ms'] }, (at, join) => {
+  it('which nobody is told of, are bounded as all bytes are', async () => {
+    const c = await join({ data: guest('pinger') })
+    const flood = Buffer.concat(many(200, () => frame('x'.repeat(100), { opcode: PING })))
+    while (!c.wire.close && !c.over) await c.wire.write(flood)
+    assert.deepEqual(c.wire.close, { code: 3013, reason: 'too many requests' })
+    c.cut() // the library still answers what is under way
+  })
+
+  it('a few are answered', async () => {
+    const c = await join({ data: guest('polite') })
+    c.wire.send('hello', { opcode: PING })
+    const { control } = await c.line(({ control }) => control?.opcode === PONG, 'a pong')
+    assert.equal(control.payload.toString(), 'hello')
+    while (c.pings < 3) await c.news()
+    await c.leave()
   })
 })
 
