@@ -19,6 +19,7 @@
 
 #define ACCEPTS_PER_CALLBACK 64
 #define RETRY_MS             100
+#define BEHIND_RETRY_MS      10    /* hubs take over what waits within a turn or two */
 #define SAY_AGAIN_MS         60000 /* how often the log repeats why accepting is paused */
 
 /* Why accepting is paused. */
@@ -33,8 +34,8 @@ enum pause {
 
 static const char *const pause_words[PAUSES] = {
     [PAUSE_CONNECTIONS] = "max_connections is reached; new connections wait until others end",
-    [PAUSE_HANDSHAKES] = "as many connections as allowed ([client] handshakes) have not finished "
-                         "their handshake; new ones wait",
+    [PAUSE_HANDSHAKES] = "as many connections as allowed ([client] handshakes) have not been taken "
+                         "over by their hubs yet; new ones wait",
     [PAUSE_DESCRIPTORS] = "no file descriptors are left, connections are refused; raise the limit "
                           "of open files or lower max_connections",
     [PAUSE_MEMORY] = "the system is out of memory for sockets; new connections wait",
@@ -73,27 +74,31 @@ static uint64_t left(uint64_t most, uint64_t used)
 }
 
 /* How many connections may be accepted now; if none, *why says so. What hubs count lags behind
- * what was handed to them, so what they have not opened yet counts as an unfinished handshake. */
+ * what was handed to them. */
 static uint64_t room_left(const struct acceptor *a, enum pause *why)
 {
     const struct options *o = a->gateway->settings->options;
     uint64_t handed = counter_get(&a->counters.accepted);
-    uint64_t opened = 0, closed = 0, handshakes = 0;
+    uint64_t opened = 0, closed = 0;
 
     for (uint32_t i = 0; i < a->gateway->hub_count; i++) {
         const struct hub_counters *c = hub_counters(a->gateway->hubs[i]);
         opened += counter_get(&c->sockets_opened);
         closed += counter_get(&c->sockets_closed);
-        handshakes += counter_get(&c->handshakes);
     }
     uint64_t waiting = porch_count(a->porch);
     uint64_t connections = left(o->max_connections, left(handed, closed) + waiting);
-    uint64_t pending = left(o->handshakes, left(handed, opened) + handshakes);
+    uint64_t pending = left(o->handshakes, left(handed, opened));
     *why = connections == 0 ? PAUSE_CONNECTIONS : PAUSE_HANDSHAKES;
     return connections < pending ? connections : pending;
 }
 
 /* ---- pausing ---- */
+
+static uint64_t retry_ms(enum pause why)
+{
+    return why == PAUSE_HANDSHAKES ? BEHIND_RETRY_MS : RETRY_MS;
+}
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 static void on_retry(struct timer *t);
@@ -114,10 +119,22 @@ static void pause_accepting(struct acceptor *a, enum pause why)
     for (size_t i = 0; i < a->door_count; i++)
         (void)uv_poll_stop(&a->doors[i].poll); /* always 0 */
     counter_add(&a->counters.pauses, 1);
-    loop_arm(a->gateway->main_loop, &a->retry, RETRY_MS, on_retry);
+    loop_arm(a->gateway->main_loop, &a->retry, retry_ms(why), on_retry);
     if (a->said_ms[why] == 0 || now - a->said_ms[why] >= SAY_AGAIN_MS) {
         a->said_ms[why] = now;
         log_warn("accepting is paused: %s", pause_words[why]);
+    }
+}
+
+/* While there are max_connections, hubs cut those that say nothing. */
+static void shed(struct acceptor *a)
+{
+    for (uint32_t i = 0; i < a->gateway->hub_count; i++) {
+        struct entry *e = calloc(1, sizeof(*e));
+        if (!e)
+            return;
+        e->kind = HUB_SHED;
+        outbox_post(&a->to_hubs[i], e);
     }
 }
 
@@ -133,8 +150,11 @@ static void on_retry(struct timer *t)
     enum pause why;
 
     take_spare(a);
-    if (room_left(a, &why) == 0)
-        loop_arm(a->gateway->main_loop, t, RETRY_MS, on_retry);
+    bool full = room_left(a, &why) == 0;
+    if (full && why == PAUSE_CONNECTIONS)
+        shed(a);
+    if (full)
+        loop_arm(a->gateway->main_loop, t, retry_ms(why), on_retry);
     else
         doors_open(a);
 }

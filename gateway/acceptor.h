@@ -7,9 +7,10 @@
  *
  * At an address with proxy: in front, a connection first says whom it comes from (porch.h).
  *
- * It stops accepting, and tries again soon, while there are max_connections connections or as many
- * unfinished handshakes as allowed (both from the hubs' counters), or no descriptors are left: then
- * a spare one is used to take the waiting connection and close it, so that the peer learns of it.
+ * It stops accepting, and tries again soon, while there are max_connections connections (then hubs
+ * cut those that say nothing), while hubs are behind with taking over, or while no descriptors are
+ * left: then a spare one is used to take the waiting connection and close it, so that the peer
+ * learns of it.
  */
 #ifndef MADANG_GATEWAY_ACCEPTOR_H
 #define MADANG_GATEWAY_ACCEPTOR_H

@@ -8,8 +8,11 @@ struct arrival *arrival_new(int fd)
 {
     struct arrival *a = calloc(1, sizeof(*a));
 
-    if (a)
-        a->fd = fd;
+    if (!a)
+        return NULL;
+    a->fd = fd;
+    list_init(&a->link);
+    list_init(&a->peer_link);
     return a;
 }
 

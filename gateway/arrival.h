@@ -8,10 +8,18 @@
 #define MADANG_GATEWAY_ARRIVAL_H
 
 #include "backplane/base/inbox.h"
+#include "backplane/base/list.h"
 #include "gateway/crowd.h"
+
+struct lobby_group;
+struct lws;
 
 struct arrival {
     struct entry entry;
+    struct list link, peer_link; /* in the hub's lobby */
+    struct lobby_group *group;
+    struct lws *wsi;          /* NULL: not with a hub yet */
+    uint64_t since_ms;        /* when the hub took it over, by its loop */
     int fd;                   /* until the hub's library owns it; then -1 */
     struct address peer;      /* who is connected */
     struct address client;    /* the same, or for whom a trusted proxy is connected */

@@ -17,6 +17,8 @@
     X(sockets_closed, "madang_sockets_closed_total", "counter", "TCP connections closed")          \
     X(handshakes, "madang_handshakes_pending", "gauge",                                            \
       "Connections that have not finished a request or handshake")                                 \
+    X(handshakes_cut, "madang_handshakes_cut_total", "counter",                                    \
+      "Connections that had not said connect, cut to make room for others")                        \
     X(crowded, "madang_handshakes_crowded_total", "counter",                                       \
       "Handshakes refused, for the client's address has as many connections as allowed")           \
     X(sessions, "madang_sessions", "gauge", "Sessions that have said connect")                     \

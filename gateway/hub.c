@@ -229,9 +229,10 @@ static void on_evict(struct hub *h, struct entry *e)
 }
 
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
-    [HUB_PUSH] = on_push,       [HUB_BEHIND] = on_behind,   [HUB_INSUFFICIENT] = on_insufficient,
-    [HUB_CONTROL] = on_control, [HUB_SOCKET] = told_socket, [HUB_DRAIN] = told_drain,
-    [HUB_CUT] = told_cut,       [HUB_RENEW] = told_renewal, [HUB_EVICT] = on_evict,
+    [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind,   [HUB_INSUFFICIENT] = on_insufficient,
+    [HUB_SHED] = told_shed,   [HUB_CONTROL] = on_control, [HUB_SOCKET] = told_socket,
+    [HUB_DRAIN] = told_drain, [HUB_CUT] = told_cut,       [HUB_RENEW] = told_renewal,
+    [HUB_EVICT] = on_evict,
 };
 
 static void handle(struct hub *h, struct entry *e)
@@ -447,6 +448,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     rooms_init(&h->rooms, &events, h, pending_bytes(h->options), h->options->queue_ms);
     for (int i = 0; i < SESSION_STATES; i++)
         list_init(&h->sessions[i].head);
+    lobby_init(&h->lobby);
     list_init(&h->to_close);
     list_init(&h->starved);
     list_init(&h->replying);

@@ -18,6 +18,7 @@
 #include "gateway/counters.h"
 #include "gateway/gateway.h"
 #include "gateway/keys.h"
+#include "gateway/lobby.h"
 #include "gateway/party.h"
 #include "gateway/session_state.h"
 #include "gateway/users.h"
@@ -26,8 +27,9 @@
 struct session;
 struct socket_context;
 
-/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left; HUB_RENEW: struct renewal. */
-enum { HUB_SOCKET = HUB_OTHER, HUB_DRAIN, HUB_CUT, HUB_RENEW, HUB_ENTRY_KINDS };
+/* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left;
+ * HUB_SHED: make room, see told_shed(); HUB_RENEW: struct renewal. */
+enum { HUB_SOCKET = HUB_OTHER, HUB_SHED, HUB_DRAIN, HUB_CUT, HUB_RENEW, HUB_ENTRY_KINDS };
 
 /* What is in force from now on; given back, without what the hub has taken. The references are
  * handed over. */
@@ -53,6 +55,7 @@ struct hub {
     struct inbox inbox;
     struct outbox to_sequencer;
     struct socket_context *sockets;
+    struct lobby lobby;
     struct rooms rooms;
     struct users users;
     struct parties parties;

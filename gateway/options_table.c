@@ -109,7 +109,8 @@ static const struct option CLIENT_OPTIONS[] = {
         .min = 1,
         .max = 100000,
         .initial = "1000",
-        .help = "Connections at a time that have not finished their handshake.",
+        .help = "Connections at a time that have not finished their handshake, of one address a "
+                "quarter of them. One more takes the place of the oldest.",
     },
     {
         .key = "history_bytes",

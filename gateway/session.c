@@ -53,6 +53,7 @@ struct session *session_new(struct hub *h, struct lws *wsi)
     list_init(&s->reply_link);
     list_init(&s->backlog_link);
     list_init(&s->user_link);
+    s->since_ms = loop_now_ms(h->loop);
     s->ping_ms = (uint32_t)h->options->ping_interval_ms;
     loop_arm(h->loop, &s->timer, h->options->stale_close_delay_ms, stale);
     return s;

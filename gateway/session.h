@@ -72,6 +72,7 @@ struct session {
     struct outq *out;
     struct timer timer; /* stale, ping, pong, close: one at a time */
     struct request_end end;
+    uint64_t since_ms;  /* by the hub's loop */
     uint32_t in_flight; /* requests, the end included */
     size_t awaited;     /* bytes with which they may yet be answered */
     uint16_t sub_count, sub_cap;

@@ -68,6 +68,7 @@ static void settle(struct lws *wsi)
     if (!a || a->settled)
         return;
     a->settled = true;
+    lobby_leave(&context_of(wsi)->hub->lobby, a);
     counter_sub(&context_of(wsi)->hub->counters.handshakes, 1);
 }
 
@@ -487,6 +488,20 @@ void socket_context_free(struct socket_context *c)
     free(c);
 }
 
+static void welcome(struct hub *h, struct arrival *a)
+{
+    uint32_t hubs = h->gateway->hub_count;
+    counter_add(&h->counters.handshakes, 1);
+    a->since_ms = loop_now_ms(h->loop);
+    struct arrival *displaced =
+        lobby_enter(&h->lobby, a, (h->settings->options->handshakes + hubs - 1) / hubs);
+    if (!displaced)
+        return;
+    counter_add(&h->counters.handshakes_cut, 1);
+    lobby_leave(&h->lobby, displaced); /* it may take a turn until it is gone */
+    socket_kill(displaced->wsi);
+}
+
 void socket_adopt(struct socket_context *c, struct arrival *a)
 {
     counter *closed = &c->hub->counters.sockets_closed;
@@ -495,7 +510,8 @@ void socket_adopt(struct socket_context *c, struct arrival *a)
     a->fd = -1; /* the library's, or it has closed it */
     if (wsi) {
         lws_set_opaque_user_data(wsi, a);
-        counter_add(&c->hub->counters.handshakes, 1);
+        a->wsi = wsi;
+        welcome(c->hub, a);
         return;
     }
     if (counter_get(closed) == before)

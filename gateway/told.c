@@ -12,10 +12,45 @@
 #define DRAIN_PER_TICK 100
 #define DRAIN_TICK_MS  50
 
+/* When room is to be made, who has said nothing for so long goes. */
+#define SHED_AFTER_MS 1000
+
 void told_socket(struct hub *h, struct entry *e)
 {
     counter_add(&h->counters.sockets_opened, 1);
     socket_adopt(h->sockets, container_of(e, struct arrival, entry));
+}
+
+/* Whether it has had its time, for which it was silent. */
+static bool is_late(const struct hub *h, uint64_t since_ms)
+{
+    return since_ms + SHED_AFTER_MS <= loop_now_ms(h->loop);
+}
+
+static void shed_arrivals(struct hub *h)
+{
+    while (!list_empty(&h->lobby.arrivals)) {
+        struct arrival *a = container_of(h->lobby.arrivals.next, struct arrival, link);
+        if (!is_late(h, a->since_ms))
+            return;
+        counter_add(&h->counters.handshakes_cut, 1);
+        lobby_leave(&h->lobby, a); /* it may take a turn until it is gone */
+        socket_kill(a->wsi);
+    }
+}
+
+void told_shed(struct hub *h, struct entry *e)
+{
+    struct list *n, *tmp;
+    free(e);
+    shed_arrivals(h);
+    list_for_each_safe (n, tmp, &h->sessions[SESSION_WAITING].head) {
+        struct session *s = container_of(n, struct session, link);
+        if (!s->wsi || s->in_flight || !is_late(h, s->since_ms))
+            continue;
+        counter_add(&h->counters.handshakes_cut, 1);
+        socket_kill(s->wsi);
+    }
 }
 
 /* Closes so many of a list; the reason tells the client that it may come back. */

@@ -2,6 +2,9 @@
 /* told.h: what the main thread tells a hub, each by an entry in its inbox: take this socket, use
  * these settings and keys from now on, drain, cut.
  *
+ * HUB_SHED: no more connections are allowed, so those that have not said connect for a second are
+ * cut, whether their handshake is done or not.
+ *
  * Called by the hub for entries of these kinds; each function takes its entry over.
  */
 #ifndef MADANG_GATEWAY_TOLD_H
@@ -10,6 +13,7 @@
 #include "gateway/hub.h"
 
 void told_socket(struct hub *h, struct entry *e);  /* HUB_SOCKET: struct arrival */
+void told_shed(struct hub *h, struct entry *e);    /* HUB_SHED */
 void told_drain(struct hub *h, struct entry *e);   /* HUB_DRAIN */
 void told_cut(struct hub *h, struct entry *e);     /* HUB_CUT */
 void told_renewal(struct hub *h, struct entry *e); /* HUB_RENEW: struct renewal */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What proxies say about their clients. The first byte of the input says how the rest is taken: as a
- * PROXY header, as the value of X-Forwarded-For, or as a word of trusted_proxies.
+/* What proxies say about their clients. The first byte of the input says how the rest is taken: as
+ * a PROXY header, as the value of X-Forwarded-For, or as a word of trusted_proxies.
  */
 #include "gateway/forwarded.h"
 #include "gateway/proxy_header.h"

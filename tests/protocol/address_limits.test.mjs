@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 
 import { Chatter } from '../lib/chatter.mjs'
 import { it, suite, suites } from '../lib/suite.mjs'
-import { Wire, dial, handshakeText } from '../lib/wire.mjs'
+import { Wire, dial, handshakeText, readHead } from '../lib/wire.mjs'
 
 const most = ['--max-connections-per-address', '2']
 const trusting = [...most, '--trusted-proxies', '127.0.0.0/8,10.0.0.0/8', '--public-names', 'chat.example.org']
@@ -101,6 +101,25 @@ suites('behind a trusted proxy', { args: trusting }, (at) => {
     await wire.leave()
     const forged = { ...named, Host: 'evil.example', 'X-Forwarded-Host': 'chat.example.org' }
     await assert.rejects(open(at.gateway, '192.0.2.9', forged), { status: 421 })
+  })
+})
+
+suites('silence from one address', { listen: 'proxy:127.0.0.1:0 127.0.0.1:0', args: ['--handshakes', '48'] }, (at) => {
+  it('has a share of the unfinished handshakes, and others keep their places', async () => {
+    const gateway = { host: at.gateway.host, port: at.gateway.ports[0] }
+    const from = async (address) => {
+      const socket = await dial(gateway)
+      socket.gone = new Promise((settle) => socket.on('close', settle))
+      socket.write(`PROXY TCP4 ${address} 192.0.2.200 4711 80\r\n`)
+      return socket
+    }
+    const slow = await from('192.0.2.1') // has not said more yet
+    const flood = []
+    for (let i = 0; i < 100; i++) flood.push(await from('192.0.2.2'))
+    await Promise.all(flood.slice(0, 60).map((socket) => socket.gone))
+    slow.write(handshakeText(gateway))
+    assert.equal((await readHead(slow)).status, 101)
+    for (const socket of [slow, ...flood]) socket.destroy()
   })
 })
 

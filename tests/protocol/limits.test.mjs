@@ -29,16 +29,33 @@ suite('max_connections', { args: ['--max-connections', '5'] }, (at, join) => {
   })
 })
 
-suite('handshakes', { args: ['--handshakes', '10'] }, (at, join) => {
-  it('unfinished handshakes beyond the limit wait; those who are in do not notice', async () => {
+suites('handshakes', { args: ['--handshakes', '12'] }, (at, join) => {
+  it('unfinished ones beyond the limit displace the oldest; nobody else notices, and newcomers get in at once', async () => {
     const c = await join()
-    const idle = await Promise.all(Array.from({ length: 30 }, () => dial(at.gateway)))
-    await at.gateway.said('accepting is paused')
-    await c.fence()
-    for (const socket of idle) socket.destroy()
+    const idle = []
+    for (let i = 0; i < 60; i++) {
+      idle.push(await dial(at.gateway))
+      idle[i].gone = closed(idle[i])
+    }
+    await Promise.all(idle.slice(0, 30).map((socket) => socket.gone))
     const late = await join()
-    await late.fence()
+    await Promise.all([c.fence(), late.fence()])
+    const metrics = await at.gateway.metrics()
+    assert.ok(metrics.madang_handshakes_pending <= 12 + 1) // and the one that asks
+    assert.ok(metrics.madang_handshakes_cut_total >= 48)
+    for (const socket of idle) socket.destroy()
     await Promise.all([c.leave(), late.leave()])
+  })
+})
+
+suites('silence', { args: ['--max-connections', '20', '--stale-close-delay', '60s'] }, (at, join) => {
+  it('who never says connect makes room when there are max_connections', async () => {
+    const talking = await Promise.all(Array.from({ length: 5 }, () => join()))
+    const silent = await Promise.all(Array.from({ length: 15 }, (_, i) => (i % 2 ? Chatter.open(at.gateway) : dial(at.gateway))))
+    const late = await join() // far from the 60 s
+    await Promise.all([late, ...talking].map((c) => c.fence()))
+    for (const who of silent) (who.cut ?? who.destroy).call(who)
+    await Promise.all([late, ...talking].map((c) => c.leave()))
   })
 })
 
