@@ -137,20 +137,124 @@ house('people of an application', { staff: ['sue'] }, (at, comes) => {
     await ben.member.enter('open:hall') // the rest of the application goes on
     ben.member.leave('open:hall')
   })
+})
 
-  it('are banned by staff: their connections end for good, and there is no new one', async () => {
-    const [mob, again, ann, sue] = [await comes('mob'), await comes('mob'), await comes('ann'), await comes('sue')]
+house('moderation', { staff: ['sue'] }, (at, comes) => {
+  let sue
+  const moderate = async (action, what) => {
+    sue ??= await comes('sue')
+    await sue.member.ask('moderate', { action, ...what })
+  }
+  const hall = 'open:hall'
+  const back = (one, room) => next(one.room(room).subscription, 'subscribed')
+
+  it('is for staff only', async () => {
+    const ann = await comes('ann')
+    for (const action of ['kick', 'mute', 'slow', 'redact', 'ban']) {
+      await assert.rejects(ann.member.ask('moderate', { action, room: hall, user: ann.me.id }), { status: 403 })
+    }
+  })
+
+  it('who is muted is told why, reads on, and stays muted over reconnects until it is over', async () => {
+    const [mob, ann] = [await comes('mob'), await comes('ann')]
     const room = await team(ann, mob)
-    await assert.rejects(ann.member.ask('moderate', { action: 'ban', user: mob.me.id }), { status: 403 })
-    await sue.member.ask('moderate', { action: 'ban', user: mob.me.id })
+    await moderate('mute', { room, user: mob.me.id, reason: 'shouting' })
+    await assert.rejects(mob.member.say(room, 'HEY'), { code: 103, message: 'muted: shouting' })
+    const again = back(mob, room)
+    mob.cut()
+    await again
+    await assert.rejects(mob.member.say(room, 'HEY'), { code: 103 })
+    await ann.member.say(room, 'quiet now')
+    await mob.sees(() => mob.texts(room).includes('quiet now'))
+    await moderate('unmute', { room, user: mob.me.id })
+    await mob.member.say(room, 'sorry')
+    await ann.sees(() => ann.texts(room).includes('sorry'))
+    assert.deepEqual(ann.texts(room), ['quiet now', 'sorry'])
+  })
+
+  it('who is kicked out of a room may come back', async () => {
+    const [mob, ann] = [await comes('mob'), await comes('ann')]
+    const room = await team(ann, mob)
+    await moderate('kick', { room, user: mob.me.id, reason: 'cool down' })
+    await mob.sees(() => mob.room(room).state === 'unsubscribed')
+    assert.deepEqual(mob.room(room).ending, { code: 2000, reason: 'kicked: cool down' })
+    await ann.sees(() => ann.people(room).join() === 'ann')
+    mob.member.leave(room)
+    await mob.member.enter(room)
+    await ann.sees(() => ann.people(room).join() === 'ann,mob')
+  })
+
+  it('who is banned from a room is kept out, although the back end gives out the token', async () => {
+    const [mob, ann] = [await comes('mob'), await comes('ann')]
+    const room = await team(ann, mob)
+    await moderate('ban', { room, user: mob.me.id, reason: 'spam' })
+    await mob.sees(() => mob.room(room).state === 'unsubscribed')
+    assert.deepEqual(mob.room(room).ending, { code: 2000, reason: 'banned: spam' })
+    mob.member.leave(room)
+    const before = at.house.backend.issued.subscription
+    await assert.rejects(mob.member.enter(room))
+    assert.equal(mob.room(room).ending.code, 103)
+    assert.ok(at.house.backend.issued.subscription > before)
+    await moderate('unban', { room, user: mob.me.id })
+    mob.member.leave(room)
+    await mob.member.enter(room)
+    await mob.member.say(room, 'back again')
+    await ann.sees(() => ann.texts(room).includes('back again'))
+  })
+
+  it('who is banned from the application is out at once and for good, with every connection and any token', async () => {
+    const [mob, again, ann] = [await comes('mob'), await comes('mob'), await comes('ann')]
+    const room = await team(ann, mob)
+    const { token: old, endpoint } = await mob.member.ask('connection-token')
+    await moderate('ban', { user: mob.me.id, reason: 'spam' })
     for (const one of [mob, again]) {
       await one.sees(({ state }) => state === 'disconnected')
-      assert.deepEqual(one.member.ending, { code: 4501, reason: 'you are banned' })
+      assert.deepEqual(one.member.ending, { code: 3507, reason: 'banned: spam' })
     }
     await ann.sees(() => ann.people(room).join() === 'ann')
     await assert.rejects(mob.member.ask('connection-token'), { status: 401 })
     await assert.rejects(Actor.login(at.house, 'mob'), { status: 403 })
-    mob.member.logout()
+    const sly = returns(new Centrifuge(endpoint, { websocket: WebSocket, token: old }))
+    const out = next(sly, 'disconnected')
+    sly.connect()
+    assert.equal((await out).code, 3507)
+    await moderate('unban', { user: mob.me.id })
+    await comes('mob')
+  })
+
+  it('in slow mode everybody waits for the next word, and reads meanwhile', async () => {
+    const [ann, ben] = [await comes('ann'), await comes('ben')]
+    const room = await team(ann, ben)
+    await moderate('slow', { room, seconds: 3600 })
+    await ann.member.say(room, 'one')
+    await assert.rejects(ann.member.say(room, 'two'), { code: 111, temporary: true })
+    await ben.member.say(room, 'three')
+    await moderate('slow', { room, seconds: 0 })
+    await ann.member.say(room, 'four')
+    await ben.sees(() => ben.texts(room).length === 3)
+    assert.deepEqual(ben.texts(room), ['one', 'three', 'four'])
+  })
+
+  it('what is redacted is gone: for who has seen it, who was away, and who comes later', async () => {
+    const [ann, ben] = [await comes('ann'), await comes('ben')]
+    const room = await team(ann, ben)
+    for (const text of ['fine', 'my password is 1234', 'oops']) await ann.member.say(room, text)
+    await ben.sees(() => ben.texts(room).length === 3)
+    const { offset } = ben.room(room).messages[1]
+    const again = back(ben, room)
+    ben.cut()
+    await moderate('redact', { room, offset, reason: 'private' })
+    await again
+    for (const one of [ann, ben]) {
+      await one.sees(() => one.texts(room)[1] === null)
+      assert.deepEqual(one.texts(room), ['fine', null, 'oops'])
+    }
+    const cat = await comes('cat')
+    await ann.member.ask('invite', { room, user: cat.me.id })
+    await cat.member.enter(room)
+    assert.deepEqual(cat.texts(room), ['fine', null, 'oops'])
+    const kept = JSON.stringify(await cat.room(room).subscription.history({ limit: 100 }))
+    assert.ok(!kept.includes('1234'), kept)
   })
 })
 

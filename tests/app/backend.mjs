@@ -68,12 +68,17 @@ async function readJson(request) {
   }
 }
 
-// What staff may do, as calls of the server API.
+// What staff may do, as calls of the server API. The gateway holds to it across reconnects, whatever tokens
+// are still about.
 const ACTIONS = {
-  // out of a private room, and its token is not renewed
-  expel: (backend, { room, user }) => backend.revoke(room, user),
-  // out of the application: no token any more, and the connections end for good
-  ban: (backend, { user }) => backend.ban(user),
+  kick: (backend, { room, user, reason }) => backend.api('kick', { channel: room, user, reason }),
+  mute: (backend, { room, user, reason, seconds }) => backend.api('mute', { channel: room, user, reason, ttl: seconds }),
+  unmute: (backend, { room, user }) => backend.api('unmute', { channel: room, user }),
+  slow: (backend, { room, seconds }) => backend.api('slow_mode', { channel: room, interval_ms: seconds * 1000 }),
+  redact: (backend, { room, offset, reason }) => backend.api('redact', { channel: room, offset, reason }),
+  // from one room, or from the application
+  ban: (backend, { room, user, reason }) => (room ? backend.api('ban', { channel: room, user, reason }) : backend.ban(user, reason)),
+  unban: (backend, { room, user }) => (room ? backend.api('unban', { channel: room, user }) : backend.unban(user)),
 }
 
 export class Backend {
@@ -204,12 +209,20 @@ export class Backend {
     await this.api('unsubscribe', { user: id, channel: room })
   }
 
-  async ban(id) {
+  known(id) {
     const user = this.users.get(id)
     refuseUnless(user, 400, 'there is no such user')
-    user.banned = true
-    for (const { members } of this.rooms.values()) members.delete(id)
-    await this.api('disconnect', { user: id, disconnect: { code: 4501, reason: 'you are banned' } })
+    return user
+  }
+
+  async ban(id, reason) {
+    this.known(id).banned = true
+    await this.api('ban', { user: id, reason })
+  }
+
+  async unban(id) {
+    this.known(id).banned = false
+    await this.api('unban', { user: id })
   }
 
   async announce(user, { text, key }) {

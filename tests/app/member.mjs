@@ -12,6 +12,18 @@ export class Refused extends Error {
   }
 }
 
+// Puts a publication where it belongs: a message, or the word of a moderator about an earlier one.
+function take(messages, { data, offset, info }) {
+  if (data.type !== 'redacted') {
+    messages.push({ offset, text: data.text, from: info?.connInfo?.name ?? null })
+  } else if (data.offset === undefined) {
+    messages.push({ offset, text: null, from: null }) // it stands where the message stood
+  } else {
+    const message = messages.find((one) => one.offset === data.offset)
+    if (message) Object.assign(message, { text: null, from: null })
+  }
+}
+
 export class Member {
   // `tools`: { Centrifuge, UnauthorizedError } of the official client, and options for it.
   static async login(backend, name, tools) {
@@ -86,9 +98,7 @@ export class Member {
 
   #listen(entry) {
     const { subscription } = entry
-    subscription.on('publication', ({ data, offset, info }) =>
-      this.#tell(() => entry.messages.push({ offset, text: data.text, from: info?.connInfo?.name ?? null })),
-    )
+    subscription.on('publication', (publication) => this.#tell(() => take(entry.messages, publication)))
     subscription.on('join', ({ info }) => this.#tell(() => entry.people.set(info.client, info.connInfo?.name)))
     subscription.on('leave', ({ info }) => this.#tell(() => entry.people.delete(info.client)))
     subscription.on('state', ({ newState }) => this.#tell(() => (entry.state = newState)))
@@ -106,9 +116,11 @@ export class Member {
     ])
     this.#tell(() => {
       for (const { client, connInfo } of Object.values(clients)) entry.people.set(client, connInfo?.name)
+      const since = entry.messages
+      entry.messages = []
+      for (const publication of publications) take(entry.messages, publication)
       const known = new Set(entry.messages.map(({ offset }) => offset))
-      const older = publications.filter(({ offset }) => !known.has(offset))
-      entry.messages.unshift(...older.map(({ data, offset, info }) => ({ offset, text: data.text, from: info?.connInfo?.name ?? null })))
+      entry.messages.push(...since.filter(({ offset }) => !known.has(offset)))
     })
   }
 

@@ -26,7 +26,7 @@ function show() {
   at('state').textContent = member.ending && member.state === 'disconnected' ? member.ending.reason : member.state
   at('room').textContent = room ?? ''
   at('people').textContent = [...new Set(entry?.people.values())].sort().join(', ')
-  const lines = (entry?.messages ?? []).map(({ from, text }) => Object.assign(document.createElement('li'), { textContent: `${from ?? 'news'}: ${text}` }))
+  const lines = (entry?.messages ?? []).map(({ from, text }) => Object.assign(document.createElement('li'), { textContent: text === null ? '(removed)' : `${from ?? 'news'}: ${text}` }))
   at('messages').replaceChildren(...lines)
   at('notices').textContent = member.notices.map(({ type, by, room }) => `${type} by ${by} to ${room}`).join('; ')
 }
