@@ -50,7 +50,7 @@ static bool same(char a, char b)
 static size_t begins(struct span name, const char *words)
 {
     size_t n = 0;
-    while (words[n] && n < name.n && same(name.p[n], words[n]))
+    while (n < name.n && words[n] && same(name.p[n], words[n]))
         n++;
     return !words[n] && (n == name.n || joins(name.p[n])) ? n : 0;
 }
