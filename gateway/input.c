@@ -129,6 +129,9 @@ static bool keep(struct session *s, struct span chunk, size_t frame_left)
     if (chunk.n)
         memcpy(in->p + in->n, chunk.p, chunk.n);
     in->n += chunk.n;
+    const char *end = chunk.n ? memrchr(chunk.p, '\n', chunk.n) : NULL;
+    if (end)
+        in->line = in->n - (size_t)(chunk.p + chunk.n - end) + 1;
     s->hub->input_bytes += chunk.n;
     return !shed(s->hub, s);
 }
@@ -138,6 +141,7 @@ static void continue_with(struct inframe *in)
 {
     if (in->p[in->n - 1] != '\n') {
         in->p[in->n++] = '\n';
+        in->line = in->n;
         in->session->hub->input_bytes++;
     }
     in->complete = false;
@@ -161,6 +165,10 @@ bool input_chunk(struct session *s, struct span chunk, bool first, bool final, s
         continue_with(s->in);
     if (!keep(s, chunk, frame_left)) {
         session_close(s, CLOSE_INTERNAL);
+        return true;
+    }
+    if (s->in->n - s->in->line > s->hub->options->command_size) { /* without waiting for its end */
+        session_close(s, CLOSE_TOO_BIG);
         return true;
     }
     s->in->complete = final;

@@ -44,6 +44,7 @@ struct inframe {
     struct session *session;
     char *p;
     size_t n, cap, at; /* at: where the next command begins */
+    size_t line;       /* where the last one begins, of which more may come */
     bool complete;     /* the last fragment is here */
 };
 

@@ -6,13 +6,14 @@
 import { setPriority } from 'node:os'
 
 import * as crowds from './crowds.mjs'
+import * as floods from './floods.mjs'
 import * as frames from './frames.mjs'
 import * as requests from './requests.mjs'
 
 const PRIORITY = 10
 
 const { attack, target, how } = JSON.parse(process.argv[2])
-const run = { ...crowds, ...frames, ...requests }[attack]
+const run = { ...crowds, ...floods, ...frames, ...requests }[attack]
 
 // One round of an attack, from `begin` to `cease`.
 class Round {

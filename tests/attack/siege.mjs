@@ -9,8 +9,10 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { appendFileSync, readFileSync, readdirSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+
 
 import { startGateway } from '../lib/gateway.mjs'
 
@@ -20,6 +22,7 @@ const WINDOW_MS = torture ? 1000 : 350
 const ROUNDS = torture ? 9 : 3
 const MOST_ROUNDS = torture ? 15 : 9
 const RATIO = 2
+const PRIORITY = -10 // of the gateway and the crowd, where that is allowed
 const FLOOR_MS = 2
 const MEMBERS = 40
 // What the allocator and the library may keep for the next time.
@@ -76,6 +79,15 @@ class Squad {
 function spent(pid) {
   const kib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
   return { memory: kib * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length }
+}
+
+// Before what else the machine does: each thread by itself. Who may not, measures more noise.
+function prefer(pid) {
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), PRIORITY)
+  } catch (error) {
+    if (!/EACCES|EPERM/.test(error.info?.code ?? error.code)) throw error
+  }
 }
 
 class Siege {
@@ -145,8 +157,8 @@ const pad = (n) => String(n).padStart(4, '0')
 const guests = () => Array.from({ length: MEMBERS }, (_, i) => ({ data: { guest: { key: `the key of crowd ${pad(i)}` } } }))
 
 // One test: `attack` is the function in this folder that attacks, `answers` what it may be answered, and how
-// often at least. `visit`: somebody new must be able to come in while the attack stands.
-export function attack(name, { attack: which, answers, how, args = [], connects = guests(), auth = 'insecure', hubs = 1, descriptors, check, ...options }) {
+// often at least, `allowed` what else may be. `visit`: somebody new must be able to come in while the attack stands.
+export function attack(name, { attack: which, answers, allowed = [], how, args = [], connects = guests(), auth = 'insecure', hubs = 1, descriptors, check, ...options }) {
   it(name, { timeout: torture ? 600_000 : 120_000 }, async (t) => {
     const gateway = await startGateway(args, { auth, hubs, descriptors })
     const target = { host: gateway.host, port: gateway.port }
@@ -157,12 +169,14 @@ export function attack(name, { attack: which, answers, how, args = [], connects 
       const attackers = await Squad.muster('attacker.mjs', { attack: which, target: { ...target, from: '127.66.0.1' }, how })
       squads.push(attackers)
       const siege = new Siege(gateway, crowd, attackers)
+      for (const { pid } of [gateway.child, crowd.child]) prefer(pid)
       await crowd.ask('measure', WINDOW_MS) // warm
       const before = spent(gateway.child.pid)
       await siege.rounds(options)
       const after = await siege.recovers(before)
       t.diagnostic(report(name, siege, before, after))
-      assert.deepEqual(Object.keys(siege.answers).sort(), Object.keys(answers).sort())
+      const wanted = Object.keys(answers).sort()
+      assert.deepEqual(Object.keys(siege.answers).filter((answer) => !allowed.includes(answer)).sort(), wanted)
       for (const [answer, least] of Object.entries(answers)) assert.ok(siege.answers[answer] >= least, `${answer} only ${siege.answers[answer]} times`)
       assert.ok(siege.fair, `others waited ${siege.ratio.toFixed(2)} times as long: ${JSON.stringify([siege.quiet, siege.attacked])}`)
       await check?.(gateway, siege)

@@ -197,6 +197,14 @@ suites('framing', {}, (at, join) => {
     await c.closed(1009, 'message size limit exceeded')
   })
 
+  it('1009 for a command over 64 KiB before its end has come, also behind others', async () => {
+    for (const before of ['', '{"id":2,"presence_stats":{"channel":"t"}}\n']) {
+      const c = await join()
+      c.wire.send(`${before}{"id":3,"publish":{"channel":"x","data":"${'x'.repeat(65500)}`, { fin: false })
+      await c.closed(1009, 'message size limit exceeded', { stuck: true })
+    }
+  })
+
   it('1009 for a frame over 1 MiB, before it has been sent', async () => {
     const c = await join()
     const whole = frame('x'.repeat(1024 * 1024 + 1))
