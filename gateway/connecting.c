@@ -346,7 +346,8 @@ static enum err enter_asked(struct session *s, struct span name, struct span val
     (void)value;
     if (!name.n || !r)
         return ERR_UNKNOWN_CHANNEL;
-    if (session_find(s, name) || !may(s, r, name, MAY_SUBSCRIBE))
+    bool full = s->sub_count < s->hub->options->channel_limit && !throttle_has_place(s);
+    if (full || session_find(s, name) || !may(s, r, name, MAY_SUBSCRIBE))
         return OK;
     enum err e = enter(s, in, &w);
     return e == ERR_BAD_REQUEST || e == ERR_LIMIT ? e : OK;

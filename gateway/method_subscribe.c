@@ -39,7 +39,7 @@ static enum err check(const struct session *s, const struct room_rules *r,
 {
     if (session_find(s, p->channel))
         return ERR_ALREADY_SUBSCRIBED;
-    if (s->sub_count >= s->hub->options->channel_limit)
+    if (!throttle_has_place(s))
         return ERR_LIMIT;
     return r ? OK : ERR_UNKNOWN_CHANNEL;
 }

@@ -33,6 +33,15 @@ const struct option limits_options[LIMITS_OPTION_COUNT] = {
     RATE_OPTION("address_publishes", SCOPE_ADDRESS, RATE_PUBLISHES, "1000",
                 "Publishes per second of all sessions from one address."),
     {
+        .key = "address_subscriptions",
+        .type = OPTION_NUMBER,
+        GATEWAY(address_subscriptions),
+        .max = 100000000,
+        .initial = "20000",
+        .help = "Subscriptions of all sessions from one address at a time; each hub allows its "
+                "share. One more is answered with error 106. 0: any number.",
+    },
+    {
         .key = "burst",
         .type = OPTION_DURATION,
         GATEWAY(burst_ms),

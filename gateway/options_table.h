@@ -37,7 +37,7 @@ extern const struct option gateway_options[GATEWAY_OPTION_COUNT];
 extern const struct option api_options[API_OPTION_COUNT];
 #define JWT_OPTION_COUNT 17
 extern const struct option jwt_options[JWT_OPTION_COUNT];
-#define LIMITS_OPTION_COUNT 13
+#define LIMITS_OPTION_COUNT 14
 extern const struct option limits_options[LIMITS_OPTION_COUNT];
 
 #endif

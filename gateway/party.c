@@ -15,7 +15,7 @@ struct party {
     struct list link;         /* in parties.waiting */
     uint64_t done[RATES];     /* and not reported */
     uint64_t until_ms[RATES]; /* nothing more is allowed before */
-    uint32_t sessions;
+    uint32_t sessions, rooms;
     enum scope scope;
     bool reporting;
     uint32_t name_len;
@@ -204,6 +204,23 @@ bool party_does(struct hub *h, struct party *p, enum rate rate, uint64_t n)
         return false;
     party_did(h, p, rate, n);
     return true;
+}
+
+void party_enters(struct party *p)
+{
+    if (p)
+        p->rooms++;
+}
+
+void party_leaves(struct party *p)
+{
+    if (p)
+        p->rooms--;
+}
+
+uint32_t party_rooms(const struct party *p)
+{
+    return p ? p->rooms : 0;
 }
 
 bool party_must_wait(struct hub *h, enum scope scope, struct span name, enum rate rate)

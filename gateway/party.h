@@ -47,6 +47,11 @@ bool party_does(struct hub *h, struct party *p, enum rate rate, uint64_t n);
 /* The same with what cannot be refused any more. */
 void party_did(struct hub *h, struct party *p, enum rate rate, uint64_t n);
 
+/* Its sessions on this hub are in one room more, or less; in how many they are. NULL: in none. */
+void party_enters(struct party *p);
+void party_leaves(struct party *p);
+uint32_t party_rooms(const struct party *p);
+
 /* Whether it is told to wait, if anybody on this hub knows it. */
 bool party_must_wait(struct hub *h, enum scope scope, struct span name, enum rate rate);
 

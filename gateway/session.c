@@ -148,6 +148,7 @@ bool session_attach(struct session *s, struct subscription *sub)
     }
     s->subs[s->sub_count++] = sub;
     counter_add(&s->hub->counters.subscriptions, 1);
+    party_enters(s->throttle.party[SCOPE_ADDRESS]);
     return true;
 }
 
@@ -158,6 +159,7 @@ void session_detach(struct session *s, struct subscription *sub)
         i++;
     s->subs[i] = s->subs[--s->sub_count];
     counter_sub(&s->hub->counters.subscriptions, 1);
+    party_leaves(s->throttle.party[SCOPE_ADDRESS]);
     sub_deactivate(&sub->sub);
     list_del(&sub->told);
     lease_drop(sub);
@@ -469,8 +471,8 @@ void session_begin_close(struct session *s)
     enum close_reason reason = (enum close_reason)s->reason;
     counter_add(&s->hub->counters.closes[reason], 1);
     users_remove(&s->hub->users, s);
-    throttle_end(s);
     leave_rooms(s);
+    throttle_end(s);
     input_drop(s);
     connecting_drop(s);
     credentials_end(s);

@@ -120,6 +120,16 @@ bool throttle_admits_address(struct hub *h, const struct address *a)
     return false;
 }
 
+bool throttle_has_place(const struct session *s)
+{
+    const struct options *o = s->hub->options;
+    uint32_t hubs = s->hub->gateway->hub_count;
+    uint32_t share = (o->address_subscriptions + hubs - 1) / hubs;
+    if (s->sub_count >= o->channel_limit)
+        return false;
+    return !share || party_rooms(s->throttle.party[SCOPE_ADDRESS]) < share;
+}
+
 /* ---- what it does --------------------------------------------------------------------------- */
 
 void throttle_received(struct session *s, size_t n)

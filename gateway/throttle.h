@@ -47,6 +47,10 @@ void throttle_end(struct session *s);
 /* Whether an address may have another session, as far as this hub knows. */
 bool throttle_admits_address(struct hub *h, const struct address *a);
 
+/* Whether it may subscribe to another room: a session, and all sessions of an address, may be in so
+ * many. Each hub allows its share of the address's. */
+bool throttle_has_place(const struct session *s);
+
 /* Bytes of a message, of a part of one, or of a control frame have come. May close the session. */
 void throttle_received(struct session *s, size_t n);
 

@@ -286,6 +286,25 @@ suites('commands from an address', { auth: 'guest', args: [...quick, ...behind, 
   })
 })
 
+suites('subscriptions from an address', { auth: 'guest', args: [...behind, '--limits-address-subscriptions', '30'] }, (at, join) => {
+  const subscribe = (i) => ({ subscribe: { channel: `mine${i}` } })
+
+  it('are so many, on all hubs together; then 106, until one ends', async () => {
+    const sessions = await Promise.all(many(6, () => join(from('192.0.2.1'))))
+    const got = await Promise.all(sessions.map((c) => codes(c, c.command(...many(20, subscribe)))))
+    assert.equal(got.flat().filter((code) => !code).length, 30)
+    assert.deepEqual(new Set(got.flat()), new Set([0, 106]))
+    const other = await join(from('192.0.2.2'))
+    await other.subscribe('mine0')
+    await sessions[0].ok({ unsubscribe: { channel: 'mine0' } })
+    await sessions[0].subscribe('again')
+    await Promise.all([...sessions, other].map((c) => c.leave()))
+    const late = await join(from('192.0.2.1'))
+    await late.subscribe('mine0')
+    await late.leave()
+  })
+})
+
 suites('connects from an address', { auth: 'guest', args: [...behind, '--limits-address-connects', '4', '--limits-burst', '5s'] }, (at) => {
   const attempt = (address) =>
     Chatter.open(at.gateway, from(address)).then((c) => c.leave().then(() => 101), ({ status }) => status)

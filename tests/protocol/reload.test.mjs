@@ -61,6 +61,17 @@ describe('rules of rooms', () => {
     }
   })
 
+  it('of rates hold for sessions that are there', async () => {
+    await start([], { auth: 'guest' })
+    const c = await Chatter.join(gateway)
+    await c.publish('room', 'slowly')
+    await reload(['[limits]', 'session_publishes = 1', 'burst = 5s'])
+    const ids = c.command(...Array.from({ length: 40 }, () => ({ publish: { channel: 'room', data: 1 } })))
+    const replies = await Promise.all(ids.map((id) => c.reply(id)))
+    assert.equal(replies.at(-1).value.error?.code, 111)
+    await c.leave()
+  })
+
   it('leave subscriptions alone, even those of a namespace that is gone', async () => {
     await start([...open, '[api]', 'key = one'])
     const [a, b] = await pair()
