@@ -47,6 +47,7 @@ struct door {
     struct acceptor *acceptor;
     struct listener listener;
     bool internal;
+    bool secure; /* speaks TLS */
     uv_poll_t poll;
 };
 
@@ -261,6 +262,7 @@ static void let_in(const struct door *d, int fd, const struct address *peer)
     }
     arrival->peer = *peer;
     arrival->internal = d->internal;
+    arrival->secure = d->secure;
     if (d->listener.at.proxied)
         enter_porch(d->acceptor, arrival);
     else
@@ -372,7 +374,12 @@ static bool open_list(struct acceptor *a, char *const *words, size_t count, bool
     }
     size_t n = listeners_open(words, count, listeners, error);
     for (size_t i = 0; i < n; i++)
-        a->doors[a->door_count++] = (struct door){.listener = listeners[i], .internal = internal};
+        a->doors[a->door_count++] = (struct door){
+            .listener = listeners[i],
+            .internal = internal,
+            .secure =
+                a->gateway->settings->certificate && !internal && listener_port(&listeners[i]),
+        };
     free(listeners);
     return n > 0;
 }

@@ -24,6 +24,7 @@ struct arrival {
     struct address peer;      /* who is connected */
     struct address client;    /* the same, or for whom a trusted proxy is connected */
     struct crowd *counted_in; /* one of the client's; NULL: it is not counted */
+    bool secure;              /* it speaks TLS */
     bool internal;            /* by [gateway] internal_listen */
     bool trusted;             /* the peer is one of [gateway] trusted_proxies */
     bool settled;             /* its first request or handshake is through */

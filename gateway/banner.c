@@ -18,11 +18,23 @@ static const char *auth_words(enum auth_mode mode)
     return words[mode];
 }
 
-static void print_addresses(const struct acceptor *a)
+/* A certificate is for a name. */
+static void write_page(const struct gateway *g, struct buf *text)
 {
+    const struct settings *s = g->settings;
+    const char *host = s->certificate && s->options->public_names_count
+                           ? s->options->public_names[0]
+                           : "localhost";
+    if (acceptor_port(g->acceptor))
+        buf_fmt(text, "  page    http%s://%s:%u\n", s->certificate ? "s" : "", host,
+                acceptor_port(g->acceptor));
+}
+
+static void print_addresses(const struct gateway *g)
+{
+    const struct acceptor *a = g->acceptor;
     struct buf text = {0};
-    if (acceptor_port(a))
-        buf_fmt(&text, "  page    http://localhost:%u\n", acceptor_port(a));
+    write_page(g, &text);
     buf_lit(&text, "  listen  ");
     acceptor_addresses(a, false, &text);
     buf_char(&text, '\n');
@@ -38,18 +50,29 @@ static void print_addresses(const struct acceptor *a)
     buf_deinit(&text);
 }
 
+static void warn(const struct gateway *g)
+{
+    const struct options *o = g->settings->options;
+    struct buf text = {0};
+    settings_warn(g->settings, &text);
+    if (text.n)
+        log_warn("%.*s", (int)text.n - 1, text.p);
+    buf_deinit(&text);
+    if (o->auth != AUTH_JWT && options_listens_beyond_loopback(o))
+        log_warn("listening beyond this machine with auth %s: anyone who can connect is let in",
+                 o->auth == AUTH_GUEST ? "guest" : "insecure");
+}
+
 void banner_print(const struct gateway *g)
 {
     const struct options *o = g->settings->options;
     printf("madang " MADANG_VERSION " is ready\n\n");
-    print_addresses(g->acceptor);
+    print_addresses(g);
     printf("  auth    %s\n"
            "  store   none: rooms live in memory and end with this process\n"
            "  hubs    %u\n"
            "  stop    Ctrl+C, or kill %ld\n\n",
            auth_words(o->auth), g->hub_count, (long)getpid());
     (void)fflush(stdout);
-    if (o->auth != AUTH_JWT && options_listens_beyond_loopback(o))
-        log_warn("listening beyond this machine with auth %s: anyone who can connect is let in",
-                 o->auth == AUTH_GUEST ? "guest" : "insecure");
+    warn(g);
 }

@@ -19,6 +19,7 @@ struct hub;
 struct acceptor;
 struct crowd;
 struct keys;
+struct tickets;
 
 struct gateway {
     struct settings *settings; /* main's */
@@ -31,9 +32,10 @@ struct gateway {
     struct acceptor *acceptor;
     struct crowd *crowd; /* connections of each address */
     struct keys *keys;   /* those of the start; hubs are handed newer ones. NULL: there are none */
-    _Atomic int phase;   /* enum phase */
-    uint64_t started_ms; /* wall clock */
-    char node[37];       /* UUID of this process */
+    struct tickets *tickets; /* likewise */
+    _Atomic int phase;       /* enum phase */
+    uint64_t started_ms;     /* wall clock */
+    char node[37];           /* UUID of this process */
 };
 
 #endif

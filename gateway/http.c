@@ -286,7 +286,7 @@ static bool admits(const struct http_request *r, struct http_answer *out)
     *out = (struct http_answer){0};
     if (!host_allowed(r->settings->options, r->host, r->local_address))
         refuse_host(r, out);
-    else if (!origin_allowed(r->settings->options, r->origin, r->host))
+    else if (!origin_allowed(r->settings->options, r->origin, r->host, r->secure))
         say(out, 403,
             "Pages of this origin may not read from here. If it is one of yours, add it "
             "to the option allowed_origins.\n");
@@ -393,7 +393,7 @@ int http_check_upgrade(const struct http_request *r, const char **why)
     } checks[] = {
         {host_allowed(r->settings->options, r->host, r->local_address), 421,
          "this gateway does not know itself by that host name: add it to public_names"},
-        {origin_allowed(r->settings->options, r->origin, r->host), 403,
+        {origin_allowed(r->settings->options, r->origin, r->host, r->secure), 403,
          "pages of this origin may not connect: add it to allowed_origins"},
         {r->method == HTTP_GET, 405, "a WebSocket handshake is a GET request"},
         {span_eq(r->path, SPAN(WEBSOCKET_PATH)) && is_served(r, ON_PUBLIC), 404,

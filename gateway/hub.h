@@ -37,8 +37,9 @@ struct renewal {
     struct entry entry;
     struct settings *settings; /* NULL: as before */
     bool has_keys;
-    struct keys *keys; /* NULL with has_keys: nobody looks at tokens */
-    bool reload;       /* main's: one of those that SIGHUP brought */
+    struct keys *keys;       /* NULL with has_keys: nobody looks at tokens */
+    struct tickets *tickets; /* NULL: as before */
+    bool reload;             /* main's: one of those that SIGHUP brought */
 };
 
 struct session_list {

@@ -200,7 +200,7 @@ static bool first_set(const struct jwks *j, const struct options *o, int use, st
         return true;
     if (!is_url(source))
         return keys_read_file(source, SET_BYTES_MAX, set, report);
-    bool same = j->settings && strcmp(source, source_of(j->settings->options, use)) == 0;
+    bool same = j && j->settings && strcmp(source, source_of(j->settings->options, use)) == 0;
     if (same)
         buf_add(set, j->sets[use].p, j->sets[use].n);
     return !set->failed;

@@ -20,7 +20,8 @@ struct jwks *jwks_new(struct loop *loop); /* before any thread starts; NULL: no 
 
 /* The keys with which these options would begin, a reference for the caller: with sets that are
  * files, and with what was read last from URLs that stay the same. *keys NULL: nobody looks at
- * tokens. False: `report` says why; nothing has changed in any case. */
+ * tokens. False: `report` says why; nothing has changed in any case. `j` may be
+ * NULL. */
 bool jwks_prepare(const struct jwks *j, const struct options *o, struct keys **keys,
                   struct buf *report);
 /* Goes on with these settings, which are referenced, and these keys, handed over. Once started,

@@ -8,6 +8,7 @@
 #include "backplane/base/map.h"
 #include "backplane/base/option.h"
 #include "backplane/base/suggest.h"
+#include "gateway/jwks.h"
 #include "gateway/options.h"
 #include "gateway/options_help.h"
 #include "gateway/serve.h"
@@ -65,12 +66,20 @@ static int run_serve(int argc, char **argv)
 static int run_check(int argc, char **argv)
 {
     struct options *o = load(argc, argv);
-    struct buf text = {0};
+    struct buf text = {0}, report = {0};
+    struct keys *keys = NULL;
     if (!o)
         return EXIT_FAILURE;
-    options_print(o, &text);
-    options_free(o);
-    return finish(stdout, &text, EXIT_SUCCESS);
+    struct settings *s = settings_new(o, &report);
+    bool ok = s && jwks_prepare(NULL, s->options, &keys, &report);
+    if (ok) {
+        options_print(s->options, &text);
+        settings_warn(s, &report);
+    }
+    keys_unref(keys);
+    settings_unref(s);
+    int code = finish(stderr, &report, ok ? EXIT_SUCCESS : EXIT_FAILURE);
+    return ok ? finish(stdout, &text, code) : code;
 }
 
 static int run_token(int argc, char **argv)

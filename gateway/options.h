@@ -102,6 +102,9 @@ struct options {
     uint64_t api_timeout_ms; /* how long a body may take to come, and its answer to leave */
     enum api_error_mode api_error_mode;
 
+    /* [tls] */
+    char *tls_cert, *tls_key; /* files; both "": no TLS */
+
     /* [backplane] */
     uint32_t max_sanctions;    /* bans and mutes; as many slow rooms */
     uint32_t max_rooms;        /* rooms remembered; idle ones are forgotten first */

@@ -239,6 +239,17 @@ static size_t check_jwt(const struct options *o, struct buf *report)
     return errors;
 }
 
+static size_t check_tls(const struct options *o, struct buf *report)
+{
+    const struct option_section *s = &option_sections[SECTION_TLS];
+    if (!*o->tls_cert == !*o->tls_key)
+        return 0;
+    const char *set = *o->tls_cert ? "cert" : "key", *missing = *o->tls_cert ? "key" : "cert";
+    describe(o, s, set, 0, report);
+    buf_fmt(report, " needs [tls] %s too\n", missing);
+    return 1;
+}
+
 /* The personal room must be one that rules exist for, and that is the user's own. */
 static size_t check_personal_room(const struct options *o, struct buf *report)
 {
@@ -260,7 +271,8 @@ static size_t check_personal_room(const struct options *o, struct buf *report)
 
 size_t options_settle(struct options *o, struct buf *report)
 {
-    size_t errors = check_complete(o, report) + check_orders(o, report) + check_jwt(o, report);
+    size_t errors = check_complete(o, report) + check_orders(o, report) + check_jwt(o, report) +
+                    check_tls(o, report);
     for (size_t i = 0; o->auth == AUTH_JWT && i < o->rules.count; i++)
         close_room(o, i);
     settle_personal_room(o);

@@ -80,6 +80,19 @@ static void tell_room(const struct options *now, const struct options *fresh, si
             buf_char(text, '\n');
 }
 
+/* Addresses speak TLS, or not, from the start on. */
+static bool turns_tls(const struct options *now, const struct options *fresh)
+{
+    return !*now->tls_cert != !*fresh->tls_cert;
+}
+
+static bool is_live(const struct option_section *s, const struct option *o,
+                    const struct options *now, const struct options *fresh)
+{
+    bool turned = s == &option_sections[SECTION_TLS] && turns_tls(now, fresh);
+    return option_is_live(s, o) && !turned;
+}
+
 /* A line for each option that differs; true if one of them may not change while serving. */
 static bool compare(const struct options *now, const struct options *fresh, struct buf *text)
 {
@@ -90,7 +103,7 @@ static bool compare(const struct options *now, const struct options *fresh, stru
             const struct option *o = &s->list[j];
             if (!tell_change(&(struct pair){s, o, now, fresh, 0, 0}, text))
                 continue;
-            bool live = option_is_live(s, o);
+            bool live = is_live(s, o, now, fresh);
             restart |= !live;
             buf_str(text, live ? "\n" : AFTER_RESTART "\n");
         }
@@ -129,10 +142,12 @@ static bool keep_one(struct options *o, const struct options *now, const struct 
 
 bool options_keep(struct options *o, const struct options *now)
 {
+    bool keep_tls = turns_tls(now, o);
     for (size_t i = 0; i < SECTION_ROOMS; i++) {
         const struct option_section *s = &option_sections[i];
+        bool all = i == SECTION_TLS && keep_tls;
         for (size_t j = 0; j < s->count; j++)
-            if (!option_is_live(s, &s->list[j]) && !keep_one(o, now, s, &s->list[j]))
+            if ((all || !option_is_live(s, &s->list[j])) && !keep_one(o, now, s, &s->list[j]))
                 return false;
     }
     return true;

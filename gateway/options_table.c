@@ -436,6 +436,16 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = BACKPLANE_OPTIONS,
             .count = COUNT(BACKPLANE_OPTIONS),
         },
+    [SECTION_TLS] =
+        {
+            .name = "tls",
+            .prefixed = true,
+            .reload = RELOAD_LIVE,
+            .help = "TLS, for https and wss. Both options or none; turning it on or off takes a "
+                    "restart, other files for it do not.",
+            .list = tls_options,
+            .count = TLS_OPTION_COUNT,
+        },
     [SECTION_ROOMS] =
         {
             .name = "rooms",

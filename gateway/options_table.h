@@ -24,6 +24,7 @@ enum section_id {
     SECTION_HUB,
     SECTION_API,
     SECTION_BACKPLANE,
+    SECTION_TLS,
     SECTION_ROOMS,
     SECTION_COUNT
 };
@@ -39,5 +40,7 @@ extern const struct option api_options[API_OPTION_COUNT];
 extern const struct option jwt_options[JWT_OPTION_COUNT];
 #define LIMITS_OPTION_COUNT 14
 extern const struct option limits_options[LIMITS_OPTION_COUNT];
+#define TLS_OPTION_COUNT 2
+extern const struct option tls_options[TLS_OPTION_COUNT];
 
 #endif

@@ -142,7 +142,7 @@ static bool site_eq(const struct site *a, const struct site *b)
            port_of(a->at.port, a->secure) == port_of(b->at.port, b->secure);
 }
 
-bool origin_allowed(const struct options *o, struct span origin, struct span host)
+bool origin_allowed(const struct options *o, struct span origin, struct span host, bool secure)
 {
     struct site from, mine;
 
@@ -150,7 +150,7 @@ bool origin_allowed(const struct options *o, struct span origin, struct span hos
         return true;
     if (!read_site(origin, &from))
         return false;
-    mine.secure = from.secure; /* behind a proxy we do not know which it was */
+    mine.secure = secure || from.secure; /* behind a proxy we do not know which it was */
     if (read_authority(host, &mine.at) && site_eq(&from, &mine))
         return true;
     for (size_t i = 0; i < o->allowed_origins_count; i++)

@@ -6,7 +6,8 @@
  * on, a configured public name, or, when listening on a wildcard address, the very IP address at
  * which the connection arrived (an address cannot be rebound). Ports do not matter here: they may
  * be mapped. Checked on every route and in every mode. A missing Host is refused.
- * Origin must be absent, or be http(s):// + Host, or be in allowed_origins.
+ * Origin must be absent, or be http(s):// + Host (only https:// if the connection is `secure`: who
+ * can forge a plain page could use it), or be in allowed_origins.
  */
 #ifndef MADANG_GATEWAY_ORIGIN_H
 #define MADANG_GATEWAY_ORIGIN_H
@@ -14,6 +15,6 @@
 #include "gateway/options.h"
 
 bool host_allowed(const struct options *o, struct span host, struct span local_address);
-bool origin_allowed(const struct options *o, struct span origin, struct span host);
+bool origin_allowed(const struct options *o, struct span origin, struct span host, bool secure);
 
 #endif

@@ -36,6 +36,7 @@ static bool next_line(struct span *rest, struct span *line)
 
 void reload_log(const struct reload *r, bool ok)
 {
+    struct buf warning = {0};
     struct span rest = {r->report.p, r->report.n}, line;
     while (!ok && next_line(&rest, &line))
         log_error("configuration: %.*s", (int)line.n, line.p);
@@ -43,6 +44,11 @@ void reload_log(const struct reload *r, bool ok)
         log_error("the configuration was read again and cannot be used: nothing has changed");
         return;
     }
+    settings_warn(r->settings, &warning);
+    rest = (struct span){warning.p, warning.n};
+    while (next_line(&rest, &line))
+        log_warn("%.*s", (int)line.n, line.p);
+    buf_deinit(&warning);
     rest = (struct span){r->changes.p, r->changes.n};
     while (next_line(&rest, &line))
         log_info("configuration: %.*s", (int)line.n, line.p);

@@ -16,6 +16,7 @@
 #include "gateway/acceptor.h"
 #include "gateway/banner.h"
 #include "gateway/crowd.h"
+#include "gateway/descriptors.h"
 #include "gateway/heap.h"
 #include "gateway/hub.h"
 #include "gateway/identity.h"
@@ -24,19 +25,16 @@
 #include "gateway/options.h"
 #include "gateway/reload.h"
 #include "gateway/socket.h"
+#include "gateway/tickets.h"
 #include "gateway/told.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define HUBS_DEFAULT_MAX 8
-/* Descriptors beside the connections: three standard ones, and per loop an epoll, an eventfd or
- * two, a random source and what libuv keeps. */
-#define DESCRIPTORS_EXTRA 128
 /* After everything was cut, sessions have this long to come to their end. */
 #define CUT_MS 2000
 
@@ -72,6 +70,8 @@ struct server {
     uv_signal_t signals[SIGNALS];
     struct timer drain_delay, deadline;
     struct jwks *jwks;
+    struct tickets *tickets; /* the latest */
+    struct timer rotation;
     const struct options_sources *sources;
     struct heap_watch heap;
     bool stopping, cut;
@@ -283,6 +283,7 @@ static void hand_out(struct server *sv, struct renewal *list[HUBS_MAX], const st
         list[i]->settings = what->settings ? settings_ref(what->settings) : NULL;
         list[i]->keys = what->keys ? keys_ref(what->keys) : NULL;
         list[i]->has_keys = what->has_keys;
+        list[i]->tickets = tickets_ref(what->tickets);
         list[i]->reload = what->settings != NULL;
         outbox_post(&sv->seats[i].from_main, &list[i]->entry);
     }
@@ -297,6 +298,23 @@ static void hand_out_keys(void *owner, struct keys *keys)
         hand_out(sv, list, &(struct renewal){.has_keys = true, .keys = keys});
     else
         log_error("no memory to hand out keys: tokens are checked with the ones before");
+}
+
+/* New keys of tickets for all hubs; without them the old ones stay for a while longer. */
+static void rotate_tickets(struct timer *t)
+{
+    struct server *sv = container_of(t, struct server, rotation);
+    struct renewal *list[HUBS_MAX];
+    struct tickets *fresh = tickets_new(sv->tickets);
+    loop_arm(&sv->loop, t, TICKETS_MS, rotate_tickets);
+    if (!fresh || !make_renewals(sv, list)) {
+        log_error("no memory for new keys of TLS tickets: the ones before stay in use");
+        tickets_unref(fresh);
+        return;
+    }
+    tickets_unref(sv->tickets);
+    sv->tickets = fresh;
+    hand_out(sv, list, &(struct renewal){.tickets = fresh});
 }
 
 /* Everything is read and made before any of it is put in force. */
@@ -327,25 +345,6 @@ static void reload(struct server *sv)
 }
 
 /* ---- up ------------------------------------------------------------------------------------- */
-
-/* The library sizes its tables by the limit and scans them at each close: as much as needed, no
- * more. */
-static void limit_descriptors(const struct options *o)
-{
-    struct rlimit r;
-    rlim_t need = (rlim_t)o->max_connections + DESCRIPTORS_EXTRA;
-    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
-        return;
-    if (r.rlim_max != RLIM_INFINITY && r.rlim_max < need) {
-        log_warn("only %llu file descriptors are allowed here (ulimit -Hn), %llu are needed for "
-                 "max_connections %u: fewer connections will be taken",
-                 (unsigned long long)r.rlim_max, (unsigned long long)need, o->max_connections);
-        need = r.rlim_max;
-    }
-    r.rlim_cur = need;
-    if (setrlimit(RLIMIT_NOFILE, &r) != 0)
-        log_warn("the limit of open files could not be set to %llu", (unsigned long long)need);
-}
 
 static uint32_t hubs_wanted(const struct options *o)
 {
@@ -488,6 +487,8 @@ static void serve(struct server *sv)
 {
     watch_signals(sv);
     jwks_start(sv->jwks, hand_out_keys, sv);
+    if (sv->tickets)
+        loop_arm(&sv->loop, &sv->rotation, TICKETS_MS, rotate_tickets);
     heap_watch_start(&sv->heap, &sv->gateway);
     atomic_store(&sv->gateway.phase, PHASE_READY);
     banner_print(&sv->gateway);
@@ -495,6 +496,7 @@ static void serve(struct server *sv)
     for (size_t i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&sv->signals[i], NULL);
     loop_cancel(&sv->loop, &sv->deadline);
+    loop_cancel(&sv->loop, &sv->rotation);
     heap_watch_stop(&sv->heap);
     jwks_stop(sv->jwks);
     sv->exit_code = EXIT_SUCCESS;
@@ -508,6 +510,17 @@ static bool make_settings(struct server *sv, struct options *o)
         log_error("%.*s", (int)report.n, report.p ? report.p : "");
     buf_deinit(&report);
     return sv->gateway.settings != NULL;
+}
+
+static bool make_tickets(struct server *sv)
+{
+    if (!sv->gateway.settings->certificate)
+        return true;
+    sv->tickets = tickets_new(NULL);
+    sv->gateway.tickets = tickets_ref(sv->tickets);
+    if (!sv->tickets)
+        log_error("no memory or randomness for keys of TLS tickets");
+    return sv->tickets != NULL;
 }
 
 static bool make_crowd(struct server *sv)
@@ -536,7 +549,7 @@ int serve_run(struct options *o, const struct options_sources *sources)
     sv->gateway.hub_count = hubs_wanted(o);
     sv->gateway.started_ms = wall_ms();
     random_uuid(sv->gateway.node);
-    limit_descriptors(o);
+    descriptors_limit(o);
     socket_global_init();
     if (!loop_ok(&sv->loop, "the main thread")) {
         free(sv);
@@ -546,8 +559,8 @@ int serve_run(struct options *o, const struct options_sources *sources)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_crowd(sv) && make_keys(sv) && make_loops(sv) && make_sequencer(sv) &&
-              make_hubs(sv) && start_threads(sv) && listen_all(sv);
+    bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) && make_loops(sv) &&
+              make_sequencer(sv) && make_hubs(sv) && start_threads(sv) && listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
@@ -559,6 +572,8 @@ int serve_run(struct options *o, const struct options_sources *sources)
     inbox_deinit(&sv->inbox);
     jwks_free(sv->jwks);
     keys_unref(sv->gateway.keys);
+    tickets_unref(sv->tickets);
+    tickets_unref(sv->gateway.tickets);
     settings_unref(sv->gateway.settings);
     crowd_free(sv->gateway.crowd);
     int code = sv->exit_code;

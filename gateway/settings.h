@@ -11,6 +11,7 @@
 #define MADANG_GATEWAY_SETTINGS_H
 
 #include "gateway/api_keys.h"
+#include "gateway/certificate.h"
 #include "gateway/networks.h"
 #include "gateway/options.h"
 
@@ -19,14 +20,18 @@
 struct settings {
     _Atomic uint32_t refs;
     struct options *options;
-    struct api_keys *api_keys; /* with no keys: nobody may use the server API */
-    struct networks *trusted;  /* [gateway] trusted_proxies */
+    struct api_keys *api_keys;       /* with no keys: nobody may use the server API */
+    struct networks *trusted;        /* [gateway] trusted_proxies */
+    struct certificate *certificate; /* NULL: no TLS */
 };
 
-/* Takes the options over, also on failure. Reads the files with keys of the API. NULL: `report` has
- * a line for each thing that is wrong. */
+/* Takes the options over, also on failure. Reads the files with keys of the API and the
+ * certificate. NULL: `report` has a line for each thing that is wrong. */
 struct settings *settings_new(struct options *o, struct buf *report);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s); /* NULL is fine */
+
+/* Appends a line for what can be used and will hardly be wanted: an expired certificate. */
+void settings_warn(const struct settings *s, struct buf *text);
 
 #endif

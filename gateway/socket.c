@@ -27,6 +27,7 @@
 #include "gateway/hub.h"
 #include "gateway/session.h"
 #include "gateway/tcp.h"
+#include "gateway/tls.h"
 
 #include <dlfcn.h>
 #include <libwebsockets.h>
@@ -42,6 +43,8 @@ struct socket_context {
     struct hub *hub;
     struct lws_context *lws; /* the library writes here, also NULL when it is done */
     struct lws_vhost *vhost;
+    struct lws_vhost *secure; /* the same with TLS; NULL: there is no certificate */
+    struct tls tls;           /* of `secure` */
 };
 
 /* What the library keeps per connection for us. */
@@ -132,6 +135,7 @@ static void read_request(struct lws *wsi, struct span path, struct request_text 
     local_address(wsi, t->address, sizeof(t->address));
     r->local_address = span_str(t->address);
     r->internal = arrival_of(wsi)->internal;
+    r->secure = arrival_of(wsi)->secure;
 }
 
 /* ---- plain HTTP ----------------------------------------------------------------------------- */
@@ -368,6 +372,14 @@ static void on_closed_http(struct conn *conn)
         exchange_gone(&conn->exchange);
 }
 
+/* The library has made the context of the virtual host, and leaves certificates to us. */
+static int on_tls_context(struct lws *wsi, SSL_CTX *ctx)
+{
+    struct socket_context *c = context_of(wsi);
+    c->tls.ctx = ctx;
+    return tls_dress(&c->tls) ? 0 : -1;
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
@@ -392,6 +404,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         forget_arrival(wsi);
         counter_add(&context_of(wsi)->hub->counters.sockets_closed, 1);
         return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return on_tls_context(wsi, user);
     default: return 0;
     }
 }
@@ -435,6 +448,23 @@ void socket_global_init(void)
                   dlerror()); /* NOLINT(concurrency-mt-unsafe): before any thread */
 }
 
+/* Two virtual hosts, alike but for TLS. */
+static bool make_vhosts(struct socket_context *c, const struct lws_context_creation_info *plain)
+{
+    const struct gateway *g = c->hub->gateway;
+    struct lws_context_creation_info info = *plain;
+    info.options &= ~(uint64_t)LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    c->vhost = lws_create_vhost(c->lws, &info);
+    if (!c->vhost || !g->settings->certificate)
+        return c->vhost != NULL;
+    info.vhost_name = "madang with TLS";
+    info.options = plain->options | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    info.provided_client_ssl_ctx = tls_client(&c->tls);
+    c->secure = lws_create_vhost(c->lws, &info);
+    socket_secure(c, g->settings->certificate, g->tickets);
+    return c->secure && c->tls.ctx;
+}
+
 enum err socket_context_new(struct socket_context **out, struct hub *hub)
 {
     static const lws_retry_bo_t no_pings;
@@ -442,9 +472,11 @@ enum err socket_context_new(struct socket_context **out, struct hub *hub)
     if (!c)
         return ERR_INTERNAL;
     c->hub = hub;
+    bool tls = hub->gateway->settings->certificate != NULL;
     void *loops[1] = {&hub->loop->uv};
     struct lws_context_creation_info info = {
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   (tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
         .foreign_loops = loops,
         .pcontext = &c->lws,
         .user = c,
@@ -460,17 +492,23 @@ enum err socket_context_new(struct socket_context **out, struct hub *hub)
         .vhost_name = "madang",
     };
     c->lws = lws_create_context(&info);
-    c->vhost = c->lws ? lws_create_vhost(c->lws, &info) : NULL;
-    if (!c->vhost) {
-        log_error("hub %u: libwebsockets could not start; is libwebsockets-evlib-uv installed?",
-                  hub_index(hub));
-        if (c->lws)
-            lws_context_destroy(c->lws);
-        /* c stays: the library may still write to c->lws. The process ends now. */
-        return ERR_INTERNAL;
+    if (c->lws && make_vhosts(c, &info)) {
+        *out = c;
+        return OK;
     }
-    *out = c;
-    return OK;
+    log_error("hub %u: libwebsockets could not start; is libwebsockets-evlib-uv installed?",
+              hub_index(hub));
+    if (c->lws)
+        lws_context_destroy(c->lws);
+    /* c stays: the library may still write to c->lws. The process ends now. */
+    return ERR_INTERNAL;
+}
+
+void socket_secure(struct socket_context *c, struct certificate *certificate,
+                   struct tickets *tickets)
+{
+    if (c->secure)
+        tls_use(&c->tls, certificate, tickets);
 }
 
 void socket_context_close(struct socket_context *c)
@@ -485,6 +523,7 @@ void socket_context_free(struct socket_context *c)
         return;
     if (c->lws)
         lws_context_destroy(c->lws); /* the second call frees */
+    tls_deinit(&c->tls);
     free(c);
 }
 
@@ -506,7 +545,7 @@ void socket_adopt(struct socket_context *c, struct arrival *a)
 {
     counter *closed = &c->hub->counters.sockets_closed;
     uint64_t before = counter_get(closed);
-    struct lws *wsi = lws_adopt_socket_vhost(c->vhost, a->fd);
+    struct lws *wsi = lws_adopt_socket_vhost(a->secure ? c->secure : c->vhost, a->fd);
     a->fd = -1; /* the library's, or it has closed it */
     if (wsi) {
         lws_set_opaque_user_data(wsi, a);

@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 struct arrival;
+struct certificate;
+struct tickets;
 struct hub;
 struct lws;
 struct socket_context;
@@ -27,6 +29,10 @@ void socket_global_init(void);
 
 /* RLIMIT_NOFILE must have its final value. */
 enum err socket_context_new(struct socket_context **out, struct hub *hub);
+
+/* The certificate and the keys of tickets from now on; NULL: as before. References are taken. */
+void socket_secure(struct socket_context *c, struct certificate *certificate,
+                   struct tickets *tickets);
 
 /* Two steps, with a run of the loop between: begin closes every connection, end frees. */
 void socket_context_close(struct socket_context *c);

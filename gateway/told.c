@@ -5,6 +5,7 @@
 #include "gateway/arrival.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
+#include "gateway/tickets.h"
 
 #include <stdlib.h>
 
@@ -111,6 +112,7 @@ void renewal_free(struct renewal *r)
 {
     settings_unref(r->settings);
     keys_unref(r->keys);
+    tickets_unref(r->tickets);
     free(r);
 }
 
@@ -143,6 +145,7 @@ void told_renewal(struct hub *h, struct entry *e)
             renew_settings(h, r);
         if (r->has_keys)
             renew_keys(h, r);
+        socket_secure(h->sockets, h->settings->certificate, r->tickets);
     }
     if (h->renewed)
         h->renewed(h->owner, r);

@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
+import { request as requestSecurely } from 'node:https'
 
 export const KEY = 'the-key-of-tests'
 
@@ -12,7 +13,8 @@ export function post(gateway, path, body, { headers = {}, key = KEY, agent = fal
   const text = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
   const all = { 'Content-Length': Buffer.byteLength(text), ...(key ? { 'X-API-Key': key } : {}), ...headers }
   return new Promise((settle, fail) => {
-    const asked = request({ host: gateway.host, port: gateway.port, path, method: 'POST', headers: all, agent }, (answer) => {
+    const ask = gateway.tls ? requestSecurely : request
+    const asked = ask({ host: gateway.host, port: gateway.port, path, method: 'POST', headers: all, agent, ...gateway.tls }, (answer) => {
       let received = ''
       answer.setEncoding('utf8')
       answer.on('data', (more) => (received += more))

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { get } from 'node:http'
+import { get as getSecurely } from 'node:https'
 
 const bin = process.env.MADANG_BIN
 assert.ok(bin, 'MADANG_BIN must name the program')
@@ -18,8 +19,9 @@ const environment = () => Object.fromEntries(Object.entries(process.env).filter(
 
 // Starts `madang serve`. Options that are not given are those of most tests: everything permitted, and
 // a limit for connections (null: the file's) that keeps the library's tables small. `descriptors` limits
-// those of the process. `listen`: other addresses than host and port.
-export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, limit = 2000, descriptors } = {}) {
+// those of the process. `listen`: other addresses than host and port. `tls`: how clients connect, if it
+// speaks TLS.
+export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, limit = 2000, descriptors, tls } = {}) {
   const most = args.includes('--max-connections') || !limit ? [] : ['--max-connections', String(limit)]
   const all = ['serve', '--listen', listen, '--auth', auth, '--hubs', String(hubs), ...most, ...args]
   const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, bin]
@@ -29,6 +31,7 @@ export async function startGateway(args = [], { port = 0, host = '127.0.0.1', li
     env: environment(),
   })
   const gateway = new Gateway(child, host)
+  gateway.tls = tls && { servername: 'localhost', ...tls }
   await gateway.ready
   return gateway
 }
@@ -61,7 +64,7 @@ export class Gateway {
   }
 
   get url() {
-    return `ws://${this.host}:${this.port}/connection/websocket`
+    return `ws${this.tls ? 's' : ''}://${this.host}:${this.port}/connection/websocket`
   }
 
   signal(name) {
@@ -132,8 +135,9 @@ export class Gateway {
 // One HTTP request: { status, headers, body }.
 export function request(gateway, path, headers = {}, method = 'GET') {
   return new Promise((settle, fail) => {
-    const options = { host: gateway.host, port: gateway.port, path, headers, method, agent: false }
-    get(options, (response) => {
+    const options = { host: gateway.host, port: gateway.port, path, headers, method, agent: false, ...gateway.tls }
+    const ask = gateway.tls ? getSecurely : get
+    ask(options, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (text) => (body += text))

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 export const TEXT = 1
 export const CLOSE = 8
@@ -28,13 +29,16 @@ export function frame(payload, { opcode = TEXT, fin = true } = {}) {
   return Buffer.concat([head, mask, body])
 }
 
-// A TCP connection whose answers are HTTP, or bytes that nobody looks at. `from`: an address of our own.
-export async function dial(gateway) {
-  const socket = connect({ host: gateway.host, port: gateway.port, localAddress: gateway.from, noDelay: true })
-  socket.on('error', () => {}) // a cut connection is seen by 'close'
+// A connection whose answers are HTTP, or bytes that nobody looks at; with TLS if the gateway speaks that
+// (`plain`: not even then). `from`: an address of our own.
+export async function dial(gateway, { plain = !gateway.tls, ...tls } = {}) {
+  const at = { host: gateway.host, port: gateway.port, localAddress: gateway.from, noDelay: true }
+  const socket = plain ? connect(at) : connectTls({ ...at, ...gateway.tls, ...tls })
+  let why = 'no connection'
+  socket.on('error', (error) => (why = error.message)) // a cut connection is seen by 'close'
   await new Promise((settle, fail) => {
-    socket.once('connect', settle)
-    socket.once('close', () => fail(new Error('no connection')))
+    socket.once(plain ? 'connect' : 'secureConnect', settle)
+    socket.once('close', () => fail(new Error(why)))
   })
   return socket
 }
@@ -87,7 +91,7 @@ function header(bytes) {
 export class Wire {
   // Opens a WebSocket; refused handshakes reject with an error that has `status`.
   static async open(gateway, options = {}) {
-    const socket = await dial(gateway)
+    const socket = await dial(gateway, options.tls)
     socket.write(handshakeText(gateway, options))
     const head = await readHead(socket)
     if (head.status !== 101) {

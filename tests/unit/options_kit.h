@@ -20,7 +20,7 @@
 /* The text of a buffer until the next call. */
 static inline const char *text_of(struct buf *b)
 {
-    static char text[8192];
+    static char text[16384];
     assert_false(b->failed);
     assert_true(b->n < sizeof(text));
     if (b->n)

@@ -60,7 +60,7 @@ static void wrong_lines_are_told_by_number(void **state)
                                         "gateway?\n");
     refuse_text("[redis a]\nurl = x\n", "x.ini:1: unknown section \"redis a\"; allowed: [gateway], "
                                         "[client], [limits], [jwt], [hub], [api], "
-                                        "[backplane], [rooms], [rooms NAME]\n");
+                                        "[backplane], [tls], [rooms], [rooms NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
                 "x.ini:2: unknown option \"pingg\" in [client]\n"

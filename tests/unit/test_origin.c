@@ -170,7 +170,8 @@ static void check_origins(const char *config, const struct origin_row *rows, siz
     struct options *o = load(config);
 
     for (size_t i = 0; i < n; i++)
-        if (origin_allowed(o, span_str(rows[i].origin), span_str(rows[i].host)) != rows[i].allowed)
+        if (origin_allowed(o, span_str(rows[i].origin), span_str(rows[i].host), false) !=
+            rows[i].allowed)
             fail_msg("origin %s for host %s should be %s",
                      rows[i].origin ? rows[i].origin : "(none)", rows[i].host,
                      rows[i].allowed ? "allowed" : "refused");
