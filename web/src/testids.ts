@@ -19,7 +19,8 @@
  * try-now        button in the banner
  * log            scroller with role="log"
  * message        one row: data-key, data-offset ("" while unknown), data-cid ("" if none),
- *                data-state = queued | sending | sent | failed, data-user
+ *                data-state = queued | sending | sent | failed, data-user,
+ *                data-redacted = true | false
  * message-text   the text inside a message
  * retry-button, edit-button, delete-button   in a failed message
  * day            day separator

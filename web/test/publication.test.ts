@@ -38,3 +38,14 @@ test('names are cleaned, and there is always one', () => {
     assert.equal(authorOf({ user: '', client: '123456789' }).name, '12345678');
     assert.deepEqual(authorOf(undefined), { user: '', client: '', name: '' });
 });
+
+test('only the gateway redacts: who publishes is named, and then it is another kind', () => {
+    const info = { user: 'g_1', client: 'c1' };
+    const notice = { type: 'redacted', offset: 2, epoch: 'e', reason: 'private' };
+    assert.deepEqual(read(notice), { kind: 'redaction', offset: 3, of: { epoch: 'e', offset: 2 } });
+    assert.deepEqual(read({ type: 'redacted' }), { kind: 'redacted', offset: 3 });
+    for (const data of [notice, { type: 'redacted' }]) assert.deepEqual(read(data, { info }), { kind: 'other', offset: 3 });
+    for (const data of [{ ...notice, epoch: 5 }, { ...notice, offset: '2' }])
+        assert.deepEqual(read(data), { kind: 'other', offset: 3 });
+    assert.deepEqual(read({ type: 'redacted' }, { offset: undefined as never }), { kind: 'other', offset: null });
+});

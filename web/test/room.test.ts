@@ -126,3 +126,39 @@ test('an edited message goes back to the composer', () => {
     assert.equal(room.restored.value, 'wrnog');
     assert.equal(room.outbox.items.length, 0);
 });
+
+const redaction = (offset: number, of: number, epoch = 'a'): Publication => ({ kind: 'redaction', offset, of: { epoch, offset: of } });
+const texts = (room: Room): string[] => room.lines.value.map((line) =>
+    line.kind === 'gap' ? `[${line.gap}]` : `${line.message.author.name}: ${line.message.redacted ? '-' : line.message.text}`);
+
+test('a redacted message keeps its row and loses its text, of an earlier epoch too', async () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 0 }, false);
+    room.publication(said(1, 'secret'), true);
+    room.publication(said(2, 'fine'), true);
+    await settled();
+    const key = room.lines.value[0]!.key;
+    room.publication(redaction(3, 1), true);
+    room.publication(redaction(4, 99), true);
+    await settled();
+    assert.deepEqual(texts(room), ['Ann: -', 'Ann: fine']);
+    assert.equal(room.lines.value[0]!.key, key);
+    assert.ok(!JSON.stringify(room.lines.value).includes('secret'));
+    room.subscribed({ epoch: 'b', offset: 0 }, false);
+    room.publication(redaction(1, 2, 'b'), true); // the same offset, of the other epoch
+    room.publication(redaction(2, 2, 'a'), true);
+    await settled();
+    assert.deepEqual(texts(room), ['Ann: -', 'Ann: -', '[break]']);
+});
+
+test('a place where a message was is a row without text, and takes the text that is held', async () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 3 }, false);
+    room.publication(said(1, 'secret'), false);
+    room.publication({ kind: 'redacted', offset: 2 }, false);
+    room.publication({ kind: 'redacted', offset: 1 }, false); // history is read again
+    room.publication(said(3, 'fine'), false);
+    await settled();
+    assert.deepEqual(texts(room), ['Ann: -', ': -', 'Ann: fine']);
+    assert.equal(room.unread.value, 0);
+});

@@ -32,4 +32,6 @@ export interface Message {
     readonly time: number;
     readonly state: MessageState;
     readonly failure: Failure | null;
+    /** A moderator took it out: there is no text any more, and no author if it was never held. */
+    readonly redacted?: true;
 }

@@ -136,6 +136,12 @@ export class Room {
             if (this.stream.take(publication.offset, null) === 'new') this.changed();
             return;
         }
+        if (publication.kind === 'redaction') {
+            const gone = this.stream.redact(publication.of);
+            if (this.stream.take(publication.offset, null) === 'new' || gone) this.changed();
+            return;
+        }
+        if (publication.kind === 'redacted') return this.redacted(publication.offset);
         const mine = this.isMine(publication.author, publication.cid);
         if (publication.cid !== null && mine) this.outbox.published(publication.cid);
         const message = this.located(publication, mine);
@@ -145,6 +151,18 @@ export class Room {
         this.spoke(publication.author);
         if (!mine) this.arrived(message, live);
         if (live) this.stream.trim(this.view.stuck ? KEEP : 4 * KEEP);
+    }
+
+    /** A place where a message was. If its text is held here, that goes; else there is a row without one. */
+    private redacted(offset: number): void {
+        const epoch = this.stream.epoch ?? '';
+        const nobody = { user: '', client: '', name: '' };
+        const message: Message = {
+            key: `at-${epoch}-${offset}`, offset, cid: null, author: nobody, text: '', time: 0, state: 'sent',
+            failure: null, redacted: true,
+        };
+        const gone = this.stream.redact({ epoch, offset });
+        if (this.stream.take(offset, message) === 'new' || gone) this.changed();
     }
 
     /**

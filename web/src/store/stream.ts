@@ -101,6 +101,15 @@ export class Stream {
         return repeat ? 'repeat' : 'new';
     }
 
+    /** What is held there loses its text, whether it is of this epoch or an earlier one. Returns whether there was any. */
+    redact({ epoch, offset }: Position): boolean {
+        const held = this.eras.find((era) => era.epoch === epoch)?.held ?? [];
+        const entry = held.find((one) => one.offset === offset);
+        if (!entry?.message || entry.message.redacted) return false;
+        entry.message = { ...entry.message, text: '', redacted: true };
+        return true;
+    }
+
     /** Gives a sent message whose publication cannot be found any more a place for good. */
     adopt(message: Message): void {
         const era = this.eras.at(-1);

@@ -25,19 +25,23 @@ export class MessageRow extends Component<Props> {
 
     override render() {
         const { feed, message, first } = this.props;
-        const { author, state } = message;
+        const { author, state, redacted = false } = message;
+        const known = author.name !== '';
         const of = authorKey(author);
         return (
             <li
-                class={`message ${first ? 'first' : ''} ${state}`} data-testid={id.message} data-key={message.key}
+                class={`message ${first ? 'first' : ''} ${state} ${redacted ? 'redacted' : ''}`} data-testid={id.message} data-key={message.key}
                 data-offset={message.offset ?? ''} data-cid={message.cid ?? ''} data-state={state} data-user={author.user}
+                data-redacted={redacted}
             >
-                {first ? <Avatar name={author.name} of={of} /> : <span class="gutter"><Time time={message.time} /></span>}
+                {first && known ? <Avatar name={author.name} of={of} /> : <span class="gutter"><Time time={message.time} /></span>}
                 <div>
-                    {first
+                    {first && known
                         ? <div class="head"><bdi class={`nick ${hueOf(of)}`} title={author.user}>{author.name}</bdi><Time time={message.time} /></div>
                         : <span class="sr">{author.name}</span>}
-                    <div class="text" dir="auto" data-testid={id.messageText}><Text text={message.text} /></div>
+                    <div class="text" dir="auto" data-testid={id.messageText}>
+                        {redacted ? t.redacted : <Text text={message.text} />}
+                    </div>
                     {state !== 'sent' && <Status feed={feed} message={message} />}
                 </div>
             </li>
@@ -45,7 +49,9 @@ export class MessageRow extends Component<Props> {
     }
 }
 
+/** Nothing where the time is not known. */
 function Time({ time }: { time: number }) {
+    if (time === 0) return null;
     return <time dateTime={new Date(time).toISOString()} title={fullTime(time)}>{clockTime(time)}</time>;
 }
 
@@ -77,6 +83,8 @@ function Status({ feed, message }: { feed: Feed; message: Message }) {
 
 export function reasonOf(failure: Failure | null): string {
     if (failure === null) return '';
+    const moderated = failure.code === 103 && failure.message !== 'permission denied';
+    if (moderated) return t.failureOther(failure.message, 103);
     const known = t.failure[failure.code];
     return known ?? t.failureOther(failure.message, Number(failure.code));
 }
