@@ -209,6 +209,12 @@ static void count_closing(uv_handle_t *handle, void *count)
     *(size_t *)count += uv_is_closing(handle) != 0;
 }
 
+static void count_all(uv_handle_t *handle, void *count)
+{
+    (void)handle;
+    ++*(size_t *)count;
+}
+
 static void log_open(uv_handle_t *handle, void *unused)
 {
     (void)unused;
@@ -229,8 +235,13 @@ void loop_settle(struct loop *l)
 
 int loop_deinit(struct loop *l)
 {
+    size_t open = 0;
+
     close_own(l);
     loop_settle(l);
+    uv_walk(&l->uv, count_all, &open);
+    if (open == 0) /* what runs on libuv's threads, such as looking up a name, cannot be stopped */
+        (void)uv_run(&l->uv, UV_RUN_DEFAULT);
     if (l->wake_fd >= 0)
         close(l->wake_fd);
     l->wake_fd = -1;
