@@ -26,8 +26,8 @@ void redis_channels_deinit(struct redis_channels *c)
 {
     struct list *node;
 
-    for (int i = 0; i < CHANNEL_STATES; i++)
-        while (c->words && (node = c->in[i].next) != &c->in[i])
+    for (int i = 0; c->words && i < CHANNEL_STATES; i++)
+        while ((node = list_shift(&c->in[i])) != NULL)
             forget(c, container_of(node, struct redis_channel, link));
     free(c->words);
     c->words = NULL;
@@ -121,26 +121,31 @@ static bool send_batch(struct redis_channels *c, struct redis_link *subscriber,
                        enum channel_state from, enum channel_state to)
 {
     bool join = from == CHANNEL_TO_JOIN;
-    struct list *node = c->in[from].next, *next;
+    struct list picked, *node;
     size_t n = 0;
 
-    for (size_t seen = 0; seen < c->batch && node != &c->in[from]; seen++, node = next) {
+    list_init(&picked);
+    for (size_t seen = 0; seen < c->batch && (node = list_shift(&c->in[from])) != NULL; seen++) {
         struct redis_channel *ch = container_of(node, struct redis_channel, link);
-        next = node->next;
-        if (join && !ch->wanted)
+        if (join && !ch->wanted) {
             forget(c, ch);
-        else
-            c->words[++n] = (struct span){ch->name, ch->n};
+            continue;
+        }
+        list_push(&picked, node);
+        c->words[++n] = (struct span){ch->name, ch->n};
     }
     c->words[0] = join ? SPAN("SUBSCRIBE") : SPAN("UNSUBSCRIBE");
     if (n == 0)
         return true;
-    if (!redis_link_push_words(subscriber, c->words, n + 1))
+    if (!redis_link_push_words(subscriber, c->words, n + 1)) {
+        list_splice(&picked, &c->in[from]); /* back to where they were: in front */
+        list_splice(&c->in[from], &picked);
         return false;
+    }
     c->commands++;
     c->in_flight += n;
-    for (; n > 0; n--)
-        set_state(c, container_of(c->in[from].next, struct redis_channel, link), to);
+    while ((node = list_shift(&picked)) != NULL)
+        set_state(c, container_of(node, struct redis_channel, link), to);
     return true;
 }
 

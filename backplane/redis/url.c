@@ -135,7 +135,7 @@ static bool parse_address(struct redis_url *u, struct span in, struct buf *why)
         in = tail(in, 1);
     if (host.n == 0)
         return fail(why, "the host is missing: redis://host:port");
-    if (!is_host(host, bracket ? ":.%" : ".-_"))
+    if (!is_host(host, bracket ? ":.%" : ".-_") || (bracket && !memchr(host.p, ':', host.n)))
         return fail(why, "the host must be a name, an IPv4 address, or an IPv6 address in []");
     if (in.n > 0 && (in.p[0] != ':' || !number(tail(in, 1), 65535, &port) || port == 0))
         return fail(why, "the port must be a number from 1 to 65535");

@@ -328,7 +328,7 @@ static void cannot_connect(struct redis_wire *w, int error)
 static void connect_next(struct redis_wire *w, int error)
 {
     drop_port(w);
-    while (w->tries > 0) {
+    while (w->tries > 0 && w->next) {
         struct addrinfo *a = w->next;
         w->next = a->ai_next ? a->ai_next : w->addresses;
         w->tries--;
@@ -390,7 +390,7 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *fou
         return;
     }
     w->next = found;
-    for (size_t skip = w->nth % w->tries; skip > 0; skip--)
+    for (size_t skip = w->nth % w->tries; skip > 0 && w->next; skip--)
         w->next = w->next->ai_next;
     w->state = CONNECTING;
     connect_next(w, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a Redis server may send, and what a URL of one may be. The first byte says which of them the
- * rest is. Whatever the bytes: replies are the same however they were cut into pieces, the verdict
- * on a handshake is reached by the last step at the latest, and a URL that was accepted shows itself
- * as one that means the same, without its password.
+/* What a Redis server may send, and what a URL of one may be. The first byte says which of them
+ * the rest is. Whatever the bytes: replies are the same however they were cut into pieces, the
+ * verdict on a handshake is reached by the last step at the latest, and a URL that was accepted
+ * shows itself as one that means the same, without its password.
  */
 #include "backplane/redis/codec.h"
 #include "backplane/redis/handshake.h"

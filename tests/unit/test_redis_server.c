@@ -5,6 +5,7 @@
 #include "backplane/redis/server.h"
 
 #include "tests/unit/link_kit.h"
+#include "tests/unit/relay_kit.h"
 
 #define MANY 100000
 
@@ -132,6 +133,15 @@ static struct redis_server_load load_now(void)
     return load;
 }
 
+/* Publishes to a channel; how many got it. */
+static long receivers(const char *channel)
+{
+    char command[128];
+
+    (void)snprintf(command, sizeof(command), "PUBLISH %s x", channel);
+    return strtol(redis_say(&redis, command) + 1, NULL, 10);
+}
+
 static void publish(const char *channel, const char *text)
 {
     char command[128];
@@ -187,7 +197,7 @@ static void test_a_dropped_channel_is_told_nothing_any_more(void **state)
     WAIT_FOR(b.messages);
     assert_int_equal(a.messages, 0);
     WAIT_FOR(load_now().channels == 2);
-    while (atoi(redis_say(&redis, "PUBLISH a x") + 1) > 0)
+    while (receivers("a") > 0)
         (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
 }
 
@@ -248,7 +258,7 @@ static void test_a_channel_dropped_before_it_is_confirmed_goes_quietly(void **st
     redis_server_drop(server, a.channel);
     assert_int_equal(kill(redis.pid, SIGCONT), 0);
     WAIT_FOR(load_now().subscribe_commands > commands);
-    while (atoi(redis_say(&redis, "PUBLISH a x") + 1) > 0)
+    while (receivers("a") > 0)
         (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
     assert_int_equal(a.subscribed, 0);
 }
@@ -338,6 +348,76 @@ test_commands_and_subscriptions_at_different_servers_are_found_by_the_probe(void
     assert_int_equal(load_now().probes_lost, 1);
     redis_stop(&here);
     redis_stop(&other);
+}
+
+static struct redis_server_options relayed(void)
+{
+    struct redis_server_options o = server_options();
+
+    relay_start(redis.socket);
+    (void)snprintf(o.link.url.host, sizeof(o.link.url.host), "%s", relay.path);
+    return o;
+}
+
+static void test_a_half_open_subscription_connection_is_cut_and_replaced(void **state)
+{
+    struct ear a;
+    struct redis_server_options o = relayed();
+    (void)state;
+
+    o.probe_ms = 100;
+    open_server(&o);
+    listen_to(&a, "a");
+    WAIT_FOR(ups && a.subscribed);
+    relay_freeze(true);
+    publish("a", "lost on the way");
+    WAIT_FOR(deafs == 1);
+    assert_string_equal(last_why, "the subscription connection has been silent for 100 ms");
+    WAIT_FOR(a.subscribed == 2);
+    publish("a", "heard");
+    WAIT_FOR(a.messages == 1);
+    assert_int_equal(losses, 0);
+    assert_int_equal(load_now().probes_lost, 1);
+    close_server(state);
+    relay_stop();
+}
+
+static void test_subscriptions_that_are_not_confirmed_are_not_waited_for_for_ever(void **state)
+{
+    struct ear a, b;
+    struct redis_server_options o = relayed();
+    (void)state;
+
+    o.probe_ms = 100;
+    open_server(&o);
+    listen_to(&a, "a");
+    WAIT_FOR(ups && a.subscribed);
+    relay_freeze(true);
+    listen_to(&b, "b");
+    WAIT_FOR(deafs == 1);
+    WAIT_FOR(a.subscribed == 2 && b.subscribed == 1);
+    close_server(state);
+    relay_stop();
+}
+
+static void test_a_half_open_command_connection_ends_at_the_deadline(void **state)
+{
+    struct ear a;
+    struct redis_server_options o = relayed();
+    (void)state;
+
+    o.probe_ms = 100;
+    o.link.command_ms = 200;
+    open_server(&o);
+    listen_to(&a, "a");
+    WAIT_FOR(ups && a.subscribed);
+    relay_freeze(false);
+    WAIT_FOR(losses == 1); /* by the probe: no other call was made */
+    assert_string_equal(last_why, "it has not answered for 200 ms");
+    WAIT_FOR(ups == 2);
+    assert_int_equal(deafs, 0);
+    close_server(state);
+    relay_stop();
 }
 
 static void test_links_that_lead_to_different_servers_are_not_used(void **state)
@@ -442,9 +522,9 @@ static void test_channels_dropped_while_it_is_deaf_are_forgotten(void **state)
     assert_int_equal(load_now().channels, 2);
     WAIT_FOR(load_now().unconfirmed == 0);
     assert_int_equal(ears[999].subscribed, 2);
-    assert_int_equal(atoi(redis_say(&redis, "PUBLISH crowd:999 x") + 1), 1);
-    assert_int_equal(atoi(redis_say(&redis, "PUBLISH crowd:1 x") + 1), 0);
-    assert_int_equal(atoi(redis_say(&redis, "PUBLISH crowd:2 x") + 1), 0);
+    assert_int_equal(receivers("crowd:999"), 1);
+    assert_int_equal(receivers("crowd:1"), 0);
+    assert_int_equal(receivers("crowd:2"), 0);
     free(ears);
 }
 
@@ -483,6 +563,9 @@ int main(void)
         TEST(test_the_command_link_comes_back_by_itself),
         TEST(test_a_restarted_server_is_found_with_all_channels),
         TEST(test_commands_and_subscriptions_at_different_servers_are_found_by_the_probe),
+        TEST(test_a_half_open_subscription_connection_is_cut_and_replaced),
+        TEST(test_subscriptions_that_are_not_confirmed_are_not_waited_for_for_ever),
+        TEST(test_a_half_open_command_connection_ends_at_the_deadline),
         TEST(test_links_that_lead_to_different_servers_are_not_used),
         TEST(test_a_refused_subscription_is_told_in_words),
         TEST(test_a_hundred_thousand_channels_come_back_in_bounded_batches),

@@ -130,6 +130,8 @@ static void test_what_is_wrong_is_said_with_what_is_allowed(void **state)
     assert_refused("redis://[::1", "the ] after the IPv6 address is missing");
     assert_refused("redis://h h",
                    "the host must be a name, an IPv4 address, or an IPv6 address in []");
+    assert_refused("redis://[h]",
+                   "the host must be a name, an IPv4 address, or an IPv6 address in []");
     assert_refused("redis://:%4@h", hex);
     assert_refused("redis://:%@h", hex);
     assert_refused("redis://:%zz@h", hex);
