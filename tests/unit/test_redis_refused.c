@@ -203,10 +203,12 @@ static void test_a_server_that_evicts_is_refused_or_reported(void **state)
 
 static void test_cluster_mode_is_refused(void **state)
 {
-    static const char *const cluster[] = {"--cluster-enabled", "yes", NULL};
+    char port[8];
+    const char *const cluster[] = {"--cluster-enabled", "yes", "--cluster-port", port, NULL};
     struct redis_process r;
     (void)state;
 
+    (void)snprintf(port, sizeof(port), "%u", free_port()); /* its default may not exist */
     redis_start(&r, cluster);
     struct redis_link_options o = options_of(r.url);
     assert_fails(&o, FAULT_REFUSED, "it is in cluster mode, which is not supported");
