@@ -10,6 +10,8 @@
  * - A request behind another one in the same packet: it takes the head for the body, and the end of
  *   that body for more of it, for ever, within one call. So an end that comes again and again in
  *   one turn cuts the connection.
+ * - After a request it spins until the socket can take more, if there is something to read (see
+ *   socket.c). So a request ends only when it can.
  * - It does not say 100 Continue; clients that wait for it lose a second: we do.
  */
 #include "gateway/exchange.h"
@@ -170,7 +172,7 @@ int exchange_writable(struct exchange **px)
         x->begun = true;
         if (send_some(x) < 0)
             return -1;
-        if (x->sent == x->answer.body.n && !lws_partial_buffered(x->wsi))
+        if (x->sent == x->answer.body.n && !lws_send_pipe_choked(x->wsi))
             return finish(px);
     }
     lws_callback_on_writable(x->wsi);

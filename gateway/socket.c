@@ -13,6 +13,9 @@
  *   the body, and then for ever the end of the body for more of it, within one call. Unless the
  *   connection is closed from within: here for requests that should have no body, in exchange.c for
  *   calls of the API.
+ * - Between two requests it waits until it may write, and meanwhile does not take what it may read,
+ *   but is told so in every turn: it spins. So no request is waited for on a connection that does
+ *   not take the answers before.
  * - Its listener spins when descriptors run out, and setting fd_limit_per_thread makes every event
  *   a linear search. We accept ourselves and hand descriptors over.
  * - It upgrades plain connections to HTTP/2 when asked to; raw frames would break those.
@@ -108,7 +111,7 @@ static struct span header(struct lws *wsi, enum lws_token_indexes token, char *t
 
 static void local_address(struct lws *wsi, char *to, size_t cap)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t n = sizeof(a);
     to[0] = '\0';
     if (getsockname(lws_get_socket_fd(wsi), (struct sockaddr *)&a, &n) == 0 &&
@@ -196,6 +199,8 @@ static int on_http(struct lws *wsi, struct conn *conn, const char *path, size_t 
     struct http_request r;
     struct http_answer a;
     settle(wsi);
+    if (lws_partial_buffered(wsi)) /* or the answers that nobody takes would pile up here */
+        return -1;
     read_request(wsi, (struct span){path, n}, &text, &r);
     if (http_is_api(r.path))
         return on_call(wsi, conn, &r);
@@ -203,6 +208,8 @@ static int on_http(struct lws *wsi, struct conn *conn, const char *path, size_t 
     int rc = exchange_write(wsi, context_of(wsi)->hub, &a, r.method != HTTP_HEAD);
     http_answer_deinit(&a);
     if (rc || r.method >= HTTP_POST || brings_body(wsi)) /* a body that nobody reads may follow */
+        return -1;
+    if (!lws_partial_buffered(wsi) && lws_send_pipe_choked(wsi)) /* see above: it spins */
         return -1;
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }

@@ -45,6 +45,27 @@ export async function neverConnect(round) {
   await round.over
 }
 
+// TCP connections that say nothing at all.
+export async function silence(round) {
+  const held = []
+  const { connections, addresses, atOnce = 100 } = round.how
+  const ends = []
+  for (let i = 0; i < connections; i += atOnce) {
+    const some = Array.from({ length: Math.min(atOnce, connections - i) }, (_, j) => {
+      const socket = connect({ host: round.target.host, port: round.target.port, localAddress: from((i + j) % addresses + 1) })
+      socket.resume().on('error', () => {})
+      ends.push(new Promise((settle) => socket.once('close', () => settle(round.ceased ? 'ended by us' : 'cut'))))
+      held.push(socket)
+      return new Promise((settle) => socket.once('connect', settle).once('close', settle))
+    })
+    await Promise.all(some)
+  }
+  round.stands()
+  await round.over
+  for (const socket of held) socket.destroy()
+  for (const end of ends) round.answered(await end)
+}
+
 const kilobytes = 'x'.repeat(8000)
 
 // Sessions in a room that is talked in, which do not read what they are sent.

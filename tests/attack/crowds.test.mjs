@@ -14,6 +14,14 @@ attack(`${many} connections that never say connect: 3502`, {
   args: ['--max-connections', '15000', '--stale-close-delay', torture ? '10s' : '2s'],
   answers: { 3502: many },
 })
+attack('3000 connections that say nothing at all: the oldest are cut, and newcomers get in', {
+  attack: 'silence',
+  visit: true,
+  how: { connections: 3000, addresses: 100 },
+  args: ['--max-connections', '5000'],
+  answers: { cut: 2000 },
+  allowed: ['ended by us'],
+})
 attack('sockets that nobody reads: 3008', {
   attack: 'unread',
   how: { connections: 20 },

@@ -4,7 +4,8 @@
 // so that what else the machine does meets both; of each kind the median p99 of its windows counts. While it
 // is attacked, others wait at most twice as long as in quiet (times below FLOOR_MS count as that much: less
 // is what two cores for everybody do to a process now and then). Afterwards descriptors and memory come
-// back. With sanitizers, which keep memory and take time, only the answers and the descriptors count.
+// back. Where other programs take the processor from the gateway itself, times are not judged, and the test says so.
+// With sanitizers, which keep memory and take time, only the answers and the descriptors count.
 
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
@@ -12,7 +13,6 @@ import { appendFileSync, readFileSync, readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-
 
 import { startGateway } from '../lib/gateway.mjs'
 
@@ -24,6 +24,8 @@ const MOST_ROUNDS = torture ? 15 : 9
 const RATIO = 2
 const PRIORITY = -10 // of the gateway and the crowd, where that is allowed
 const FLOOR_MS = 2
+// Of the time that the gateway wanted while it was attacked, what it may go without for the times to mean something.
+const STARVED = 0.1
 const MEMBERS = 40
 // What the allocator and the library may keep for the next time.
 const SLACK_BYTES = 4 * 1048576
@@ -90,12 +92,24 @@ function prefer(pid) {
   }
 }
 
+// Milliseconds that the threads of a process have run, and that they could have but others did.
+function share(pid) {
+  let [ran, waited] = [0, 0]
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const [on, off] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')
+    ran += Number(on) / 1e6
+    waited += Number(off) / 1e6
+  }
+  return { ran, waited }
+}
+
 class Siege {
   constructor(gateway, crowd, attackers) {
     Object.assign(this, { gateway, crowd, attackers })
     this.quiet = []
     this.attacked = []
     this.answers = {}
+    this.share = { ran: 0, waited: 0 } // of the gateway while it was attacked
     this.sanitized = /lib[at]san/.test(readFileSync(`/proc/${gateway.child.pid}/maps`, 'utf8'))
   }
 
@@ -103,7 +117,11 @@ class Siege {
     this.quiet.push((await this.crowd.ask('measure', WINDOW_MS)).p99)
     this.attackers.order('begin')
     await this.attackers.word() // it stands
+    const before = share(this.gateway.child.pid)
     this.attacked.push((await this.crowd.ask('measure', WINDOW_MS)).p99)
+    const after = share(this.gateway.child.pid)
+    this.share.ran += after.ran - before.ran
+    this.share.waited += after.waited - before.waited
     if (visit) await this.crowd.ask('visit')
     this.peak = Math.max(this.peak ?? 0, spent(this.gateway.child.pid).memory)
     this.attackers.order('cease')
@@ -120,11 +138,16 @@ class Siege {
     return this.sanitized || this.ratio <= RATIO
   }
 
+  // The machine has other things to do: what the gateway could not do in time says nothing about it.
+  get starved() {
+    return this.share.waited / (this.share.ran + this.share.waited)
+  }
+
   // Rounds until the answer is clear; none is left out of it.
   async rounds(options) {
     const { rounds = ROUNDS } = options
     for (let n = 0; n < rounds; n++) await this.round(options)
-    while (!this.fair && this.quiet.length < MOST_ROUNDS) await this.round(options)
+    while (!this.fair && this.starved <= STARVED && this.quiet.length < MOST_ROUNDS) await this.round(options)
   }
 
   // Waits until what was taken is given back; after some seconds it is a leak.
@@ -178,7 +201,8 @@ export function attack(name, { attack: which, answers, allowed = [], how, args =
       const wanted = Object.keys(answers).sort()
       assert.deepEqual(Object.keys(siege.answers).filter((answer) => !allowed.includes(answer)).sort(), wanted)
       for (const [answer, least] of Object.entries(answers)) assert.ok(siege.answers[answer] >= least, `${answer} only ${siege.answers[answer]} times`)
-      assert.ok(siege.fair, `others waited ${siege.ratio.toFixed(2)} times as long: ${JSON.stringify([siege.quiet, siege.attacked])}`)
+      if (!siege.fair && siege.starved > STARVED) t.skip(`the gateway got ${Math.round(100 - 100 * siege.starved)} % of the time it wanted: the machine is too busy to tell who made others wait`)
+      else assert.ok(siege.fair, `others waited ${siege.ratio.toFixed(2)} times as long: ${JSON.stringify([siege.quiet, siege.attacked])}`)
       await check?.(gateway, siege)
     } finally {
       for (const squad of squads) await squad.leave()

@@ -31,18 +31,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define SEPARATOR   0xFE
-#define CLIENTS     2
-#define DESCRIPTORS 64
-#define TURNS_MAX   20000
-#define WS_PONG     0xA
-#define PIECE_MAX   100000
+#define SEPARATOR    0xFE
+#define CLIENTS      2
+#define DESCRIPTORS  64
+#define TURNS_MAX    20000
+#define UNREAD_TURNS 1000
+#define WS_PONG      0xA
+#define INPUT_MAX    20000
+/* Of one piece: each costs several turns. */
+#define SINGLE_BYTES 100
 
 enum how {
     HOW_FRAME = 0x01,     /* in a masked frame; its first byte says which: FIN, RSV, opcode */
     HOW_HANDSHAKE = 0x02, /* as more headers of a handshake that would do without */
     HOW_REQUEST = 0x04,   /* as a method, a path and headers of a request that has a Host */
-    HOW_BYTES = 0x08,     /* byte by byte, with a turn for each */
+    HOW_BYTES = 0x08,     /* its first SINGLE_BYTES one by one, with a turn for each */
     HOW_NO_TURN = 0x10,   /* the next piece comes in the same turn */
     HOW_UNREAD = 0x20,    /* the client does not take what has come */
     HOW_END = 0x40,       /* it sends nothing more after this */
@@ -133,19 +136,29 @@ static bool at_rest(void)
     return uv_backend_timeout(&loop.uv) != 0 && poll(&p, 1, 0) == 0;
 }
 
+/* ---- the clients ---------------------------------------------------------------------------- */
+
+/* Takes all that has come. */
+static void client_take(struct client *c)
+{
+    char bytes[4096];
+    for (ssize_t n; (n = recv(c->fd, bytes, sizeof(bytes), 0)) > 0;)
+        buf_span(&c->got, (struct span){bytes, (size_t)n});
+}
+
 /* What a callback begins to watch is watched from the next turn on, so one turn at rest says
  * nothing. */
 static void run(void)
 {
     int resting = 0;
     for (int i = 0; i < TURNS_MAX && resting < 2; i++) {
+        for (int c = 0; c < CLIENTS && i % UNREAD_TURNS == UNREAD_TURNS - 1; c++)
+            client_take(&clients[c]); /* the library turns and turns over answers nobody takes */
         uv_run(&loop.uv, UV_RUN_NOWAIT);
         resting = at_rest() ? resting + 1 : 0;
     }
     must(resting == 2);
 }
-
-/* ---- the clients ---------------------------------------------------------------------------- */
 
 static void client_connect(struct client *c)
 {
@@ -162,14 +175,6 @@ static void client_connect(struct client *c)
     outbox_post(&out, &a->entry);
     outbox_flush(&out);
     run();
-}
-
-/* Takes all that has come. */
-static void client_take(struct client *c)
-{
-    char bytes[4096];
-    for (ssize_t n; (n = recv(c->fd, bytes, sizeof(bytes), 0)) > 0;)
-        buf_span(&c->got, (struct span){bytes, (size_t)n});
 }
 
 static void client_send(struct client *c, struct span bytes)
@@ -315,9 +320,10 @@ static void send_piece(struct span piece, unsigned how)
         client_connect(c);
     wrap(&bytes, piece, how);
     struct span rest = {bytes.p, bytes.n};
-    for (; how & HOW_BYTES && rest.n > 1; rest = (struct span){rest.p + 1, rest.n - 1}) {
+    for (int i = 0; how & HOW_BYTES && rest.n > 1 && i < SINGLE_BYTES; i++) {
         client_send(c, (struct span){rest.p, 1});
         run();
+        rest = (struct span){rest.p + 1, rest.n - 1};
     }
     client_send(c, rest);
     buf_deinit(&bytes);
@@ -342,6 +348,7 @@ static void client_leave(struct client *c)
         client_take(c);
     } while (c->got.n > before);
     close(c->fd);
+    c->fd = -1;
     run();
     check_answers((struct span){c->got.p, c->got.n});
     buf_deinit(&c->got);
@@ -366,7 +373,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     opened = true;
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = (struct client){.fd = -1};
-    struct span rest = {(const char *)data, size < PIECE_MAX ? size : PIECE_MAX};
+    struct span rest = {(const char *)data, size < INPUT_MAX ? size : INPUT_MAX};
     while (rest.n) {
         const char *end = memchr(rest.p + 1, SEPARATOR, rest.n - 1);
         size_t n = end ? (size_t)(end - rest.p) : rest.n;
