@@ -9,13 +9,10 @@
  *   turn its own pings off.
  * - CVE-2025-11677: a second request on a kept-alive connection with a foreign Upgrade header uses
  *   freed memory, unless LWS_CALLBACK_HTTP_CONFIRM_UPGRADE refuses it first.
- * - A request with a body that came in one packet behind another request: it takes its own head for
- *   the body, and then for ever the end of the body for more of it, within one call. Unless the
- *   connection is closed from within: here for requests that should have no body, in exchange.c for
- *   calls of the API.
- * - Between two requests it waits until it may write, and meanwhile does not take what it may read,
- *   but is told so in every turn: it spins. So no request is waited for on a connection that does
- *   not take the answers before.
+ * - A request with a body, in one packet behind another request, makes it loop for ever within one
+ *   call, unless the connection is closed from within: here, and in exchange.c for calls.
+ * - Between two requests it waits until it may write, and spins if there is something to read. So a
+ *   connection that does not take its answers ends.
  * - Its listener spins when descriptors run out, and setting fd_limit_per_thread makes every event
  *   a linear search. We accept ourselves and hand descriptors over.
  * - It upgrades plain connections to HTTP/2 when asked to; raw frames would break those.

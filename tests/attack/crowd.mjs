@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks'
 
 import { CLOSE, TEXT, Wire } from '../lib/wire.mjs'
 
-const PACE_MS = 4 // between two publications of all of them together
+const PACE_MS = 2 // between two publications of all of them together
 const PATIENCE_MS = 20_000 // for what was published to arrive
 
 const { target, connects } = JSON.parse(process.argv[2])

@@ -18,7 +18,7 @@ import { startGateway } from '../lib/gateway.mjs'
 
 export const torture = process.env.MADANG_TORTURE === '1'
 
-const WINDOW_MS = torture ? 1000 : 350
+const WINDOW_MS = torture ? 1000 : 250
 const ROUNDS = torture ? 9 : 3
 const MOST_ROUNDS = torture ? 15 : 9
 const RATIO = 2
