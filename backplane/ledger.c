@@ -26,18 +26,18 @@ static struct account *account_of(struct list *n)
     return container_of(n, struct account, link);
 }
 
-static void drop(struct ledger *l, struct account *a)
+/* It is in the list no more. */
+static void forget(struct ledger *l, struct account *a)
 {
     HASH_DEL(l->map, a);
-    list_del(&a->link);
     free(a);
     l->count--;
 }
 
 void ledger_deinit(struct ledger *l)
 {
-    while (!list_empty(&l->touched))
-        drop(l, account_of(l->touched.next));
+    for (struct list *n; (n = list_shift(&l->touched));)
+        forget(l, account_of(n));
 }
 
 /* When all of it is full again. */
@@ -53,10 +53,9 @@ static uint64_t settled_ns(const struct account *a)
 static void sweep(struct ledger *l, uint64_t now_ms)
 {
     for (int i = 0; i < SWEEP && !list_empty(&l->touched); i++) {
-        struct account *a = account_of(l->touched.next);
-        if (settled_ns(a) > now_ms * 1000000)
+        if (settled_ns(account_of(l->touched.next)) > now_ms * 1000000)
             return;
-        drop(l, a);
+        forget(l, account_of(list_shift(&l->touched)));
     }
 }
 
@@ -69,8 +68,10 @@ static void make_room(struct ledger *l)
     for (int i = 0; i < CANDIDATES && n != &l->touched; i++, n = n->next)
         if (!least || settled_ns(account_of(n)) < settled_ns(least))
             least = account_of(n);
-    if (least)
-        drop(l, least);
+    if (!least)
+        return;
+    list_del(&least->link);
+    forget(l, least);
 }
 
 static struct account *hold(struct ledger *l, enum scope scope, struct span name)

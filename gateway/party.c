@@ -238,7 +238,9 @@ void parties_init(struct parties *ps)
 
 void parties_deinit(struct parties *ps)
 {
+    struct party *p, *tmp;
     for (int scope = 0; scope < SCOPES; scope++)
-        while (ps->map[scope])
-            drop(ps, ps->map[scope]);
+        HASH_ITER (hh, ps->map[scope], p, tmp) {
+            drop(ps, p);
+        }
 }
