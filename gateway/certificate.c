@@ -38,10 +38,10 @@ static FILE *open_file(const char *option, const char *file, struct buf *report)
 /* Nobody is asked for a passphrase. */
 static int no_passphrase(char *to, int size, int writing, void *arg)
 {
-    (void)to;
-    (void)size;
     (void)writing;
     (void)arg;
+    if (size > 0)
+        *to = '\0';
     return -1;
 }
 
