@@ -27,7 +27,7 @@ test: ## everything that must pass before a change is done
 	$(call compile,dev)
 	$(call compile,release)
 	@$(MAKE) -s tests/node_modules/.package-lock.json
-	@tests/run.sh c:dev protocol:dev app:dev redis:dev page browser:release load:release attack:release
+	@tests/run.sh c:dev protocol:dev app:dev redis:dev cluster:dev page browser:release load:release attack:release
 
 check: ## format, static analysis, house rules, sanitizers
 	@.ci/install build test check
@@ -52,7 +52,7 @@ torture: ## the long versions of the tests, and FUZZ_SECONDS of each fuzzer
 	$(call compile,fuzz)
 	@$(MAKE) -s tests/node_modules/.package-lock.json
 	@tests/fuzz/search.sh build/fuzz $(FUZZ_SECONDS)
-	@MADANG_TORTURE=1 tests/run.sh c:dev protocol:dev app:dev redis:dev page browser:release load:release attack:release
+	@MADANG_TORTURE=1 tests/run.sh c:dev protocol:dev app:dev redis:dev cluster:dev page browser:release load:release attack:release
 
 clean: ## remove what was built, and the packages that npm fetched
 	rm -rf build web/node_modules tests/node_modules

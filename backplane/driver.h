@@ -171,14 +171,18 @@ struct driver_counters {
 struct driver_ops {
     const char *name;
     enum err (*open)(struct driver **out, const struct driver_config *config);
-    void (*close)(struct driver *d); /* every operation has completed */
+    /* Completes every operation that is under way, inside this function; what is begun from here on
+     * fails. The loop has stopped. */
+    void (*stop)(struct driver *d);
+    void (*close)(struct driver *d); /* stopped, every room is forgotten; closing handles remain */
     void (*commit)(struct driver *d, struct commit *c);
     void (*read)(struct driver *d, struct stream_read *r);
     void (*remove)(struct driver *d, struct stream_removal *r);
     void (*redact)(struct driver *d, struct stream_redaction *r);
     /* In pairs, not nested. A read of a room that is watched completes only once publications are
-     * heard. After unwatch nothing is told of the room but what was asked for. */
-    void (*watch)(struct driver *d, struct stream_ref *room);
+     * heard. After unwatch nothing is told of the room but what was asked for. False: no memory,
+     * the room is not watched. */
+    bool (*watch)(struct driver *d, struct stream_ref *room);
     void (*unwatch)(struct driver *d, struct stream_ref *room);
     void (*forget)(struct driver *d,
                    struct stream_ref *room); /* not watched, nothing in flight; frees `state` */

@@ -45,7 +45,14 @@ static void fail_forget(struct driver *d, struct stream_ref *room)
     room->state = NULL;
 }
 
-static void fail_watch(struct driver *d, struct stream_ref *room)
+static bool fail_watch(struct driver *d, struct stream_ref *room)
+{
+    (void)d;
+    (void)room;
+    return true;
+}
+
+static void fail_unwatch(struct driver *d, struct stream_ref *room)
 {
     (void)d;
     (void)room;
@@ -100,6 +107,12 @@ static enum err fail_open(struct driver **out, const struct driver_config *confi
     return OK;
 }
 
+static void fail_stop(struct driver *d)
+{
+    while (fail_turn(d, 0))
+        ;
+}
+
 static void fail_close(struct driver *d)
 {
     free(d);
@@ -108,6 +121,7 @@ static void fail_close(struct driver *d)
 const struct driver_ops fail_driver = {
     .name = "fail",
     .open = fail_open,
+    .stop = fail_stop,
     .close = fail_close,
     .commit = fail_commit,
     .read = fail_read,
@@ -115,7 +129,7 @@ const struct driver_ops fail_driver = {
     .redact = fail_redact,
     .forget = fail_forget,
     .watch = fail_watch,
-    .unwatch = fail_watch,
+    .unwatch = fail_unwatch,
     .turn = fail_turn,
     .bytes = fail_bytes,
 };

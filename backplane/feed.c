@@ -115,6 +115,11 @@ enum feed_next feed_take(struct feed *f, const struct feed_item *item, const str
     return want(f);
 }
 
+enum feed_next feed_doubt(struct feed *f)
+{
+    return feed_reading(f) ? FEED_WELL : want(f); /* a read under way will tell */
+}
+
 void feed_read_begun(struct feed *f)
 {
     assert(f->started || !feed_reading(f));
@@ -203,6 +208,7 @@ void feed_give_up(struct feed *f, const struct feed_answer *a, const struct feed
 {
     stand_at(f, a);
     clean(f);
+    f->wanting = false;
     to->lost(to->owner, &a->top);
 }
 

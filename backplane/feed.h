@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* feed.h: one room's publications as they come over a way that may lose them, put in order.
  *
- * Two sources tell the same story. Items arrive one by one, fast, and some may be missing (PUB/SUB).
- * Reads of the stream are slow and true, but hold only what was stored, and not for ever. The feed
- * has one place in the story and delivers what comes after it, in order, without gap or repeat, or
- * says that something is lost.
+ * Two sources tell the same story. Items arrive one by one, fast, and some may be missing. Reads of
+ * the stream are slow and true, but hold only what was stored, and not for ever. The feed has one
+ * place in the story and delivers what comes after it, in order, without gap or repeat, or says
+ * that something is lost.
  *
  * A place is an epoch, an offset, and a sequence number that counts all publications of the room,
  * stored or not: so that a hole is seen even where nothing is stored. Places of different epochs
@@ -71,6 +71,9 @@ void feed_reset(struct feed *f); /* as new; reads under way may still be answere
 
 /* An item has arrived. */
 enum feed_next feed_take(struct feed *f, const struct feed_item *item, const struct feed_sink *to);
+
+/* Somebody says that the room is elsewhere than the feed. */
+enum feed_next feed_doubt(struct feed *f);
 
 /* A read has been sent that shows what is stored after the feed's place. Before the feed has
  * started, one at a time (asserted). */

@@ -250,7 +250,14 @@ static void local_forget(struct driver *d, struct stream_ref *ref)
 }
 
 /* Every publication is told of anyway. */
-static void local_watch(struct driver *d, struct stream_ref *ref)
+static bool local_watch(struct driver *d, struct stream_ref *ref)
+{
+    (void)d;
+    (void)ref;
+    return true;
+}
+
+static void local_unwatch(struct driver *d, struct stream_ref *ref)
 {
     (void)d;
     (void)ref;
@@ -331,6 +338,12 @@ static enum err local_open(struct driver **out, const struct driver_config *conf
     return OK;
 }
 
+static void local_stop(struct driver *d)
+{
+    while (local_turn(d, local_of(d)->now_ms))
+        ;
+}
+
 static void local_close(struct driver *d)
 {
     recent_deinit(&local_of(d)->recent);
@@ -340,6 +353,7 @@ static void local_close(struct driver *d)
 const struct driver_ops local_driver = {
     .name = "local",
     .open = local_open,
+    .stop = local_stop,
     .close = local_close,
     .commit = local_commit,
     .read = local_read,
@@ -347,7 +361,7 @@ const struct driver_ops local_driver = {
     .redact = local_redact,
     .forget = local_forget,
     .watch = local_watch,
-    .unwatch = local_watch,
+    .unwatch = local_unwatch,
     .turn = local_turn,
     .bytes = local_bytes,
 };

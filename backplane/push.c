@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/push.h"
 
-#include "backplane/base/buf.h"
+#include "backplane/base/json.h"
 
 /* Longest tail of push_close: two 20-digit numbers, names and closing braces. */
 #define TAIL_MAX 96
@@ -77,6 +77,63 @@ void push_close(struct msg *m, uint64_t offset, uint64_t time_ms)
     m->offset = offset;
     m->time_ms = time_ms;
     msg_seal(m);
+}
+
+struct push_parts push_parts(const struct msg *open)
+{
+    static const size_t info_at = sizeof(",\"info\":") - 1, tags_at = sizeof(",\"tags\":{") - 1;
+    struct push_parts parts = {.data = msg_data(open)};
+    const char *end = msg_text(open).p + open->len;
+    const char *behind = parts.data.p + parts.data.n;
+    const char *tags = open->pub_len ? msg_text(open).p + open->pub_len : end;
+    if (behind < tags)
+        parts.info = (struct span){behind + info_at, (size_t)(tags - behind) - info_at};
+    if (tags < end)
+        parts.tags = (struct span){tags + tags_at, (size_t)(end - tags) - tags_at};
+    return parts;
+}
+
+void push_head(struct buf *b, struct span room)
+{
+    add_channel(b, room);
+    buf_lit(b, ",\"pub\":");
+}
+
+/* The data of a publication's object; absent: it is none. */
+static struct span data_of(struct span object)
+{
+    struct json_members it;
+    struct span key, value, data = {0};
+    enum json_step step = JSON_BAD;
+    if (object.n < MSG_DATA_AT || memcmp(object.p, "{\"data\":", MSG_DATA_AT) != 0 ||
+        !json_members_begin(&it, object, JSON_MAX_DEPTH))
+        return data;
+    while ((step = json_members_next(&it, &key, &value)) == JSON_MEMBER)
+        if (!data.p)
+            data = value;
+    bool tight = data.p == object.p + MSG_DATA_AT && object.p[object.n - 1] == '}';
+    bool oneline = !memchr(object.p, '\n', object.n) && !memchr(object.p, '\r', object.n);
+    return step == JSON_END && tight && oneline ? data : (struct span){0};
+}
+
+struct msg *push_kept(struct span head, struct span object, uint64_t offset, bool *well)
+{
+    struct span data = data_of(object);
+    *well = data.n > 0;
+    if (!*well) {
+        object = SPAN("{\"data\":null}");
+        data = SPAN("null");
+    }
+    struct msg *m = msg_new(head.n + object.n + TAIL_MAX);
+    if (!m)
+        return NULL;
+    msg_add(m, head.p, head.n);
+    m->kind = MSG_PUBLICATION;
+    m->pub_at = (uint32_t)head.n;
+    m->data_len = (uint32_t)data.n;
+    msg_add(m, object.p, object.n - 1); /* without its brace */
+    push_close(m, offset, 0);
+    return m;
 }
 
 struct msg *push_tombstone(struct span room, uint64_t offset)

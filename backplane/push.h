@@ -11,6 +11,7 @@
 #ifndef MADANG_BACKPLANE_PUSH_H
 #define MADANG_BACKPLANE_PUSH_H
 
+#include "backplane/base/buf.h"
 #include "backplane/base/msg.h"
 
 /* Opens a publication with one reference for the caller. `data` is valid JSON; `info` is a
@@ -20,6 +21,20 @@ struct msg *push_open(struct span room, struct span data, struct span info, stru
 
 /* Finishes and seals it. offset 0: no stream. time_ms 0: no time is stamped. */
 void push_close(struct msg *m, uint64_t offset, uint64_t time_ms);
+
+/* What an open publication is made of: spans into it. */
+struct push_parts {
+    struct span data, info, tags; /* tags: the inside of the object; absent ones are empty */
+};
+struct push_parts push_parts(const struct msg *open);
+
+/* The text of a push of this room up to its publication. */
+void push_head(struct buf *b, struct span room);
+
+/* The push of a publication that was kept outside of this process: behind such a head, the object
+ * without its offset, which begins with `{"data":`. Anyone may have written it: what is no such
+ * object is shown as `{"data":null}`, and *well is false. Sealed. NULL: no memory. */
+struct msg *push_kept(struct span head, struct span object, uint64_t offset, bool *well);
 
 /* What stands in a stream in the place of a publication that was redacted, the same for all but its
  * offset: `{"data":{"type":"redacted"},"offset":7}`. Sealed. */

@@ -88,10 +88,12 @@ static void push_presence_to_hubs(struct sequencer *s, struct seq_room *room, en
 /* ---- subscriptions ------------------------------------------------------------------------- */
 
 /* Who is in the room or on the way into it wants to hear of its publications. */
-static void watch(struct sequencer *s, struct seq_room *room)
+static bool watch(struct sequencer *s, struct seq_room *room)
 {
-    if (!room->watchers++)
-        s->driver->ops->watch(s->driver, &room->ref);
+    if (!room->watchers && !s->driver->ops->watch(s->driver, &room->ref))
+        return false;
+    room->watchers++;
+    return true;
 }
 
 static void unwatch(struct sequencer *s, struct seq_room *room)
@@ -115,8 +117,12 @@ static void on_subscribe(struct sequencer *s, struct request *r)
         seq_answer(s, r, ERR_LIMIT);
         return;
     }
-    sub->member->subscribing = true;
-    watch(s, room); /* until the subscribe has failed or the member has left */
+    if (!watch(s, room)) {
+        seq_answer(s, r, ERR_INTERNAL);
+        seq_room_release(&s->rooms, room);
+        return;
+    }
+    sub->member->subscribing = true; /* and watching: until it has failed or the member has left */
     sub->ticket = room->hubs[r->hub].tickets++;
     sub->read.purpose = FOR_SUBSCRIBE;
     sub->read.reverse = sub->newest_only;
@@ -549,7 +555,8 @@ void sequencer_free(struct sequencer *s)
     if (!s)
         return;
     loop_remove(s->loop, &s->actor);
-    (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
+    (void)inbox_take(&s->inbox);     /* at most ports' own `drained` */
+    s->driver->ops->stop(s->driver); /* fills may be under way */
     seq_rooms_deinit(&s->rooms);
     ledger_deinit(&s->ledger);
     sanctions_deinit(&s->sanctions);

@@ -91,11 +91,12 @@ static bool prepare(struct api_task *t, const struct api_params *from)
 /* A key is of its room. Whatever comes with it a second time, the first result is the answer. */
 static struct idempotency idempotency_of(struct span channel, struct span key)
 {
-    uint64_t lanes[4] = {map_hash(channel.p, channel.n, 5), map_hash(key.p, key.n, 5),
-                         map_hash(channel.p, channel.n, 6), map_hash(key.p, key.n, 6)};
+    uint64_t lanes[4] = {common_hash(channel.p, channel.n, 5), common_hash(key.p, key.n, 5),
+                         common_hash(channel.p, channel.n, 6), common_hash(key.p, key.n, 6)};
     return (struct idempotency){
         .used = true,
-        .key = {map_hash(lanes, 2 * sizeof(*lanes), 7), map_hash(lanes + 2, 2 * sizeof(*lanes), 8)},
+        .key = {common_hash(lanes, 2 * sizeof(*lanes), 7),
+                common_hash(lanes + 2, 2 * sizeof(*lanes), 8)},
         .ttl_ms = KEY_TTL_MS,
     };
 }

@@ -18,6 +18,15 @@ static const char *auth_words(enum auth_mode mode)
     return words[mode];
 }
 
+static const char *rooms_words(enum backplane_kind kind)
+{
+    static const char *const words[] = {
+        [BACKPLANE_LOCAL] = "local: they live in memory and end with this process",
+        [BACKPLANE_REDIS] = "redis: shared with every gateway of the same server and prefix",
+    };
+    return words[kind];
+}
+
 /* A certificate is for a name. */
 static void write_page(const struct gateway *g, struct buf *text)
 {
@@ -69,10 +78,10 @@ void banner_print(const struct gateway *g)
     printf("madang " MADANG_VERSION " is ready\n\n");
     print_addresses(g);
     printf("  auth    %s\n"
-           "  store   none: rooms live in memory and end with this process\n"
+           "  rooms   %s\n"
            "  hubs    %u\n"
            "  stop    Ctrl+C, or kill %ld\n\n",
-           auth_words(o->auth), g->hub_count, (long)getpid());
+           auth_words(o->auth), rooms_words(o->backplane), g->hub_count, (long)getpid());
     (void)fflush(stdout);
     warn(g);
 }

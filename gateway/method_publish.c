@@ -46,12 +46,12 @@ static enum err idempotency_of(const struct session *s, const struct room_rules 
     if (key.n > KEY_MAX)
         return ERR_BAD_REQUEST;
     struct span user = client_info_user(s->client);
-    uint64_t lanes[4] = {map_hash(user.p, user.n, 0), map_hash(key.p, key.n, 0),
-                         map_hash(user.p, user.n, 1), map_hash(key.p, key.n, 1)};
+    uint64_t lanes[4] = {common_hash(user.p, user.n, 0), common_hash(key.p, key.n, 0),
+                         common_hash(user.p, user.n, 1), common_hash(key.p, key.n, 1)};
     out->used = true;
-    out->key[0] = map_hash(lanes, 2 * sizeof(*lanes), 2);
-    out->key[1] = map_hash(lanes + 2, 2 * sizeof(*lanes), 3);
-    out->data = map_hash(data.p, data.n, 4);
+    out->key[0] = common_hash(lanes, 2 * sizeof(*lanes), 2);
+    out->key[1] = common_hash(lanes + 2, 2 * sizeof(*lanes), 3);
+    out->data = common_hash(data.p, data.n, 4);
     return OK;
 }
 

@@ -20,6 +20,19 @@
 
 enum api_error_mode { API_ERRORS_BODY, API_ERRORS_TRANSPORT };
 enum auth_mode { AUTH_GUEST, AUTH_INSECURE, AUTH_JWT };
+enum backplane_kind { BACKPLANE_LOCAL, BACKPLANE_REDIS };
+
+/* Where the Redis server is, and how it is spoken to; see backplane.h. */
+struct redis_source {
+    char *url, *url_file; /* a secret */
+    char *prefix;
+    char *tls_ca_file, *tls_cert_file, *tls_key_file, *tls_server_name; /* "": not given */
+    bool tls_insecure, appendfsync_always, required;
+    uint64_t connect_timeout_ms, command_timeout_ms;
+    uint64_t remember_ms;
+    uint32_t commands;
+    uint64_t out_bytes;
+};
 
 /* Where the keys of one kind of tokens come from; see keys.h. */
 struct key_sources {
@@ -37,9 +50,9 @@ struct options {
     char **internal_listen; /* the same; where API and metrics are served, if anywhere apart */
     size_t internal_listen_count;
     enum auth_mode auth;
-    char *backplane; /* "local" */
-    char *store;     /* "none" */
-    uint32_t hubs;   /* 0: one per core, at most 8 */
+    enum backplane_kind backplane;
+    char *store;   /* "none" */
+    uint32_t hubs; /* 0: one per core, at most 8 */
     uint32_t max_connections;
     uint32_t max_connections_per_address; /* 0: any number */
     char **trusted_proxies;               /* for networks_new() */
@@ -109,6 +122,9 @@ struct options {
     uint32_t max_sanctions;    /* bans and mutes; as many slow rooms */
     uint32_t max_rooms;        /* rooms remembered; idle ones are forgotten first */
     uint64_t max_stream_bytes; /* bytes of all streams */
+
+    /* [redis] */
+    struct redis_source redis;
 
     /* [rooms] and [rooms NAME] */
     struct rules rules;

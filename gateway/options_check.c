@@ -250,6 +250,19 @@ static size_t check_tls(const struct options *o, struct buf *report)
     return 1;
 }
 
+static size_t check_redis(const struct options *o, struct buf *report)
+{
+    bool url = *o->redis.url, file = *o->redis.url_file;
+    if (url && file)
+        buf_lit(report, "[redis] url and url_file are both given: set one of them\n");
+    else if (o->backplane == BACKPLANE_REDIS && !url && !file)
+        buf_lit(report, "backplane redis needs to know where the server is: set [redis] url or "
+                        "url_file\n");
+    else
+        return 0;
+    return 1;
+}
+
 /* The personal room must be one that rules exist for, and that is the user's own. */
 static size_t check_personal_room(const struct options *o, struct buf *report)
 {
@@ -272,7 +285,7 @@ static size_t check_personal_room(const struct options *o, struct buf *report)
 size_t options_settle(struct options *o, struct buf *report)
 {
     size_t errors = check_complete(o, report) + check_orders(o, report) + check_jwt(o, report) +
-                    check_tls(o, report);
+                    check_tls(o, report) + check_redis(o, report);
     for (size_t i = 0; o->auth == AUTH_JWT && i < o->rules.count; i++)
         close_room(o, i);
     settle_personal_room(o);

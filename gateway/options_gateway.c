@@ -16,10 +16,10 @@
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
 
-/* In the order of enum auth_mode and enum log_level. */
+/* In the order of enum auth_mode, enum log_level and enum backplane_kind. */
 static const char *const AUTH_WORDS[] = {"guest", "insecure", "jwt", NULL};
 static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
-static const char *const BACKPLANE_WORDS[] = {"local", NULL};
+static const char *const BACKPLANE_WORDS[] = {"local", "redis", NULL};
 static const char *const STORE_WORDS[] = {"none", NULL};
 
 /* ---- syntax of single words ---- */
@@ -87,11 +87,12 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
     },
     {
         .key = "backplane",
-        .type = OPTION_STRING,
+        .type = OPTION_CHOICE,
         GATEWAY(backplane),
         .choices = BACKPLANE_WORDS,
         .initial = "local",
-        .help = "What connects hubs. local: the memory of this process.",
+        .help = "What connects hubs. local: the memory of this process. redis: a Redis server, "
+                "named in [redis], which connects any number of gateways.",
     },
     {
         .key = "drain_delay",

@@ -446,6 +446,15 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = tls_options,
             .count = TLS_OPTION_COUNT,
         },
+    [SECTION_REDIS] =
+        {
+            .name = "redis",
+            .prefixed = true,
+            .help = "The Redis server that connects gateways (backplane redis): 7.0 or newer, a "
+                    "master, no cluster.",
+            .list = redis_options,
+            .count = REDIS_OPTION_COUNT,
+        },
     [SECTION_ROOMS] =
         {
             .name = "rooms",

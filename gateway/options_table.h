@@ -25,6 +25,7 @@ enum section_id {
     SECTION_API,
     SECTION_BACKPLANE,
     SECTION_TLS,
+    SECTION_REDIS,
     SECTION_ROOMS,
     SECTION_COUNT
 };
@@ -38,6 +39,8 @@ extern const struct option gateway_options[GATEWAY_OPTION_COUNT];
 extern const struct option api_options[API_OPTION_COUNT];
 #define JWT_OPTION_COUNT 17
 extern const struct option jwt_options[JWT_OPTION_COUNT];
+#define REDIS_OPTION_COUNT 15
+extern const struct option redis_options[REDIS_OPTION_COUNT];
 #define LIMITS_OPTION_COUNT 14
 extern const struct option limits_options[LIMITS_OPTION_COUNT];
 #define TLS_OPTION_COUNT 2

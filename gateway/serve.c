@@ -12,8 +12,8 @@
 #include "gateway/serve.h"
 
 #include "backplane/base/log.h"
-#include "backplane/local.h"
 #include "gateway/acceptor.h"
+#include "gateway/backplane.h"
 #include "gateway/banner.h"
 #include "gateway/crowd.h"
 #include "gateway/descriptors.h"
@@ -70,6 +70,7 @@ struct server {
     uv_signal_t signals[SIGNALS];
     struct timer drain_delay, deadline;
     struct jwks *jwks;
+    struct chosen_backplane backplane;
     struct tickets *tickets; /* the latest */
     struct timer rotation;
     const struct options_sources *sources;
@@ -369,7 +370,8 @@ static bool make_sequencer(struct server *sv)
     if (own && !(sv->has_sequencer_loop = loop_ok(loop, "the sequencer")))
         return false;
     struct sequencer_config config = {
-        .driver = &local_driver,
+        .driver = sv->backplane.driver,
+        .driver_settings = sv->backplane.settings,
         .max_stream_bytes = options_of(sv)->max_stream_bytes,
         .hub_inbox_bytes = options_of(sv)->hub_inbox_bytes,
         .max_rooms = options_of(sv)->max_rooms,
@@ -377,6 +379,19 @@ static bool make_sequencer(struct server *sv)
     };
     sv->gateway.sequencer_loop = loop;
     return sequencer_new(&sv->gateway.sequencer, loop, &config) == OK;
+}
+
+static bool make_backplane(struct server *sv)
+{
+    struct buf report = {0};
+    bool ok = backplane_choose(&sv->backplane, options_of(sv), sv->gateway.node, &report) &&
+              backplane_try(&sv->backplane, options_of(sv), &report);
+    while (report.n && report.p[report.n - 1] == '\n')
+        report.n--;
+    if (!ok)
+        log_error("%.*s", (int)report.n, report.p ? report.p : "");
+    buf_deinit(&report);
+    return ok;
 }
 
 static bool make_hubs(struct server *sv)
@@ -559,8 +574,9 @@ int serve_run(struct options *o, const struct options_sources *sources)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) && make_loops(sv) &&
-              make_sequencer(sv) && make_hubs(sv) && start_threads(sv) && listen_all(sv);
+    bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) && make_backplane(sv) &&
+              make_loops(sv) && make_sequencer(sv) && make_hubs(sv) && start_threads(sv) &&
+              listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
@@ -570,6 +586,7 @@ int serve_run(struct options *o, const struct options_sources *sources)
     if (loop_deinit(&sv->loop))
         sv->exit_code = EXIT_FAILURE;
     inbox_deinit(&sv->inbox);
+    backplane_deinit(&sv->backplane);
     jwks_free(sv->jwks);
     keys_unref(sv->gateway.keys);
     tickets_unref(sv->tickets);

@@ -45,10 +45,10 @@ static inline void sip_word(uint64_t v[4], uint64_t word)
     v[0] ^= word;
 }
 
-uint64_t map_hash(const void *p, size_t n, uint64_t lane)
+/* A lane is another key: lane 0 is the seed itself. */
+static uint64_t sip(const uint64_t key[2], const void *p, size_t n, uint64_t lane)
 {
-    /* A lane is another key: lane 0 is the seed itself. */
-    uint64_t k0 = seed[0], k1 = seed[1] ^ lane * UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t k0 = key[0], k1 = key[1] ^ lane * UINT64_C(0x9E3779B97F4A7C15);
     uint64_t v[4] = {k0 ^ UINT64_C(0x736F6D6570736575), k1 ^ UINT64_C(0x646F72616E646F6D),
                      k0 ^ UINT64_C(0x6C7967656E657261), k1 ^ UINT64_C(0x7465646279746573)};
     const unsigned char *at = p;
@@ -67,4 +67,15 @@ uint64_t map_hash(const void *p, size_t n, uint64_t lane)
     for (int i = 0; i < 3; i++)
         sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t map_hash(const void *p, size_t n, uint64_t lane)
+{
+    return sip(seed, p, n, lane);
+}
+
+uint64_t common_hash(const void *p, size_t n, uint64_t lane)
+{
+    static const uint64_t fixed[2] = {UINT64_C(0x6D6164616E670000), UINT64_C(0x636F6D6D6F6E0000)};
+    return sip(fixed, p, n, lane);
 }

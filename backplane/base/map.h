@@ -19,6 +19,9 @@ void map_seed(void);
  * independent hashes of the same bytes (a 128-bit hash is lane 0 and lane 1). */
 uint64_t map_hash(const void *p, size_t n, uint64_t lane);
 
+/* The same in every process: for what gateways compare with each other. Not for maps. */
+uint64_t common_hash(const void *p, size_t n, uint64_t lane);
+
 #define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)map_hash((keyptr), (keylen), 0))
 /* Out of memory does not end the process: an element whose insertion failed has hh.tbl == NULL. */
 #define HASH_NONFATAL_OOM 1

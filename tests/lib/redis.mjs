@@ -1,29 +1,80 @@
 // SPDX-License-Identifier: MIT
 //
-// Redis servers for tests, each with a folder of its own and a port that the kernel found free, and a
-// client that speaks RESP2 and no more.
+// Redis servers for tests: each has a folder of its own and a port that was free, and dies with the test.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
+export async function freePort() {
+  const server = createServer()
+  await new Promise((settle, fail) => server.listen(0, '127.0.0.1', settle).on('error', fail))
   const { port } = server.address()
-  server.close()
-  await once(server, 'close')
+  await new Promise((settle) => server.close(settle))
   return port
 }
 
+// What a server says, as JS: text, numbers, null, arrays; an error is thrown. { value, rest }, or null
+// if it is not complete.
+function parse(bytes) {
+  const end = bytes.indexOf('\r\n')
+  if (end < 0) return null
+  const line = bytes.subarray(1, end).toString()
+  const rest = bytes.subarray(end + 2)
+  const n = Number(line)
+  switch (String.fromCharCode(bytes[0])) {
+    case '+':
+      return { value: line, rest }
+    case '-':
+      return { value: new Error(line), rest }
+    case ':':
+      return { value: n, rest }
+    case '$':
+      if (n < 0) return { value: null, rest }
+      return rest.length < n + 2 ? null : { value: rest.subarray(0, n).toString(), rest: rest.subarray(n + 2) }
+    case '*': {
+      const value = []
+      let left = rest
+      for (let i = 0; i < n; i++) {
+        const one = parse(left)
+        if (!one) return null
+        value.push(one.value)
+        left = one.rest
+      }
+      return { value: n < 0 ? null : value, rest: left }
+    }
+    default:
+      throw new Error(`not a reply: ${bytes}`)
+  }
+}
+
+// One command over a connection of its own.
+function ask(port, words) {
+  const text = words.map((word) => `$${Buffer.byteLength(String(word))}\r\n${word}\r\n`).join('')
+  return new Promise((settle, fail) => {
+    let bytes = Buffer.alloc(0)
+    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(`*${words.length}\r\n${text}`))
+    socket.on('error', fail)
+    socket.on('close', () => fail(new Error('the connection was closed')))
+    socket.on('data', (more) => {
+      bytes = Buffer.concat([bytes, more])
+      const answer = parse(bytes)
+      if (!answer) return
+      if (answer.value instanceof Error) fail(answer.value)
+      else settle(answer.value)
+      socket.destroy()
+    })
+  })
+}
+
 export class Redis {
+  // `args`: further options, such as ['--appendonly', 'yes'].
   static async start(args = []) {
-    const redis = new Redis(await freePort(), await mkdtemp(join(tmpdir(), 'madang_redis_')), args)
-    await redis.begin()
+    const redis = new Redis(await freePort(), mkdtempSync(join(tmpdir(), 'madang-redis-')), args)
+    await redis.restart()
     return redis
   }
 
@@ -31,118 +82,54 @@ export class Redis {
     this.port = port
     this.folder = folder
     this.args = args
+    this.url = `redis://127.0.0.1:${port}`
   }
 
-  get url() {
-    return `redis://127.0.0.1:${this.port}`
-  }
-
-  // Starts it, also after `kill`: with the same port and folder, so with what it had saved.
-  async begin() {
-    const place = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder, '--save', '']
-    this.child = spawn('redis-server', [...place, ...this.args], { stdio: ['ignore', 'pipe', 'inherit'] })
-    this.ended = once(this.child, 'close')
-    this.log = ''
+  // Starts it, perhaps with other options, in the same folder and on the same port; it takes connections
+  // then and has loaded what it had saved.
+  async restart(args = this.args) {
+    const all = ['--port', this.port, '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--loglevel', 'notice', ...args]
+    this.child = spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.ended = new Promise((settle) => this.child.on('close', settle))
+    let log = ''
     await new Promise((settle, fail) => {
-      this.child.stdout.on('data', (text) => {
-        this.log += text
-        if (this.log.includes('Ready to accept connections')) settle()
-      })
       this.child.on('error', fail)
-      this.child.on('close', () => fail(new Error(`redis-server did not start:\n${this.log}`)))
+      this.child.stdout.on('data', (text) => {
+        log += text
+        if (/Ready to accept connections/.test(log)) settle()
+      })
+      this.ended.then(() => fail(new Error(`redis-server did not start:\n${log}`)))
     })
+  }
+
+  say(...words) {
+    return ask(this.port, words)
+  }
+
+  // The numbers and words of INFO.
+  async info() {
+    const text = await this.say('INFO')
+    return Object.fromEntries([...text.matchAll(/^(\w+):(.*?)\r?$/gm)].map(([, name, value]) => [name, value]))
+  }
+
+  // How many of the clients there are of a kind: normal or pubsub.
+  async clients(kind) {
+    return (await this.say('CLIENT', 'LIST', 'TYPE', kind)).split('\n').filter((line) => / name=madang/.test(line)).length
   }
 
   signal(name) {
     this.child.kill(name)
   }
 
+  // At once, as a power cut would.
   async kill() {
     this.signal('SIGKILL')
     await this.ended
   }
 
   async stop() {
-    await this.kill()
-    await rm(this.folder, { recursive: true })
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+    assert.ok(this.child.exitCode !== null || this.child.signalCode !== null)
   }
-
-  // One command on a connection of its own.
-  async say(...words) {
-    const client = await RedisClient.connect(this.port)
-    try {
-      return await client.say(...words)
-    } finally {
-      client.close()
-    }
-  }
-}
-
-export class RedisClient {
-  static async connect(port) {
-    const client = new RedisClient(connect(port, '127.0.0.1'))
-    await once(client.socket, 'connect')
-    return client
-  }
-
-  constructor(socket) {
-    this.socket = socket
-    this.buffer = Buffer.alloc(0)
-    this.waiting = []
-    this.pushes = [] // of a subscriber
-    this.closed = new Promise((settle) => socket.on('close', settle))
-    socket.on('error', () => {}) // seen by 'close'
-    socket.on('data', (bytes) => this.#take(bytes))
-    this.closed.then(() => this.waiting.splice(0).forEach(({ fail }) => fail(new Error('the connection is gone'))))
-  }
-
-  // Resolves with the answer: a string, number, null or array; an error answer is thrown.
-  say(...words) {
-    const parts = words.map((word) => `$${Buffer.byteLength(String(word))}\r\n${word}\r\n`)
-    this.socket.write(`*${words.length}\r\n${parts.join('')}`)
-    return new Promise((settle, fail) => this.waiting.push({ settle, fail }))
-  }
-
-  close() {
-    this.socket.destroy()
-  }
-
-  #take(bytes) {
-    this.buffer = Buffer.concat([this.buffer, bytes])
-    for (;;) {
-      const parsed = parse(this.buffer, 0)
-      if (!parsed) return
-      this.buffer = this.buffer.subarray(parsed.end)
-      const { value } = parsed
-      const isMessage = Array.isArray(value) && value[0] === 'message'
-      if (isMessage || this.waiting.length === 0) this.pushes.push(value)
-      else if (value instanceof Error) this.waiting.shift().fail(value)
-      else this.waiting.shift().settle(value)
-    }
-  }
-}
-
-// { value, end }, or undefined if it is not whole yet
-function parse(buffer, at) {
-  const line = buffer.indexOf('\r\n', at)
-  if (line < 0) return
-  const text = buffer.toString('utf8', at + 1, line)
-  const end = line + 2
-  const scalar = { '+': () => text, '-': () => new Error(text), ':': () => Number(text) }[String.fromCharCode(buffer[at])]
-  if (scalar) return { value: scalar(), end }
-  const n = Number(text)
-  assert.ok(Number.isInteger(n), `no RESP2: ${text}`)
-  if (n < 0) return { value: null, end }
-  if (buffer[at] === 0x24) {
-    return buffer.length < end + n + 2 ? undefined : { value: buffer.toString('utf8', end, end + n), end: end + n + 2 }
-  }
-  const value = []
-  let next = end
-  for (let i = 0; i < n; i++) {
-    const item = parse(buffer, next)
-    if (!item) return
-    value.push(item.value)
-    next = item.end
-  }
-  return { value, end: next }
 }

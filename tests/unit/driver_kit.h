@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* driver_kit.h: a driver under test, and a log of all that it tells. */
+/* driver_kit.h: a driver under test, and a log of all that it tells.
+ *
+ * Rooms are watched from their first use on, so that a driver over the network tells of their
+ * publications too; what that takes is left out of the log. */
 #ifndef MADANG_TESTS_UNIT_DRIVER_KIT_H
 #define MADANG_TESTS_UNIT_DRIVER_KIT_H
 
+#include "backplane/base/loop.h"
 #include "backplane/driver.h"
+#include "backplane/redis.h"
 #include "tests/unit/core_kit.h"
+#include "tests/unit/redis_kit.h"
 
 #define EVENTS_MAX   4096
 #define STREAM_BYTES (1024 * 1024)
@@ -13,7 +19,10 @@
 struct subject {
     const struct driver_ops *ops;
     bool streams; /* false: nothing but ERR_NOT_AVAILABLE is expected */
+    bool memory;  /* in this process: at once, on a clock of ours, and gone with the driver */
 };
+
+#define WATCHED_MAX 32
 
 static const struct subject *subject;
 
@@ -32,6 +41,14 @@ static size_t event_count;
 static bool inside; /* a call into the driver that may not complete anything */
 static uint64_t now;
 static void (*on_event)(const struct event *e); /* once, then forgotten */
+static struct stream_ref *watched[WATCHED_MAX];
+static size_t due; /* publications that were committed and have to be told */
+
+static struct loop driver_loop;
+static struct actor driver_actor;
+static struct redis_process server; /* one for all tests; they use different prefixes */
+static struct redis_settings settings;
+static char prefix[32];
 
 static inline void record(struct event e)
 {
@@ -50,6 +67,7 @@ static inline void published(void *owner, struct stream_ref *room, struct msg *m
     assert_ptr_equal(owner, &driver);
     assert_int_equal(m->offset, at->offset);
     assert_true(m->head > 0); /* sealed: hubs get it now */
+    due--;
     record((struct event){PUBLISHED, NULL, room, *at});
 }
 
@@ -62,6 +80,7 @@ static inline void lost(void *owner, struct stream_ref *room, const struct posit
 static inline void committed(void *owner, struct commit *c)
 {
     assert_ptr_equal(owner, &driver);
+    due += !c->error && !c->repeated;
     record((struct event){COMMITTED, c, c->room, c->at});
 }
 
@@ -85,20 +104,97 @@ static inline void redacted(void *owner, struct stream_redaction *r)
 
 static const struct driver_events sink = {published, lost, committed, read_done, removed, redacted};
 
+static inline bool driver_turn(struct actor *a)
+{
+    (void)a;
+    return driver->ops->turn(driver, now);
+}
+
+static inline void give_up(uv_timer_t *t)
+{
+    (void)t;
+    fail_msg("the driver never came to an end: %zu publications are due", due);
+}
+
+/* Turns of the loop until the condition holds. */
+#define run_until(condition)                                                                       \
+    do {                                                                                           \
+        uv_timer_t limit_;                                                                         \
+        assert_int_equal(uv_timer_init(&driver_loop.uv, &limit_), 0);                              \
+        assert_int_equal(uv_timer_start(&limit_, give_up, 20000, 0), 0);                           \
+        while (!(condition))                                                                       \
+            uv_run(&driver_loop.uv, UV_RUN_ONCE);                                                  \
+        uv_close((uv_handle_t *)&limit_, NULL);                                                    \
+        loop_settle(&driver_loop);                                                                 \
+    } while (0)
+
+static inline bool calm(void)
+{
+    return !counter_get(&driver->counters.pending) && !due;
+}
+
+/* Until nothing is due; a driver that never gets there is told apart from one that is slow. */
+static inline void settle(void)
+{
+    if (!subject->memory) {
+        run_until(calm());
+        return;
+    }
+    for (int i = 0; driver->ops->turn(driver, now); i++)
+        assert_true(i < 1000);
+}
+
+static inline bool connected(void)
+{
+    return !(counter_get(&driver->counters.away) & 1);
+}
+
+/* Begins another life over what the server keeps under this prefix. */
 static inline void open_driver(size_t max_stream_bytes)
 {
-    struct driver_config config = {
-        .events = &sink, .owner = &driver, .max_stream_bytes = max_stream_bytes};
+    struct driver_config config = {.events = &sink,
+                                   .owner = &driver,
+                                   .max_stream_bytes = max_stream_bytes,
+                                   .loop = &driver_loop,
+                                   .settings = &settings};
+    struct buf why = {0};
+    event_count = due = 0;
+    now = 1000;
+    memset(watched, 0, sizeof(watched));
+    if (!subject->memory) {
+        redis_settings_defaults(&settings);
+        assert_true(redis_url_parse(&settings.server.link.url, span_str(server.url), &why));
+        settings.prefix = prefix;
+        settings.node = "test";
+        assert_int_equal(loop_init(&driver_loop), 0);
+        driver_actor = (struct actor){.turn = driver_turn};
+    }
     assert_int_equal(subject->ops->open(&driver, &config), OK);
     assert_ptr_equal(driver->ops, subject->ops);
-    event_count = 0;
-    now = 1000;
-    assert_false(subject->ops->turn(driver, now));
+    if (subject->memory) {
+        assert_false(subject->ops->turn(driver, now));
+    } else {
+        loop_add(&driver_loop, &driver_actor);
+        run_until(connected());
+    }
+}
+
+static inline void close_driver(void)
+{
+    if (!subject->memory)
+        loop_remove(&driver_loop, &driver_actor);
+    driver->ops->stop(driver);
+    driver->ops->close(driver);
+    driver = NULL;
+    if (!subject->memory)
+        assert_int_equal(loop_deinit(&driver_loop), 0);
 }
 
 static inline int start(void **state)
 {
+    static unsigned tests;
     (void)state;
+    snprintf(prefix, sizeof(prefix), "t%u", ++tests);
     open_driver(STREAM_BYTES);
     return 0;
 }
@@ -106,16 +202,24 @@ static inline int start(void **state)
 static inline int stop(void **state)
 {
     (void)state;
-    driver->ops->close(driver);
-    driver = NULL;
+    close_driver();
     return 0;
 }
 
-/* Until nothing is due; a driver that never gets there is told apart from one that is slow. */
-static inline void settle(void)
+static inline int start_server(void **state)
 {
-    for (int i = 0; driver->ops->turn(driver, now); i++)
-        assert_true(i < 1000);
+    (void)state;
+    if (!subject->memory && subject->streams)
+        redis_start(&server, NULL);
+    return 0;
+}
+
+static inline int stop_server(void **state)
+{
+    (void)state;
+    if (server.pid)
+        redis_stop(&server);
+    return 0;
 }
 
 static inline struct stream_ref room_named(const char *name)
@@ -125,9 +229,48 @@ static inline struct stream_ref room_named(const char *name)
 
 static const struct stream_limits roomy = {100, 1024 * 1024, 0};
 
+/* The first read of a room that is watched; a driver over the network tells publications from then
+ * on. */
+static inline void watch(struct stream_ref *room)
+{
+    size_t seat = WATCHED_MAX;
+    for (size_t i = WATCHED_MAX; i--;) {
+        if (watched[i] == room)
+            return;
+        if (!watched[i])
+            seat = i;
+    }
+    assert_true(seat < WATCHED_MAX);
+    watched[seat] = room;
+    assert_true(driver->ops->watch(driver, room));
+    if (subject->memory)
+        return;
+    struct stream_read r = {.room = room, .limits = roomy};
+    size_t before = event_count;
+    void (*then)(const struct event *) = on_event;
+    on_event = NULL;
+    driver->ops->read(driver, &r);
+    run_until(event_count > before && events[event_count - 1].operation == &r);
+    assert_int_equal(r.error, OK);
+    for (size_t i = --event_count; i > before; i--) /* it is taken out of the log */
+        assert_ptr_not_equal(events[i - 1].operation, &r);
+    on_event = then;
+}
+
+static inline void unwatch(struct stream_ref *room)
+{
+    for (size_t i = 0; i < WATCHED_MAX; i++) {
+        if (watched[i] != room)
+            continue;
+        watched[i] = NULL;
+        driver->ops->unwatch(driver, room);
+    }
+}
+
 static inline void begin_commit(struct commit *c, struct stream_ref *room, const char *data,
                                 const struct stream_limits *limits)
 {
+    watch(room);
     c->room = room;
     c->msg = publication("r", data);
     c->limits = *limits;
@@ -155,6 +298,7 @@ static inline struct commit put(struct stream_ref *room, const char *data)
 
 static inline void begin_read(struct stream_read *r, struct stream_ref *room)
 {
+    watch(room);
     r->room = room;
     if (!r->limits.count)
         r->limits = roomy;
@@ -166,6 +310,7 @@ static inline void begin_read(struct stream_read *r, struct stream_ref *room)
 static inline void begin_removal(struct stream_removal *r, struct stream_ref *room,
                                  const struct stream_limits *limits)
 {
+    watch(room);
     r->room = room;
     r->limits = *limits;
     inside = true;
@@ -175,6 +320,7 @@ static inline void begin_removal(struct stream_removal *r, struct stream_ref *ro
 
 static inline void begin_redaction(struct stream_redaction *r, struct stream_ref *room)
 {
+    watch(room);
     r->room = room;
     if (!r->limits.count)
         r->limits = roomy;
@@ -228,6 +374,7 @@ static inline size_t count_events(enum what what, const void *operation)
 
 static inline void forget(struct stream_ref *room)
 {
+    unwatch(room);
     driver->ops->forget(driver, room);
     assert_null(room->state);
 }

@@ -154,13 +154,14 @@ static inline bool late_turn(struct driver *d, uint64_t now_ms)
     return more || !list_empty(&l->on_the_way);
 }
 
-static inline void late_watch(struct driver *d, struct stream_ref *room)
+static inline bool late_watch(struct driver *d, struct stream_ref *room)
 {
     struct late *l = (struct late *)d;
     assert_null(late_seat(l, room));
     struct stream_ref **seat = late_seat(l, NULL);
     assert_non_null(seat);
     *seat = room;
+    return true;
 }
 
 static inline void late_unwatch(struct driver *d, struct stream_ref *room)
@@ -181,6 +182,13 @@ static inline size_t late_bytes(const struct driver *d)
     return there(d)->ops->bytes(there(d));
 }
 
+static inline void late_stop(struct driver *d)
+{
+    while (late_turn(d, 0))
+        ;
+    there(d)->ops->stop(there(d));
+}
+
 static inline void late_close(struct driver *d)
 {
     struct late *l = (struct late *)d;
@@ -196,6 +204,7 @@ static inline enum err late_open(struct driver **out, const struct driver_config
 static const struct driver_ops late_driver = {
     .name = "late",
     .open = late_open,
+    .stop = late_stop,
     .close = late_close,
     .commit = late_commit,
     .read = late_read,

@@ -5,9 +5,14 @@
 #include "backplane/base/map.h"
 #include "backplane/fail.h"
 #include "backplane/local.h"
+#include "backplane/redis.h"
 #include "tests/unit/driver_kit.h"
 
-static const struct subject subjects[] = {{&local_driver, true}, {&fail_driver, false}};
+static const struct subject subjects[] = {
+    {&local_driver, true, true},
+    {&redis_driver, true, false},
+    {&fail_driver, false, true},
+};
 
 /* ---- of every driver ------------------------------------------------------------------------ */
 
@@ -55,9 +60,8 @@ static void what_a_driver_cannot_do_publishes_nothing(void **state)
     (void)state;
     struct stream_ref room = room_named("r");
     put(&room, "1");
-    for (size_t i = 0; i < event_count; i++)
-        assert_int_equal(events[i].what == PUBLISHED, subject->streams && i == 0);
-    assert_int_equal(driver->ops->bytes(driver) > 0, subject->streams);
+    assert_int_equal(count_events(PUBLISHED, NULL), subject->streams);
+    assert_int_equal(driver->ops->bytes(driver) > 0, subject->streams && subject->memory);
     forget(&room);
     assert_int_equal(driver->ops->bytes(driver), 0);
 }
@@ -99,16 +103,17 @@ static void a_room_that_was_never_used_can_be_forgotten(void **state)
 
 /* ---- of drivers with streams: order --------------------------------------------------------- */
 
-static void published_comes_before_committed_at_the_same_position(void **state)
+static void a_publication_is_told_and_answered_at_the_same_position(void **state)
 {
     (void)state;
     struct stream_ref room = room_named("r");
     struct commit c = put(&room, "1");
     assert_int_equal(event_count, 2);
-    assert_int_equal(events[0].what, PUBLISHED);
-    assert_int_equal(events[1].what, COMMITTED);
-    assert_ptr_equal(events[0].room, &room);
-    assert_position(events[0].at, 1, c.at);
+    size_t told = events[0].what == PUBLISHED ? 0 : 1; /* in any order */
+    assert_int_equal(events[told].what, PUBLISHED);
+    assert_int_equal(events[!told].what, COMMITTED);
+    assert_ptr_equal(events[told].room, &room);
+    assert_position(events[told].at, 1, c.at);
     forget(&room);
 }
 
@@ -142,8 +147,12 @@ static void reads_and_publications_fit_together(void **state)
         reads[i].max_count = 0;
         reads[i].limits = (struct stream_limits){1000, 1 << 20, 0};
         begin_read(&reads[i], &room);
-        if (one_in(3))
+        if (!one_in(3))
+            continue;
+        if (subject->memory)
             (void)driver->ops->turn(driver, ++now);
+        else
+            uv_run(&driver_loop.uv, UV_RUN_NOWAIT);
     }
     settle();
     uint64_t k = 0;
@@ -175,21 +184,26 @@ static void a_stream_is_trimmed_by_count(void **state)
     forget(&room);
 }
 
+/* What is counted beside the publications is a driver's own business. */
 static void a_stream_is_trimmed_by_bytes_but_the_newest_stays(void **state)
 {
     (void)state;
     struct stream_ref room = room_named("r");
     struct msg *m = sealed("r", "\"0123456789\"", 1);
     const struct stream_limits limits = {100, m->len * 3 + 10, 0};
+    size_t each = m->pub_len;
     msg_unref(m);
-    for (int i = 1; i <= 9; i++)
+    for (int i = 1; i <= 30; i++)
         commit_one(&room, "\"0123456789\"", &limits, (struct idempotency){0});
-    assert_kept(&room, 7, 9);
+    struct stream_read r = read_all(&room);
+    assert_in_range(r.count, 3, limits.bytes / (each - sizeof(",\"offset\":1") + 1));
+    assert_int_equal(r.pubs[r.count - 1]->offset, 30);
+    stream_read_deinit(&r);
     char large[1000];
     memset(large, '7', sizeof(large));
     large[sizeof(large) - 1] = '\0';
     commit_one(&room, large, &limits, (struct idempotency){0});
-    assert_kept(&room, 10, 10);
+    assert_kept(&room, 31, 31);
     forget(&room);
 }
 
@@ -352,11 +366,21 @@ static void a_key_lives_as_long_as_its_publication(void **state)
     assert_false(c.repeated);
     assert_int_equal(c.at.offset, 5);
     assert_true(commit_one(&room, "1", &three, key).repeated);
+    forget(&room);
+}
+
+static void a_key_ends_with_the_age_of_its_stream(void **state)
+{
+    (void)state;
+    struct stream_ref room = room_named("r");
+    const struct stream_limits second = {3, 1 << 20, 1000};
+    struct idempotency key = {true, {1, 2}, 3, 0};
+    commit_one(&room, "1", &second, key);
     now += 1001;
     settle();
-    c = commit_one(&room, "1", &three, key);
+    struct commit c = commit_one(&room, "1", &second, key);
     assert_false(c.repeated);
-    assert_int_equal(c.at.offset, 6);
+    assert_int_equal(c.at.offset, 2);
     forget(&room);
 }
 
@@ -469,7 +493,7 @@ static void a_room_without_a_stream_is_published_to_but_never_read(void **state)
     assert_int_equal(r.error, ERR_NOT_AVAILABLE);
     assert_int_equal(r.count, 0);
     assert_int_equal(driver->ops->bytes(driver), 0);
-    assert_null(room.state); /* costs nothing */
+    assert_int_equal(room.state == NULL, subject->memory); /* costs nothing, where there is none */
     forget(&room);
 }
 
@@ -480,43 +504,43 @@ static void time_is_stamped_only_where_asked_for(void **state)
     struct commit c = {.stamp_time = true};
     begin_commit(&c, &room, "1", &roomy);
     settle();
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    uint64_t wall = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-    assert_in_range(c.msg->time_ms, wall - 10000, wall);
-    char want[128];
-    snprintf(want, sizeof(want), "{\"data\":1,\"tags\":{\"t\":\"%llu\"},\"offset\":1}",
-             (unsigned long long)c.msg->time_ms);
-    assert_span(msg_pub(c.msg), want);
     msg_unref(c.msg);
     put(&room, "2");
+    uint64_t wall = wall_ms();
     struct stream_read r = read_all(&room);
+    char text[64] = "", want[128];
+    struct span pub = msg_pub(r.pubs[0]);
+    assert_in_range(pub.n, 20, sizeof(text) - 1);
+    memcpy(text, pub.p, pub.n);
+    unsigned long long at = strtoull(strstr(text, "\"t\":\"") + 5, NULL, 10);
+    assert_in_range(at, wall - 10000, wall);
+    snprintf(want, sizeof(want), "{\"data\":1,\"tags\":{\"t\":\"%llu\"},\"offset\":1}", at);
+    assert_span(pub, want);
     assert_span(msg_pub(r.pubs[1]), "{\"data\":2,\"offset\":2}");
     stream_read_deinit(&r);
     forget(&room);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define GROUP(tests)                                                                               \
+    cmocka_run_group_tests_name(subject->ops->name, tests, start_server, stop_server)
 
 int main(void)
 {
     static const struct CMUnitTest of_every_driver[] = {
         TEST(every_operation_completes_once_in_order_and_never_inside_the_call),
         TEST(what_a_driver_cannot_do_publishes_nothing),
-        TEST(what_an_event_starts_completes_in_a_later_turn_that_is_asked_for),
         TEST(a_room_that_was_never_used_can_be_forgotten),
     };
+    static const struct CMUnitTest of_memory[] = {
+        TEST(what_an_event_starts_completes_in_a_later_turn_that_is_asked_for),
+    };
     static const struct CMUnitTest of_streams[] = {
-        TEST(published_comes_before_committed_at_the_same_position),
+        TEST(a_publication_is_told_and_answered_at_the_same_position),
         TEST(offsets_are_gapless_from_one_and_the_epoch_stays),
         TEST(reads_and_publications_fit_together),
         TEST(a_stream_is_trimmed_by_count),
         TEST(a_stream_is_trimmed_by_bytes_but_the_newest_stays),
-        TEST(a_stream_ends_with_its_age_and_keeps_its_position),
-        TEST(what_is_too_old_is_not_read_even_behind_a_stream_that_is_kept_for_good),
-        TEST(over_the_bound_for_all_the_longest_idle_are_emptied_but_keep_position),
-        TEST(the_room_just_written_is_spared),
-        TEST(a_forgotten_room_comes_back_with_a_new_epoch),
         TEST(a_repeat_is_told_and_not_published),
         TEST(the_same_key_for_other_data_is_refused),
         TEST(a_key_lives_as_long_as_its_publication),
@@ -525,13 +549,25 @@ int main(void)
         TEST(a_room_without_a_stream_is_published_to_but_never_read),
         TEST(time_is_stamped_only_where_asked_for),
     };
+    static const struct CMUnitTest of_streams_in_memory[] = {
+        TEST(a_stream_ends_with_its_age_and_keeps_its_position),
+        TEST(what_is_too_old_is_not_read_even_behind_a_stream_that_is_kept_for_good),
+        TEST(a_key_ends_with_the_age_of_its_stream),
+        TEST(over_the_bound_for_all_the_longest_idle_are_emptied_but_keep_position),
+        TEST(the_room_just_written_is_spared),
+        TEST(a_forgotten_room_comes_back_with_a_new_epoch),
+    };
     int failed = 0;
     map_seed();
     for (size_t i = 0; i < COUNT_OF(subjects); i++) {
         subject = &subjects[i];
-        failed += cmocka_run_group_tests_name(subject->ops->name, of_every_driver, NULL, NULL);
+        failed += GROUP(of_every_driver);
+        if (subject->memory)
+            failed += GROUP(of_memory);
         if (subject->streams)
-            failed += cmocka_run_group_tests_name(subject->ops->name, of_streams, NULL, NULL);
+            failed += GROUP(of_streams);
+        if (subject->streams && subject->memory)
+            failed += GROUP(of_streams_in_memory);
     }
     return failed;
 }

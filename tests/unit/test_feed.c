@@ -39,7 +39,8 @@ static const struct feed_item *happens(bool stored)
 {
     struct feed_item *item = &happened[count++];
     assert_true(count < HISTORY);
-    *item = (struct feed_item){.at = top, .seq = ++seq};
+    seq++;
+    *item = (struct feed_item){.at = top, .seq = seq};
     item->at.offset = stored ? ++top.offset : 0;
     item->msg = sealed("r", "\"text\"", item->at.offset);
     return item;

@@ -22,8 +22,13 @@ static void wrong_flags_are_refused_by_name(void **state)
                  "--auth: \"oidc\" is not supported; allowed: guest, insecure, jwt\n");
     refuse_flags(WORDS("--store", "madang.db"),
                  "--store: \"madang.db\" is not supported; allowed: none\n");
+    refuse_flags(WORDS("--backplane=rabbit"),
+                 "--backplane: \"rabbit\" is not supported; allowed: local, redis\n");
     refuse_flags(WORDS("--backplane=redis"),
-                 "--backplane: \"redis\" is not supported; allowed: local\n");
+                 "backplane redis needs to know where the server is: set [redis] url or "
+                 "url_file\n");
+    refuse_flags(WORDS("--redis-url=redis://h", "--redis-url-file=f"),
+                 "[redis] url and url_file are both given: set one of them\n");
     refuse_flags(WORDS("--hubs", "65"), "--hubs: \"65\" is out of range; allowed: 0 to 64\n");
     refuse_flags(WORDS("--hbus", "3"), "unknown option \"--hbus\"; did you mean --hubs?\n");
     refuse_flags(WORDS("--confg", "x"), "unknown option \"--confg\"; did you mean --config?\n");
@@ -58,9 +63,9 @@ static void wrong_lines_are_told_by_number(void **state)
                 "x.ini:3: hubs: \"many\" is not a number; allowed: 0 to 64\n");
     refuse_text("[gatway]\nhubs = 3\n", "x.ini:1: unknown section \"gatway\"; did you mean "
                                         "gateway?\n");
-    refuse_text("[redis a]\nurl = x\n", "x.ini:1: unknown section \"redis a\"; allowed: [gateway], "
+    refuse_text("[kafka a]\nurl = x\n", "x.ini:1: unknown section \"kafka a\"; allowed: [gateway], "
                                         "[client], [limits], [jwt], [hub], [api], "
-                                        "[backplane], [tls], [rooms], [rooms NAME]\n");
+                                        "[backplane], [tls], [redis], [rooms], [rooms NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
                 "x.ini:2: unknown option \"pingg\" in [client]\n"

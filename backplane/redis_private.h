@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* redis_private.h: what the files of the redis driver share.
+ *
+ *   redis.c        the driver: what the sequencer calls
+ *   redis_shard.c  one server with its rooms: coming, going, time
+ *   redis_room.c   one watched room: its feed, its gaps, what waits in it
+ *   redis_ops.c    operations as scripts, and their answers
+ *   redis_check.c  comparing many rooms with the server, in slices
+ */
+#ifndef MADANG_BACKPLANE_REDIS_PRIVATE_H
+#define MADANG_BACKPLANE_REDIS_PRIVATE_H
+
+#include "backplane/base/buf.h"
+#include "backplane/base/loop.h"
+#include "backplane/feed.h"
+#include "backplane/redis.h"
+#include "backplane/redis_scripts.h"
+
+/* A gap is read so much at a time, and no more in all, and not for longer. */
+#define FILL_BYTES       (1024 * 1024)
+#define FILL_BYTES_TOTAL (16 * 1024 * 1024)
+#define FILL_MS          10000
+#define FILLS_MAX        32 /* at a time */
+/* An answer brings along so much of what lies before it. */
+#define AFTER_BYTES (4 * 1024 * 1024)
+
+struct redis;
+
+/* What a shard depends on, and bit of driver_counters.away. */
+enum redis_part { PART_SERVER, PART_MEMORY, REDIS_PARTS };
+
+struct redis_shard {
+    struct redis *driver;
+    struct redis_server *server;
+    struct list rooms;     /* watched, the one looked at longest ago first */
+    struct list lingering; /* watched no more, soon to be let go */
+    struct list waiting;   /* rooms with operations that wait */
+    struct list unchecked; /* rooms to be compared with the server */
+    struct list gaps;      /* rooms whose fill has to wait for others' */
+    struct redis_call generation;
+    bool generation_busy;
+    bool repairing;         /* something was missed perhaps; ends when nothing is unchecked */
+    uint32_t checks, fills; /* under way */
+    struct timer tick;
+};
+
+struct redis {
+    struct driver base;
+    const struct redis_settings *settings;
+    struct redis_shard shard;
+    struct list ended; /* operations, to be told in the next turn */
+    struct buf scratch;
+    char probe_channel[128];
+    char part_names[REDIS_PARTS][64];
+    const char *parts[REDIS_PARTS];
+    bool closing;
+};
+
+/* A room that is, or was just, watched. Others need no state. */
+struct redis_room {
+    struct stream_ref *ref; /* NULL: forgotten, calls under way keep it */
+    struct redis_shard *shard;
+    struct redis_channel *channel;
+    struct feed feed;
+    struct list link;      /* in rooms or lingering */
+    struct list unchecked; /* in shard.unchecked */
+    struct list gap;       /* in shard.gaps */
+    struct list waits;     /* in shard.waiting */
+    struct list ops;       /* struct operation, first come first served */
+    uint32_t calls;        /* under way for it */
+    uint32_t era;          /* grows when it is no longer watched: older answers do not feed it */
+    bool watched, filling;
+    uint64_t looked_ms;  /* when it was last compared, or watched */
+    uint64_t until_ms;   /* lingers */
+    uint64_t waiting_ms; /* since then operations wait */
+    uint64_t gap_ms;     /* since then a gap is being filled */
+    size_t gap_bytes;    /* read for it so far */
+    size_t head_len;
+    char head[]; /* see push_head */
+};
+
+static inline struct redis *redis_of(struct driver *d)
+{
+    return (struct redis *)d;
+}
+
+static inline struct driver_counters *counters_of(struct redis_shard *s)
+{
+    return &s->driver->base.counters;
+}
+
+static inline uint64_t shard_now(const struct redis_shard *s)
+{
+    return loop_now_ms(s->driver->base.config.loop);
+}
+
+/* ---- redis.c ---- */
+
+void redis_end(struct redis *d, struct operation *o, enum err e); /* told in the next turn */
+void redis_tell(struct redis *d, struct operation *o);            /* now */
+
+/* ---- redis_shard.c ---- */
+
+enum err redis_shard_open(struct redis_shard *s, struct redis *d);
+void redis_shard_close(struct redis_shard *s);      /* every call and all that waits ends inside */
+void redis_shard_look(struct redis_shard *s);       /* each turn: whether all is well again */
+bool redis_shard_able(const struct redis_shard *s); /* commands are taken */
+void redis_shard_part(struct redis_shard *s, enum redis_part part, bool away, const char *why);
+
+/* ---- redis_room.c ---- */
+
+struct redis_room *redis_room_new(struct redis_shard *s,
+                                  struct stream_ref *ref); /* NULL: no memory */
+bool redis_room_watch(struct redis_room *r);
+void redis_room_unwatch(struct redis_room *r);
+void redis_room_drop(struct redis_room *r);                       /* it is forgotten */
+void redis_room_enter(struct redis_room *r, struct operation *o); /* begins it, or lets it wait */
+void redis_room_pump(struct redis_room *r);                       /* begins what need not wait */
+void redis_room_fail(struct redis_room *r);                       /* ends what waits */
+void redis_room_message(struct redis_room *r, struct span payload);
+void redis_room_fill(struct redis_room *r);
+void redis_room_go_on(struct redis_room *r); /* after an answer: what was held back, what waits */
+void redis_room_doubt(struct redis_room *r); /* it is to be compared with the server */
+void redis_room_hold(struct redis_room *r);
+void redis_room_release(struct redis_room *r);
+struct feed_sink redis_room_sink(struct redis_room *r);
+
+/* ---- redis_ops.c ---- */
+
+/* Sends an operation; room may be NULL. */
+void redis_send(struct redis_shard *s, struct redis_room *room, struct operation *o);
+/* Sends a read that only feeds the room; false: no memory. */
+bool redis_send_fill(struct redis_room *r);
+/* Builds "<prefix>:<kind>:<name>" behind what is in the buffer, in which there is room for it. */
+struct span redis_key(struct redis *d, const char *kind, struct span name);
+size_t redis_key_max(const struct redis *d, struct span name);
+
+/* ---- redis_check.c ---- */
+
+void redis_check_some(struct redis_shard *s);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* redis_scripts.h: the scripts of the redis driver; what they do, and with which keys and
+ * arguments, is told in backplane/lua/.
+ */
+#ifndef MADANG_BACKPLANE_REDIS_SCRIPTS_H
+#define MADANG_BACKPLANE_REDIS_SCRIPTS_H
+
+#include "backplane/redis/script.h"
+
+enum redis_script_id {
+    SCRIPT_COMMIT,
+    SCRIPT_READ,
+    SCRIPT_CHECK,
+    SCRIPT_REMOVE,
+    SCRIPT_REDACT,
+    SCRIPT_GENERATION,
+    REDIS_SCRIPTS
+};
+
+/* Once, before any is used; again does no harm. */
+void redis_scripts_init(void);
+const struct redis_script *redis_script(enum redis_script_id id);
+
+#endif

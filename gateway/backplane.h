@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* backplane.h: the driver that the options ask for, with what it needs. */
+#ifndef MADANG_GATEWAY_BACKPLANE_H
+#define MADANG_GATEWAY_BACKPLANE_H
+
+#include "backplane/redis.h"
+#include "gateway/options.h"
+
+struct chosen_backplane {
+    const struct driver_ops *driver;
+    const void *settings; /* for the driver; points into this struct */
+    struct redis_settings redis;
+    struct redis_tls *tls;
+    char prefix[65];
+};
+
+/* `node` tells this gateway from others; it and the options are borrowed. False: `report` says in
+ * lines what is wrong. */
+bool backplane_choose(struct chosen_backplane *b, const struct options *o, const char *node,
+                      struct buf *report);
+void backplane_deinit(struct chosen_backplane *b); /* the driver is closed */
+
+/* Looks whether that server is there and one to work with: false, and `report` has a line, if it
+ * is not to be begun with. Blocks for at most [redis] connect_timeout. */
+bool backplane_try(const struct chosen_backplane *b, const struct options *o, struct buf *report);
+
+#endif

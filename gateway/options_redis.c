@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* options_redis.c: the table of the section [redis]. */
+#include "gateway/options_table.h"
+
+#include "gateway/options.h"
+
+#include <string.h>
+
+#define SECONDS(n)     ((n)*1000ULL)
+#define HOURS(n)       SECONDS((n)*3600ULL)
+#define KIB(n)         ((n)*1024ULL)
+#define MIB(n)         KIB((n)*1024ULL)
+#define GIB(n)         MIB((n)*1024ULL)
+#define GATEWAY(field) OPTION_FIELD(struct options, redis.field)
+
+/* Keys are taken apart by nobody, but people read them. */
+static bool is_prefix(const char *text)
+{
+    if (!*text || strlen(text) > 64)
+        return false;
+    for (const char *p = text; *p; p++)
+        if (*p <= ' ' || *p > '~')
+            return false;
+    return true;
+}
+
+#define TEXT(key_, field_, argument_, help_)                                                       \
+    {                                                                                              \
+        .key = key_, .type = OPTION_STRING, GATEWAY(field_), .argument = argument_, .initial = "", \
+        .help = help_,                                                                             \
+    }
+
+const struct option redis_options[REDIS_OPTION_COUNT] = {
+    {
+        .key = "appendfsync_always",
+        .type = OPTION_BOOL,
+        GATEWAY(appendfsync_always),
+        .initial = "off",
+        .help = "The server runs with appendonly yes and appendfsync always: a restart loses "
+                "nothing that was answered, so clients go on where they were. Otherwise rooms "
+                "begin a new epoch after each restart of the server, and clients are told.",
+    },
+    {
+        .key = "command_timeout",
+        .type = OPTION_DURATION,
+        GATEWAY(command_timeout_ms),
+        .min = 100,
+        .max = SECONDS(60),
+        .initial = "5s",
+        .help = "A server that says nothing for so long while it is asked is taken for gone.",
+    },
+    {
+        .key = "commands",
+        .type = OPTION_NUMBER,
+        GATEWAY(commands),
+        .min = 100,
+        .max = 1000000,
+        .initial = "10000",
+        .help = "Commands under way at a time. More fail at once with a temporary error.",
+    },
+    {
+        .key = "connect_timeout",
+        .type = OPTION_DURATION,
+        GATEWAY(connect_timeout_ms),
+        .min = 100,
+        .max = SECONDS(60),
+        .initial = "5s",
+        .help = "A connection that takes longer, with TLS and login, is given up and tried again.",
+    },
+    {
+        .key = "out_bytes",
+        .type = OPTION_SIZE,
+        GATEWAY(out_bytes),
+        .min = MIB(1),
+        .max = GIB(4),
+        .initial = "32MiB",
+        .help = "Bytes of commands that wait to be sent. More fail at once.",
+    },
+    {
+        .key = "prefix",
+        .type = OPTION_STRING,
+        GATEWAY(prefix),
+        .check = is_prefix,
+        .allowed = "1 to 64 visible ASCII characters",
+        .argument = "NAME",
+        .initial = "madang",
+        .help = "What every key and channel begins with. Gateways with another prefix have rooms "
+                "of their own.",
+    },
+    {
+        .key = "remember",
+        .type = OPTION_DURATION,
+        GATEWAY(remember_ms),
+        .min = HOURS(1),
+        .max = HOURS(24ULL * 3650),
+        .initial = "720h",
+        .help = "A room that nobody has published to for so long is forgotten, with what "
+                "history_ttl 0 would keep for good. It begins anew with another epoch.",
+    },
+    {
+        .key = "required",
+        .type = OPTION_BOOL,
+        GATEWAY(required),
+        .initial = "off",
+        .help = "Do not start while the server cannot be reached. Otherwise start, say so, and "
+                "connect when it is there. A server that refuses the login or is unsuitable is "
+                "always refused.",
+    },
+    TEXT("tls_ca_file", tls_ca_file, "FILE",
+         "Certificates to trust, in PEM, instead of the system's."),
+    TEXT("tls_cert_file", tls_cert_file, "FILE",
+         "The certificate to show, in PEM; with tls_key_file."),
+    {
+        .key = "tls_insecure",
+        .type = OPTION_BOOL,
+        GATEWAY(tls_insecure),
+        .initial = "off",
+        .help = "Do not verify the server's certificate: anyone on the way can read and write.",
+    },
+    TEXT("tls_key_file", tls_key_file, "FILE", "The key of tls_cert_file, in PEM."),
+    TEXT("tls_server_name", tls_server_name, "NAME",
+         "The name that the server's certificate must have, instead of the host of the URL."),
+    {
+        .key = "url",
+        .type = OPTION_STRING,
+        GATEWAY(url),
+        .secret = true,
+        .argument = "URL",
+        .initial = "",
+        .help = "With backplane redis, the server: redis://[user:password@]host[:port][/database], "
+                "rediss://… with TLS, unix:///path. A password on the command line can be seen by "
+                "others: better use url_file.",
+    },
+    TEXT("url_file", url_file, "FILE", "A file with that URL; the end of its line does not count."),
+};
