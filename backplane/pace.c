@@ -144,8 +144,9 @@ uint64_t pace_take(struct pace *p, struct span room, struct span name, uint64_t 
  * memory within the bound and nothing else. */
 void pace_expire(struct pace *p, uint64_t now_ms)
 {
-    while (!list_empty(&p->speakers)) {
-        struct speaker *who = container_of(p->speakers.next, struct speaker, link);
+    struct list *n, *tmp;
+    list_for_each_safe (n, tmp, &p->speakers) {
+        struct speaker *who = container_of(n, struct speaker, link);
         if (!bucket_is_full(&who->bucket, now_ms))
             return;
         forget(p, who);

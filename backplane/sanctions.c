@@ -73,11 +73,6 @@ static void drop(struct sanctions *s, struct given *e)
     release(s, o);
 }
 
-static struct given *first_end(const struct sanctions *s)
-{
-    return container_of(s->ends.next, struct given, end);
-}
-
 void sanctions_deinit(struct sanctions *s)
 {
     struct offender *o, *tmp;
@@ -175,8 +170,13 @@ const struct sanction *sanctions_find(const struct sanctions *s, enum sanction_k
 
 void sanctions_expire(struct sanctions *s, uint64_t now_ms)
 {
-    while (!list_empty(&s->ends) && first_end(s)->what.until_ms <= now_ms)
-        drop(s, first_end(s));
+    struct list *n, *tmp;
+    list_for_each_safe (n, tmp, &s->ends) {
+        struct given *g = container_of(n, struct given, end);
+        if (g->what.until_ms > now_ms)
+            return;
+        drop(s, g);
+    }
 }
 
 void sanctions_each(const struct sanctions *s, enum sanction_kind kind, struct span user,
