@@ -33,8 +33,8 @@ void pace_deinit(struct pace *p);
 enum err pace_set(struct pace *p, struct span room, uint64_t interval_ms);
 uint64_t pace_of(const struct pace *p, struct span room); /* 0: the room is not slow */
 
-/* Milliseconds that who is named has still to wait before it may publish. 0: it may, and that was it for
- * one interval. */
+/* Milliseconds that who is named has still to wait before it may publish. 0: it may, and that was
+ * it for one interval. */
 uint64_t pace_take(struct pace *p, struct span room, struct span name, uint64_t now_ms);
 
 /* Forgets who may publish again. */
