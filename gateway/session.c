@@ -45,6 +45,10 @@ struct session *session_new(struct hub *h, struct lws *wsi)
     if (!s)
         return NULL;
     s->hub = h;
+    if (!throttle_new(s)) {
+        free(s);
+        return NULL;
+    }
     s->wsi = wsi;
     s->state = SESSION_WAITING;
     list_push(&h->sessions[SESSION_WAITING].head, &s->link);
@@ -148,7 +152,7 @@ bool session_attach(struct session *s, struct subscription *sub)
     }
     s->subs[s->sub_count++] = sub;
     counter_add(&s->hub->counters.subscriptions, 1);
-    party_enters(s->throttle.party[SCOPE_ADDRESS]);
+    throttle_enters(s);
     return true;
 }
 
@@ -159,7 +163,7 @@ void session_detach(struct session *s, struct subscription *sub)
         i++;
     s->subs[i] = s->subs[--s->sub_count];
     counter_sub(&s->hub->counters.subscriptions, 1);
-    party_leaves(s->throttle.party[SCOPE_ADDRESS]);
+    throttle_leaves(s);
     sub_deactivate(&sub->sub);
     list_del(&sub->told);
     lease_drop(sub);
@@ -472,7 +476,7 @@ void session_begin_close(struct session *s)
     counter_add(&s->hub->counters.closes[reason], 1);
     users_remove(&s->hub->users, s);
     leave_rooms(s);
-    throttle_end(s);
+    throttle_free(s);
     input_drop(s);
     connecting_drop(s);
     credentials_end(s);

@@ -73,18 +73,18 @@ struct session {
     struct outq *out;
     struct timer timer; /* stale, ping, pong, close: one at a time */
     struct request_end end;
-    uint64_t since_ms;  /* by the hub's loop */
-    uint32_t in_flight; /* requests, the end included */
-    size_t awaited;     /* bytes with which they may yet be answered */
+    struct throttle *throttle; /* NULL: nothing is limited */
+    uint64_t since_ms;         /* by the hub's loop */
+    size_t awaited;            /* bytes with which requests may yet be answered */
+    uint32_t in_flight;        /* requests, the end included */
+    uint32_t typed_ms;         /* when rooms.typing was last passed on; wraps */
+    uint32_t ping_ms;          /* how often it is pinged: the client is told when it connects */
     uint16_t sub_count, sub_cap;
     uint8_t state;  /* enum session_state; written by session_set_state only */
     uint8_t reason; /* enum close_reason, once `closing` */
-    struct throttle throttle;
-    uint32_t typed_ms; /* when rooms.typing was last passed on; wraps */
-    uint32_t ping_ms;  /* how often it is pinged: the client is told when it connects */
-    uint8_t held;      /* HOLD_… */
-    bool closing;      /* session_close was called */
-    bool failed;       /* connect was answered with an error: nothing more is read */
+    uint8_t held;   /* HOLD_… */
+    bool closing;   /* session_close was called */
+    bool failed;    /* connect was answered with an error: nothing more is read */
     bool pong_due;
     bool read_off;
     bool close_sent; /* or the library's answer to the peer's: none follows, none is carried out */

@@ -5,6 +5,8 @@
 #include "gateway/methods.h"
 #include "gateway/socket.h"
 
+#include <stdlib.h>
+
 /* A frame's header counts too, else empty parts of messages would be free. */
 #define FRAME_OVERHEAD 6
 /* What comes over TCP is more than what is counted: headers of frames, TLS, a late ping. */
@@ -15,9 +17,28 @@ static uint64_t now_ms(const struct session *s)
     return loop_now_ms(s->hub->loop);
 }
 
-static bool is_free(const struct session *s)
+/* Whom the session counts for in a scope beyond itself. */
+static struct party **party_in(const struct session *s, enum scope scope)
 {
-    return s->hub->options->auth == AUTH_INSECURE;
+    return &s->throttle->party[scope - SCOPE_USER];
+}
+
+bool throttle_new(struct session *s)
+{
+    if (s->hub->options->auth == AUTH_INSECURE)
+        return true;
+    s->throttle = calloc(1, sizeof(*s->throttle));
+    return s->throttle != NULL;
+}
+
+void throttle_free(struct session *s)
+{
+    if (!s->throttle)
+        return;
+    for (int scope = SCOPE_USER; scope < SCOPES; scope++)
+        party_release(s->hub, *party_in(s, scope));
+    free(s->throttle);
+    s->throttle = NULL;
 }
 
 struct allowance throttle_allowance(const struct options *o, enum scope scope, enum rate rate)
@@ -61,7 +82,7 @@ static void refuse(struct session *s, uint32_t id, struct excess of)
     const struct options *o = s->hub->options;
     struct allowance patience = {o->refusals, o->burst_ms};
     count(s->hub, of);
-    if (bucket_take(&s->throttle.refused, patience, 1, now_ms(s)))
+    if (bucket_take(&s->throttle->refused, patience, 1, now_ms(s)))
         reply_error(s, id, ERR_TOO_MANY_REQUESTS);
     else
         close_for(s, of);
@@ -81,33 +102,25 @@ static struct span key_of(const struct address *key)
 
 void throttle_begin(struct session *s)
 {
-    if (is_free(s) || is_here(&s->address))
+    if (!s->throttle || is_here(&s->address))
         return;
     struct address key = address_key(&s->address);
     struct party *p = party_hold(s->hub, SCOPE_ADDRESS, key_of(&key));
-    s->throttle.party[SCOPE_ADDRESS] = p;
+    *party_in(s, SCOPE_ADDRESS) = p;
     party_did(s->hub, p, RATE_CONNECTS, 1);
 }
 
 bool throttle_knows(struct session *s)
 {
     struct span user = client_info_user(s->client);
-    if (is_free(s) || !user.n)
+    if (!s->throttle || !user.n)
         return true;
     struct party *p = party_hold(s->hub, SCOPE_USER, user);
-    s->throttle.party[SCOPE_USER] = p;
+    *party_in(s, SCOPE_USER) = p;
     if (party_does(s->hub, p, RATE_CONNECTS, 1))
         return true;
     count(s->hub, (struct excess){SCOPE_USER, RATE_CONNECTS});
     return false;
-}
-
-void throttle_end(struct session *s)
-{
-    for (int scope = 0; scope < SCOPES; scope++) {
-        party_release(s->hub, s->throttle.party[scope]);
-        s->throttle.party[scope] = NULL;
-    }
 }
 
 bool throttle_admits_address(struct hub *h, const struct address *a)
@@ -120,6 +133,18 @@ bool throttle_admits_address(struct hub *h, const struct address *a)
     return false;
 }
 
+void throttle_enters(struct session *s)
+{
+    if (s->throttle)
+        party_enters(*party_in(s, SCOPE_ADDRESS));
+}
+
+void throttle_leaves(struct session *s)
+{
+    if (s->throttle)
+        party_leaves(*party_in(s, SCOPE_ADDRESS));
+}
+
 bool throttle_has_place(const struct session *s)
 {
     const struct options *o = s->hub->options;
@@ -127,20 +152,20 @@ bool throttle_has_place(const struct session *s)
     uint32_t share = (o->address_subscriptions + hubs - 1) / hubs;
     if (s->sub_count >= o->channel_limit)
         return false;
-    return !share || party_rooms(s->throttle.party[SCOPE_ADDRESS]) < share;
+    return !share || !s->throttle || party_rooms(*party_in(s, SCOPE_ADDRESS)) < share;
 }
 
 /* ---- what it does --------------------------------------------------------------------------- */
 
 void throttle_received(struct session *s, size_t n)
 {
-    if (is_free(s))
+    if (!s->throttle)
         return;
     struct allowance a = own(s, RATE_BYTES);
-    struct bucket *bytes = &s->throttle.done[RATE_BYTES];
+    struct bucket *bytes = &s->throttle->done[RATE_BYTES];
     uint64_t now = now_ms(s);
     for (int scope = SCOPE_USER; scope < SCOPES; scope++)
-        party_did(s->hub, s->throttle.party[scope], RATE_BYTES, n + FRAME_OVERHEAD);
+        party_did(s->hub, *party_in(s, scope), RATE_BYTES, n + FRAME_OVERHEAD);
     if (bucket_charge(bytes, a, n + FRAME_OVERHEAD, now) ||
         bucket_wait_ms(bytes, a, 0, now) < a.period_ms * BUCKET_DEBT)
         return;
@@ -153,11 +178,13 @@ void throttle_audit(struct session *s)
 {
     const struct options *o = s->hub->options;
     struct allowance a = own(s, RATE_BYTES);
-    uint64_t bytes = is_free(s) || !a.amount || !s->wsi ? 0 : socket_received(s->wsi);
-    uint64_t since = bytes > s->throttle.audited ? bytes - s->throttle.audited : 0;
+    if (!s->throttle || !a.amount || !s->wsi)
+        return;
+    uint32_t bytes = (uint32_t)socket_received(s->wsi);
+    uint32_t since = bytes - s->throttle->audited; /* right though it wraps */
     uint64_t most = a.amount * (1 + BUCKET_DEBT) +
                     o->rates[SCOPE_SESSION][RATE_BYTES] * o->ping_interval_ms / 1000;
-    s->throttle.audited = bytes;
+    s->throttle->audited = bytes;
     if (since <= most * AUDIT_SLACK)
         return;
     struct excess of = {SCOPE_SESSION, RATE_BYTES};
@@ -167,9 +194,9 @@ void throttle_audit(struct session *s)
 
 static bool counts(struct session *s, const struct method *m)
 {
-    if (m->run != method_subscribe || s->throttle.subscribes >= s->hub->options->channel_limit)
+    if (m->run != method_subscribe || s->throttle->subscribes >= s->hub->options->channel_limit)
         return true;
-    s->throttle.subscribes++;
+    s->throttle->subscribes++;
     return false;
 }
 
@@ -177,10 +204,10 @@ static bool counts(struct session *s, const struct method *m)
 static bool take(struct session *s, enum rate rate, uint64_t n, struct excess *of)
 {
     *of = (struct excess){SCOPE_SESSION, rate};
-    if (!bucket_take(&s->throttle.done[rate], own(s, rate), n, now_ms(s)))
+    if (!bucket_take(&s->throttle->done[rate], own(s, rate), n, now_ms(s)))
         return false;
     while (++of->scope < SCOPES)
-        if (!party_does(s->hub, s->throttle.party[of->scope], rate, n))
+        if (!party_does(s->hub, *party_in(s, of->scope), rate, n))
             return false;
     return true;
 }
@@ -188,7 +215,7 @@ static bool take(struct session *s, enum rate rate, uint64_t n, struct excess *o
 bool throttle_admits(struct session *s, const struct method *m, uint32_t id)
 {
     struct excess of;
-    if (is_free(s))
+    if (!s->throttle)
         return true;
     bool ok = (!counts(s, m) || take(s, RATE_COMMANDS, 1, &of)) &&
               (m->run != method_publish || take(s, RATE_PUBLISHES, 1, &of)) &&

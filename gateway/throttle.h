@@ -29,23 +29,31 @@ struct session;
 struct throttle {
     struct bucket done[RATE_CONNECTS]; /* by enum rate */
     struct bucket refused;
-    uint64_t audited;            /* bytes of TCP at the last audit */
-    uint32_t subscribes;         /* that did not count */
-    struct party *party[SCOPES]; /* its user and its address; NULL: not counted */
+    uint32_t audited;    /* bytes of TCP at the last audit; wraps */
+    uint32_t subscribes; /* that did not count */
+    /* From SCOPE_USER on: its user and its address; NULL: not counted. */
+    struct party *party[SCOPES - SCOPE_USER];
 };
 
 /* What the options allow; amount 0: no limit. */
 struct allowance throttle_allowance(const struct options *o, enum scope scope, enum rate rate);
+
+/* Gives the session a throttle, if anything is limited; false: no memory. */
+bool throttle_new(struct session *s);
+void throttle_free(struct session *s); /* from now on nothing is counted */
 
 /* A session begins, its address is known; the user without a name, and addresses of this machine,
  * are not counted: behind the latter there may be a proxy that was not declared. */
 void throttle_begin(struct session *s);
 /* It has said who it is. False: its user has connected too often. */
 bool throttle_knows(struct session *s);
-void throttle_end(struct session *s);
 
 /* Whether an address may have another session, as far as this hub knows. */
 bool throttle_admits_address(struct hub *h, const struct address *a);
+
+/* It is in one room more, or less. */
+void throttle_enters(struct session *s);
+void throttle_leaves(struct session *s);
 
 /* Whether it may subscribe to another room: a session, and all sessions of an address, may be in so
  * many. Each hub allows its share of the address's. */
