@@ -20,7 +20,10 @@ local function room(key, generation)
   }
   if r.new or m[4] ~= generation then
     local now = redis.call('TIME')
-    r.epoch = string.sub(redis.sha1hex(key .. now[1] .. '.' .. now[2]), 1, 12)
+    local hash = redis.sha1hex(key .. now[1] .. '.' .. now[2])
+    r.epoch = string.gsub(string.sub(hash, 1, 16), '..', function(pair) -- eight letters
+      return string.char(97 + tonumber(pair, 16) % 26)
+    end)
     r.version, r.version_epoch = false, ''
     redis.call('HSET', key, 'e', r.epoch, 'g', generation)
     redis.call('HDEL', key, 'v', 'w')
