@@ -78,9 +78,6 @@ static void on_up(struct redis_server *server, void *owner)
     begin_generation(s);
     log_info("%s: connected to %s, version %s", s->driver->settings->name,
              redis_link_target(redis_server_commands(server)), facts->version_text);
-    if (redis_facts_evicts(facts))
-        log_warn("%s: its maxmemory-policy is %s, which may drop rooms; use noeviction",
-                 s->driver->settings->name, facts->eviction);
     redis_check_some(s);
 }
 

@@ -432,7 +432,9 @@ const struct option_section option_sections[SECTION_COUNT] = {
     [SECTION_BACKPLANE] =
         {
             .name = "backplane",
-            .help = "Limits of what is kept for all rooms together.",
+            .help =
+                "Limits of what is kept for all rooms together. With backplane redis streams are "
+                "kept by the server, and max_stream_bytes means nothing.",
             .list = BACKPLANE_OPTIONS,
             .count = COUNT(BACKPLANE_OPTIONS),
         },

@@ -42,7 +42,8 @@ static bool inside; /* a call into the driver that may not complete anything */
 static uint64_t now;
 static void (*on_event)(const struct event *e); /* once, then forgotten */
 static struct stream_ref *watched[WATCHED_MAX];
-static size_t due; /* publications that were committed and have to be told */
+static struct msg *last_told; /* of the publications; a reference */
+static size_t due;            /* publications that were committed and have to be told */
 
 static struct loop driver_loop;
 static struct actor driver_actor;
@@ -68,6 +69,8 @@ static inline void published(void *owner, struct stream_ref *room, struct msg *m
     assert_int_equal(m->offset, at->offset);
     assert_true(m->head > 0); /* sealed: hubs get it now */
     due--;
+    msg_unref(last_told);
+    last_told = msg_ref(m);
     record((struct event){PUBLISHED, NULL, room, *at});
 }
 
@@ -183,6 +186,8 @@ static inline void close_driver(void)
 {
     if (!subject->memory)
         loop_remove(&driver_loop, &driver_actor);
+    msg_unref(last_told);
+    last_told = NULL;
     driver->ops->stop(driver);
     driver->ops->close(driver);
     driver = NULL;
