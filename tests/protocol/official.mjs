@@ -4,6 +4,8 @@
 //
 //   CENTRIFUGE_JS_DIR=/path/to/centrifuge-js MADANG_BIN=build/release/madang node tests/protocol/official.mjs
 //
+// Further words are options of the gateway, such as --backplane redis --redis-url redis://127.0.0.1:6379.
+//
 // The folder is a checkout of the tag 5.7.1 with its packages installed
 // (npm install --ignore-scripts --legacy-peer-deps). It is not changed: a copy of its sources, in which
 // the fixed port is replaced, is what runs. Chosen are the tests of streams over WebSocket and JSON;
@@ -52,7 +54,8 @@ async function jest(folder) {
   return JSON.parse(await readFile(report, 'utf8'))
 }
 
-const gateway = await startGateway(['--config', new URL('official.ini', import.meta.url).pathname], { host: 'localhost', hubs: 2 })
+const args = ['--config', new URL('official.ini', import.meta.url).pathname, ...process.argv.slice(2)]
+const gateway = await startGateway(args, { host: 'localhost', hubs: 2 })
 const folder = await copyWithPorts(gateway)
 try {
   const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = await jest(folder)
