@@ -43,6 +43,7 @@ struct flight {
     bool replied;
     bool seen;
     bool delivered;
+    bool unsent;   /* to be sent again, see insist.h */
     bool doubtful; /* the publisher's connection ended before the reply */
     bool measured;
     uint64_t sent; /* ns */
@@ -62,6 +63,7 @@ struct check {
     uint32_t free_flight;
     uint64_t open;    /* flights */
     uint64_t waiting; /* flights that a closed loop waits for */
+    uint64_t unsent;  /* flights that are to be sent again */
     bool measuring;
     uint32_t nonce; /* makes idempotency keys differ between runs */
 };

@@ -16,7 +16,7 @@ async function against(liarOptions, loadOptions = {}) {
   const liar = new Liar(liarOptions);
   const port = await liar.listen();
   try {
-    return await load({ ...usual, ...loadOptions, port });
+    return await load({ ...usual, port, ...loadOptions });
   } finally {
     await liar.close();
   }
@@ -81,6 +81,38 @@ test('the generator cuts connections itself, and nothing is lost or seen twice',
   assert.ok(report.recovered > 10);
 });
 
+test('what fails for now is sent again', async () => {
+  const options = { publishers: 3, recover: true, cid: true, size: 160, insist: true };
+  const { code, report, err } = await against({ lie: 'later' }, options);
+  assert.equal(code, 0, err);
+  assert.equal(report.all_publications, usual.messages);
+  assert.equal(report.failed_for_now, report.sent_again);
+  assert.ok(report.sent_again >= usual.messages / 10);
+});
+
+test('a gateway that publishes a repeated key again is caught', async () => {
+  const options = { publishers: 3, recover: true, cid: true, size: 160, insist: true };
+  const { code, err } = await against({ lie: 'unheard' }, options);
+  assert.equal(code, 1, err);
+  assert.match(err, /again, after number|second reply|what nobody sent/);
+});
+
+test('sessions are spread over several ports, publishers over others, and come back to the next', async () => {
+  const house = { rooms: new Map(), sockets: new Set() };
+  const ways = [new Liar(), new Liar(), new Liar()];
+  try {
+    for (const way of ways) Object.assign(way, house); // several doors of one house
+    const [a, b, c] = await Promise.all(ways.map((way) => way.listen()));
+    const options = { ...usual, port: `${a},${b}`, publish_port: c, publishers: 2, recover: true, cut: 20, rate: 200, messages: 400 };
+    const { code, report, err } = await load({ ...options, roam: true });
+    assert.equal(code, 0, err);
+    assert.ok(report.recovered > 0);
+    assert.deepEqual(ways.map((way) => way.accepted > 1), [true, true, true]);
+  } finally {
+    for (const way of ways) await way.close();
+  }
+});
+
 test('a slow reader still gets everything when the gateway keeps it', async () => {
   const { code, err } = await against({}, { slow: 2, messages: 2000 });
   assert.equal(code, 0, err);
@@ -92,6 +124,9 @@ test('a wrong command line is refused by name', async () => {
     [{ sessions: 'many' }, /--sessions wants a number/],
     [{ cut: 1 }, /--cut wants --recover/],
     [{ slow: 8 }, /--slow must be less/],
+    [{ roam: true }, /--roam wants --recover/],
+    [{ insist: true }, /--insist wants --cid/],
+    [{ port: '80,x' }, /'80,x' is not a list/],
   ]) {
     const { code, err } = await against({}, options);
     assert.equal(code, 2);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "load/dialogue.h"
+#include "load/insist.h"
 #include "load/memory.h"
 #include "load/swarm.h"
 
@@ -73,7 +74,10 @@ static void end(struct swarm *swarm, struct client *client, uint32_t code, struc
     bool cut = client->cutting;
     client->cutting = false;
     drop(client);
-    check_doubt(swarm->check, client->number);
+    if (swarm->opt->insist)
+        insist_doubt(swarm, client->number);
+    else
+        check_doubt(swarm->check, client->number);
     if (!cut)
         swarm_count_close(swarm, code);
     bool terminal = code >= FIRST_TERMINAL && code <= LAST_TERMINAL;
@@ -280,7 +284,7 @@ static int open_socket(const struct swarm *swarm, const struct client *client)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     }
     /* Several source addresses, since one has only some 28 000 ports. */
-    uint32_t server = ntohl(swarm->server.sin_addr.s_addr);
+    uint32_t server = ntohl(swarm_target(swarm, client)->sin_addr.s_addr);
     if (server >> 24 == 127) {
         struct sockaddr_in from = {.sin_family = AF_INET};
         from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + client->number / PER_ADDRESS);
@@ -296,6 +300,7 @@ static int open_socket(const struct swarm *swarm, const struct client *client)
 static void upgrade(struct swarm *swarm, struct client *client)
 {
     int error = 0;
+    char host[32];
     socklen_t size = sizeof error;
     getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error) {
@@ -310,7 +315,8 @@ static void upgrade(struct swarm *swarm, struct client *client)
     }
     client_set_state(swarm, client, CLIENT_UPGRADING);
     watch(swarm, client, EPOLL_CTL_MOD, EPOLLIN);
-    size_t n = wire_request(swarm->scratch, SWARM_SCRATCH, swarm->host, swarm->opt->path);
+    targets_name(swarm_target(swarm, client), host);
+    size_t n = wire_request(swarm->scratch, SWARM_SCRATCH, host, swarm->opt->path);
     send_bytes(swarm, client, swarm->scratch, n);
 }
 
@@ -332,7 +338,8 @@ void client_open(struct swarm *swarm, struct client *client)
         return;
     }
     client_set_state(swarm, client, CLIENT_CONNECTING);
-    int rc = connect(client->fd, (const struct sockaddr *)&swarm->server, sizeof swarm->server);
+    const struct sockaddr_in *target = swarm_target(swarm, client);
+    int rc = connect(client->fd, (const struct sockaddr *)target, sizeof *target);
     int error = rc == 0 || errno == EINPROGRESS ? 0 : errno;
     watch(swarm, client, EPOLL_CTL_ADD, EPOLLOUT);
     if (error) {
@@ -388,6 +395,14 @@ void client_sip(struct swarm *swarm, struct client *client, uint64_t budget)
         (void)read_once(swarm, client, budget);
 }
 
+void client_retry(struct swarm *swarm, struct client *client)
+{
+    if (client->fd < 0)
+        return;
+    client->cutting = true;
+    end(swarm, client, 0, (struct span){"", 0});
+}
+
 void client_cut(struct swarm *swarm, struct client *client)
 {
     struct linger linger = {.l_onoff = swarm_random(swarm) & 1};
@@ -395,9 +410,8 @@ void client_cut(struct swarm *swarm, struct client *client)
         return;
     /* Half of them end in a reset, the other half in an orderly end of stream. */
     setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    client->cutting = true;
     swarm->check->counters.cuts++;
-    end(swarm, client, 0, (struct span){"", 0});
+    client_retry(swarm, client);
 }
 
 void client_bye(struct swarm *swarm, struct client *client)

@@ -64,6 +64,9 @@ void client_sip(struct swarm *swarm, struct client *client, uint64_t budget);
 /* Cuts the connection without a word; the client is opened again by the swarm. */
 void client_cut(struct swarm *swarm, struct client *client);
 
+/* Gives the connection up; the client is opened again by the swarm. */
+void client_retry(struct swarm *swarm, struct client *client);
+
 /* Says good-bye (1000) and closes; the client is then GONE. */
 void client_bye(struct swarm *swarm, struct client *client);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "load/insist.h"
 #include "load/swarm.h"
 
 enum {
@@ -45,6 +46,14 @@ void dialogue_greet(struct swarm *swarm, struct client *client)
     client_send(swarm, client, WIRE_TEXT, out, n);
 }
 
+/* Only what insists may be refused for now. */
+static bool failed_for_now(const struct swarm *swarm, struct span line)
+{
+    struct span error, temporary;
+    return swarm->opt->insist && json_member(line, "error", &error) &&
+           json_member(error, "temporary", &temporary) && span_is(temporary, "true");
+}
+
 static bool refused(struct swarm *swarm, struct client *client, struct span line, const char *what)
 {
     struct span error, text = {"", 0};
@@ -64,6 +73,10 @@ static void on_subscribed(struct swarm *swarm, struct client *client, uint32_t p
                           struct span line)
 {
     struct span result;
+    if (failed_for_now(swarm, line)) {
+        client_retry(swarm, client);
+        return;
+    }
     if (refused(swarm, client, line, "a subscription"))
         return;
     if (!json_member(line, "subscribe", &result) || place >= swarm->check->seats_per_session ||
@@ -79,7 +92,9 @@ static void on_subscribed(struct swarm *swarm, struct client *client, uint32_t p
 
 static void on_connected(struct swarm *swarm, struct client *client, struct span line)
 {
-    if (!refused(swarm, client, line, "the connect command") && client->replies == 0)
+    if (failed_for_now(swarm, line))
+        client_retry(swarm, client);
+    else if (!refused(swarm, client, line, "the connect command") && client->replies == 0)
         client_set_state(swarm, client, CLIENT_LIVE);
 }
 
@@ -89,6 +104,8 @@ static void on_reply(struct swarm *swarm, struct client *client, struct span lin
     json_number(line, "id", &id);
     if (id == ID_CONNECT) {
         on_connected(swarm, client, line);
+    } else if (id >= ID_PUBLISH && failed_for_now(swarm, line)) {
+        insist_failed(swarm, (uint32_t)(id - ID_PUBLISH));
     } else if (id >= ID_PUBLISH) {
         refused(swarm, client, line, "a publication");
         check_replied(swarm->check, (uint32_t)(id - ID_PUBLISH));

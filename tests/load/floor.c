@@ -399,7 +399,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     floor.opt = (struct options){
         .host = "127.0.0.1",
-        .port = 1,
+        .port = "1",
         .prefix = "load-",
         .sessions = floor.sockets,
         .rooms = 1,

@@ -65,10 +65,11 @@ const lies = {
 
 export class Liar {
   // lie: one of the names above, 'silence' (acknowledge and forget), 'refuse', 'slow' (close a
-  // session with 3008), 'epoch' (a second subscriber is told another one), 'terminal'; or null.
+  // session with 3008), 'later' (refuse each tenth publication for now), 'unheard' (publish one, say that it
+  // failed for now, and keep no key), 'epoch' (a second subscriber is told another one), 'terminal'; or null.
   // at: which delivery, counted over all sessions.
   constructor({ lie = null, at = 50, batch = false, ping = false } = {}) {
-    Object.assign(this, { lie, at, batch, ping, told: false, deliveries: 0, rooms: new Map() });
+    Object.assign(this, { lie, at, batch, ping, told: false, deliveries: 0, publishes: 0, accepted: 0, rooms: new Map() });
     this.sockets = new Set();
     this.server = createServer((socket) => this.accept(socket));
   }
@@ -92,6 +93,7 @@ export class Liar {
     const session = { socket, rooms: new Set(), held: null, out: [] };
     let data = Buffer.alloc(0);
     let open = false;
+    this.accepted++;
     this.sockets.add(socket);
     socket.setNoDelay(true);
     socket.on('error', () => socket.destroy());
@@ -169,7 +171,13 @@ export class Liar {
       session.out.push(`{"id":${id},"error":{"code":103,"message":"permission denied"}}`);
       return;
     }
-    session.out.push(`{"id":${id},"publish":{}}`);
+    const failed =
+      `{"id":${id},"error":{"code":100,"message":"internal server error","temporary":true}}`;
+    if (this.lie === 'later' && ++this.publishes % 10 === 0) {
+      session.out.push(failed);
+      return;
+    }
+    session.out.push(this.now('unheard') ? failed : `{"id":${id},"publish":{}}`);
     if (this.now('silence')) return;
     // Byte for byte what the generator sent: it writes the Korean letter as it is.
     const json = `{"data":${JSON.stringify(data)},"offset":${++room.offset}}`;

@@ -23,7 +23,9 @@ struct option_row {
 
 static const struct option_row rows[] = {
     {"host", TEXT, AT(host), 0, 0, "address of the gateway, an IPv4 literal (127.0.0.1)"},
-    {"port", COUNT, AT(port), 1, 65535, "port of the gateway (8000)"},
+    {"port", TEXT, AT(port), 0, 0,
+     "port of the gateway (8000); of several, with commas: sessions take turns"},
+    {"publish-port", TEXT, AT(publish_port), 0, 0, "ports for --publishers, if they are others"},
     {"path", TEXT, AT(path), 0, 0, "path of the WebSocket (/connection/websocket)"},
     {"connect", TEXT, AT(connect), 0, 0, "JSON body of the connect command ({})"},
     {"prefix", TEXT, AT(prefix), 0, 0, "room names are this and a number (load-)"},
@@ -38,6 +40,7 @@ static const struct option_row rows[] = {
     {"connect-rate", COUNT, AT(connect_rate), 0, MANY, "connects per second (0: no limit)"},
     {"join-leave", FLAG, AT(join_leave), 0, 0, "ask for join and leave pushes"},
     {"recover", FLAG, AT(recover), 0, 0, "reconnect and recover when a connection ends"},
+    {"roam", FLAG, AT(roam), 0, 0, "come back to the next port; wants --recover"},
     {"in-flight", COUNT, AT(in_flight), 0, 1000000,
      "closed loop: publications under way at a time (1; 0: silence)"},
     {"rate", REAL, AT(rate), 0, MANY, "open loop: publications per second, all rooms together"},
@@ -45,6 +48,8 @@ static const struct option_row rows[] = {
      "closed loop: go on at the publisher's reply, not when everybody has it"},
     {"size", COUNT, AT(size), 96, 60000, "bytes of data in a publication (112)"},
     {"cid", FLAG, AT(cid), 0, 0, "give every publication an idempotency key"},
+    {"insist", FLAG, AT(insist), 0, 0,
+     "send again what failed for now or got no answer; wants --cid and --recover"},
     {"messages", COUNT, AT(messages), 0, UINT64_MAX, "stop after so many publications (0: time)"},
     {"slow", COUNT, AT(slow), 0, MANY, "sessions that stop reading once traffic begins (0)"},
     {"slow-rate", COUNT, AT(slow_rate), 0, MANY, "bytes per second that each of them reads (0)"},
@@ -54,12 +59,14 @@ static const struct option_row rows[] = {
     {"expect-close", COUNT, AT(expect_close), 1000, 4999,
      "run until the gateway has closed every session with this code"},
     {"warmup", REAL, AT(warmup), 0, 86400, "seconds of traffic before measuring (0.5)"},
-    {"duration", REAL, AT(duration), 0, 86400, "seconds to measure (3)"},
+    {"duration", REAL, AT(duration), 0, 86400, "seconds to measure (3); SIGUSR1 ends it early"},
     {"settle", REAL, AT(settle), 0, 86400, "seconds of silence before memory is read (0.3)"},
     {"slice", COUNT, AT(slice), 0, 60000,
      "measure so many ms at a time and take turns with another program (0: do not)"},
     {"patience", REAL, AT(patience), 1, 86400, "seconds without progress that mean failure (20)"},
     {"pid", COUNT, AT(pid), 1, MANY, "the gateway's process: CPU and memory are reported"},
+    {"server-pid", COUNT, AT(server_pid), 1, MANY,
+     "a process behind the gateway: its CPU per publication is reported"},
     {"json", TEXT, AT(json), 0, 0, "write the report to this file as JSON"},
     {"quiet", FLAG, AT(quiet), 0, 0, "no progress, no table unless something fails"},
 };
@@ -68,7 +75,7 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
 static const struct options defaults = {
     .host = "127.0.0.1",
-    .port = 8000,
+    .port = "8000",
     .path = "/connection/websocket",
     .connect = "{}",
     .prefix = "load-",
@@ -155,6 +162,10 @@ static bool agree(const struct options *o)
 {
     if (o->cut > 0 && !o->recover)
         return refuse("--cut wants --recover");
+    if (o->roam && !o->recover)
+        return refuse("--roam wants --recover");
+    if (o->insist && !(o->cid && o->recover))
+        return refuse("--insist wants --cid and --recover");
     if (o->slow >= o->sessions)
         return refuse("--slow must be less than --sessions: somebody has to read");
     if (o->rooms_per_session > o->rooms)

@@ -12,7 +12,8 @@
 struct options {
     /* where */
     const char *host;
-    uint64_t port;
+    const char *port;         /* one or several, with commas */
+    const char *publish_port; /* of those that only publish; NULL: as all */
     const char *path;
     const char *connect; /* JSON body of the connect command */
     const char *prefix;  /* of room names */
@@ -26,12 +27,14 @@ struct options {
     uint64_t connect_rate;
     bool join_leave;
     bool recover;
+    bool roam;
     /* what they send */
     uint64_t in_flight;
     double rate;
     bool await_reply;
     uint64_t size;
     bool cid;
+    bool insist;
     uint64_t messages;
     /* trouble */
     uint64_t slow;
@@ -48,6 +51,7 @@ struct options {
     uint64_t slice; /* ms */
     /* what is reported */
     uint64_t pid;
+    uint64_t server_pid;
     const char *json;
     bool quiet;
 };

@@ -72,6 +72,9 @@ static void add_traffic(struct figures *f, const struct run *run)
                            known(run, ratio((double)o->cpu, deliveries)), 0});
     add(f, (struct figure){"gateway CPU per publication, us", "cpu_us_per_publication",
                            known(run, ratio((double)o->cpu / 1e3, (double)m->published)), 2});
+    double server = run->server.pid ? (double)o->server_cpu / 1e3 : NAN;
+    add(f, (struct figure){"server CPU per publication, us", "server_cpu_us_per_publication",
+                           ratio(server, (double)m->published), 2});
     add(f, (struct figure){"gateway CPU, share of a core", "cpu_share",
                            known(run, ratio((double)o->cpu / 1e9, o->seconds)), 3});
     add(f, (struct figure){NULL, "deliveries_per_frame", ratio(deliveries, (double)m->frames), 2});
@@ -112,6 +115,8 @@ static void add_events(struct figures *f, const struct run *run)
     add(f, (struct figure){NULL, "reconnects", (double)c->reconnects, 0});
     add(f, (struct figure){NULL, "recovered", (double)c->recovered, 0});
     add(f, (struct figure){NULL, "told", (double)c->told, 0});
+    add(f, (struct figure){NULL, "failed_for_now", (double)c->failed_for_now, 0});
+    add(f, (struct figure){NULL, "sent_again", (double)c->sent_again, 0});
     add(f, (struct figure){NULL, "failures", (double)run->check.verdict.total, 0});
 }
 

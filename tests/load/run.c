@@ -2,6 +2,7 @@
 #include "load/run.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,15 @@ enum {
     POLL_NS = 20000000,
     BATON_NS = 1000000,
 };
+
+/* SIGUSR1: enough traffic, go on to the drain. */
+static volatile sig_atomic_t enough;
+
+static void on_enough(int sig)
+{
+    (void)sig;
+    enough = 1;
+}
 
 static bool broken(const struct run *run)
 {
@@ -112,7 +122,8 @@ static void chat(struct run *run, const char *phase, double seconds)
 {
     uint64_t end = stats_now() + (uint64_t)(seconds * 1e9);
     begin_phase(run, phase);
-    while (stats_now() < end && run->traffic.left && !broken(run) && !out_of_patience(run)) {
+    while (stats_now() < end && !enough && run->traffic.left && !broken(run) &&
+           !out_of_patience(run)) {
         uint64_t wait = traffic_turn(&run->traffic);
         swarm_turn(&run->swarm, wait);
         sample(run);
@@ -184,11 +195,13 @@ static void measure(struct run *run)
 {
     struct counters before = run->check.counters;
     uint64_t cpu = gauge_cpu_ns(&run->gauge);
+    uint64_t server_cpu = gauge_cpu_ns(&run->server);
     uint64_t begin = stats_now();
     run->check.measuring = true;
     chat(run, "measure", run->opt->duration);
     run->check.measuring = false;
     run->outcome.cpu = gauge_cpu_ns(&run->gauge) - cpu;
+    run->outcome.server_cpu = gauge_cpu_ns(&run->server) - server_cpu;
     run->outcome.seconds = (double)(stats_now() - begin) / 1e9;
     run->outcome.measured = difference(&run->check.counters, &before);
 }
@@ -243,8 +256,10 @@ static bool begin(struct run *run, const struct options *opt)
     check_init(&run->check, opt);
     if (opt->slice && !baton_open())
         return false;
-    if (!gauge_open(&run->gauge, (pid_t)opt->pid)) {
-        fprintf(stderr, "there is no process %" PRIu64 "\n", opt->pid);
+    if (!gauge_open(&run->gauge, (pid_t)opt->pid) ||
+        !gauge_open(&run->server, (pid_t)opt->server_pid)) {
+        fprintf(stderr, "there is no process %" PRIu64 " or %" PRIu64 "\n", opt->pid,
+                opt->server_pid);
         return false;
     }
     return swarm_init(&run->swarm, opt, &run->check);
@@ -254,6 +269,7 @@ bool run_all(struct run *run, const struct options *opt)
 {
     if (!begin(run, opt))
         return false;
+    signal(SIGUSR1, on_enough);
     run->outcome.memory_before = gauge_memory(&run->gauge);
     connect_all(run);
     if (!broken(run))

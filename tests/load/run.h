@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One run, phase by phase: connect, settle (read memory), warm up, measure, drain (everything
- * sent must arrive), good-bye. What it found is in the outcome and in the check.
+ * sent must arrive), good-bye. SIGUSR1 ends the traffic, and everything sent must arrive. What it found is in the outcome and in the check.
  */
 #ifndef LOAD_RUN_H
 #define LOAD_RUN_H
@@ -25,6 +25,7 @@ struct outcome {
     uint64_t memory_end;         /* after the drain */
     double seconds;              /* the measured phase */
     uint64_t cpu;                /* gateway's, in the measured phase, ns */
+    uint64_t server_cpu;         /* of the process behind it */
     struct counters measured;    /* of the measured phase alone */
     unsigned slices;             /* if it was measured in slices */
     double slice_ns[RUN_SLICES]; /* gateway's CPU per delivery in each */
@@ -36,6 +37,7 @@ struct run {
     struct swarm swarm;
     struct traffic traffic;
     struct gauge gauge;
+    struct gauge server;
     struct outcome outcome;
     uint64_t next_sample; /* ns; of memory and progress */
     uint64_t last_deliveries;

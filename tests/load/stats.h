@@ -34,9 +34,11 @@ struct counters {
     uint64_t leaves;
     uint64_t pings;
     uint64_t reconnects;
-    uint64_t recovered; /* subscriptions that were recovered without a gap */
-    uint64_t told;      /* subscriptions that were told that they missed something */
-    uint64_t cuts;      /* connections that the generator itself cut */
+    uint64_t recovered;      /* subscriptions that were recovered without a gap */
+    uint64_t told;           /* subscriptions that were told that they missed something */
+    uint64_t cuts;           /* connections that the generator itself cut */
+    uint64_t failed_for_now; /* publish commands that got a temporary error */
+    uint64_t sent_again;     /* publish commands, see insist.h */
 };
 
 uint64_t stats_now(void);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "load/swarm.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "load/insist.h"
 #include "load/memory.h"
 #include "load/stats.h"
 
@@ -48,15 +48,12 @@ bool swarm_init(struct swarm *swarm, const struct options *opt, struct check *ch
     swarm->count = (uint32_t)(opt->sessions + opt->publishers);
     swarm->epoll = -1;
     swarm->random = (uint32_t)stats_now() | 1;
-    swarm->server.sin_family = AF_INET;
-    swarm->server.sin_port = htons((uint16_t)opt->port);
-    if (inet_pton(AF_INET, opt->host, &swarm->server.sin_addr) != 1) {
-        fprintf(stderr, "'%s' is not an IPv4 address\n", opt->host);
+    const char *publish_port = opt->publish_port ? opt->publish_port : opt->port;
+    if (!targets_parse(&swarm->targets, opt->host, opt->port) ||
+        !targets_parse(&swarm->publish_targets, opt->host, publish_port))
         return false;
-    }
     if (!enough_descriptors(swarm->count))
         return false;
-    (void)snprintf(swarm->host, sizeof swarm->host, "%s:%u", opt->host, (unsigned)opt->port);
     swarm->buffer_size = READ_SIZE;
     swarm->buffer = memory_zeroed(swarm->buffer_size);
     swarm->scratch = memory_zeroed(2 * SWARM_SCRATCH);
@@ -141,6 +138,7 @@ void swarm_turn(struct swarm *swarm, uint64_t wait)
     open_again(swarm, now);
     cut_some(swarm, now);
     sip(swarm, now);
+    insist_turn(swarm, now);
     struct timespec timeout = {(time_t)(wait / SECOND), (long)(wait % SECOND)};
     int n = epoll_pwait2(swarm->epoll, events, EVENTS, &timeout, NULL);
     if (n < 0 && errno != EINTR) {
@@ -170,6 +168,14 @@ void swarm_bye(struct swarm *swarm)
     swarm->leaving = true;
     for (uint32_t i = 0; i < swarm->count; i++)
         client_bye(swarm, &swarm->clients[i]);
+}
+
+const struct sockaddr_in *swarm_target(const struct swarm *swarm, const struct client *client)
+{
+    bool listed = client->number < swarm->opt->sessions;
+    const struct targets *targets = listed ? &swarm->targets : &swarm->publish_targets;
+    uint32_t times = swarm->opt->roam ? client->attempts - 1 : 0;
+    return &targets->list[(client->number + times) % targets->count];
 }
 
 uint32_t swarm_random(struct swarm *swarm)
