@@ -13,21 +13,33 @@ import { KEY } from './api.mjs'
 const PAUSE = 50 // ms before something that failed for now is tried again
 
 export class Cluster {
-  // `servers`: the Redis that all use; `args`: further options of each gateway.
-  static async start(redis, { gateways = 3, args = [], hubs = 1 } = {}) {
-    const all = ['--backplane', 'redis', '--redis-url', redis.url, '--api-key', KEY, ...args]
-    const list = await Promise.all(Array.from({ length: gateways }, () => startGateway(all, { hubs })))
-    for (const gateway of list) gateway.expect(/ warn /)
-    const cluster = new Cluster(redis, list)
+  // `redis`: the server that all use, by its url or another way to it; `args`: further options of each
+  // gateway.
+  static async start(redis, { gateways = 3, args = [], hubs = 1, url = redis.url } = {}) {
+    const cluster = new Cluster(redis, ['--backplane', 'redis', '--redis-url', url, '--api-key', KEY, ...args], hubs)
+    cluster.gateways = await Promise.all(Array.from({ length: gateways }, () => cluster.#begin(0)))
     await cluster.well()
     return cluster
   }
 
-  constructor(redis, gateways) {
+  constructor(redis, args, hubs) {
     this.redis = redis
-    this.gateways = gateways
+    this.args = args
+    this.hubs = hubs
+    this.gateways = []
     this.listeners = []
     this.publishers = []
+  }
+
+  async #begin(port) {
+    const gateway = await startGateway(this.args, { hubs: this.hubs, port })
+    gateway.expect(/ warn /)
+    return gateway
+  }
+
+  // Starts a gateway that has ended again, at the same address.
+  async again(i) {
+    this.gateways[i] = await this.#begin(this.gateways[i].port)
   }
 
   async readiness() {
@@ -42,6 +54,15 @@ export class Cluster {
   // All gateways say that something is.
   async degraded() {
     while ((await this.readiness()).some(({ degraded }) => !degraded.length)) await pause(PAUSE)
+  }
+
+  // What they need goes away for every one of them while `what` happens or after; they may be well again
+  // by now.
+  async outage(what) {
+    const counts = () => Promise.all(this.gateways.map(async (one) => (await one.metrics()).madang_backplane_outages_total))
+    const before = await counts()
+    await what()
+    while ((await counts()).some((n, i) => n <= before[i])) await pause(PAUSE)
   }
 
   // One listener on each gateway.
