@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One run, phase by phase: connect, settle (read memory), warm up, measure, drain (everything
- * sent must arrive), good-bye. SIGUSR1 ends the traffic, and everything sent must arrive. What it found is in the outcome and in the check.
+ * sent must arrive), good-bye. SIGUSR1 ends the traffic: the drain follows. What the run found is
+ * in the outcome and in the check.
  */
 #ifndef LOAD_RUN_H
 #define LOAD_RUN_H
