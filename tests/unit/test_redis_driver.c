@@ -197,6 +197,62 @@ static void while_the_server_is_away_everything_fails_soon_and_later_works(void 
     forget(&room);
 }
 
+/* Rooms as many gateways have them; with MADANG_TORTURE, as many as one gateway can have. */
+static size_t many(void)
+{
+    return getenv("MADANG_TORTURE") ? 100000 : 3000; /* NOLINT(concurrency-mt-unsafe) */
+}
+
+static void read_many(struct stream_ref *rooms, struct stream_read *reads, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        reads[i] = (struct stream_read){.room = &rooms[i], .limits = roomy};
+        driver->ops->read(driver, &reads[i]);
+        if (i % 1000 == 999 || i + 1 == n) /* not more at a time than may be under way */
+            run_until(!counter_get(&driver->counters.pending));
+        event_count = 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(reads[i].error, OK);
+}
+
+static void many_rooms_are_compared_after_a_break_and_none_is_forgotten(void **state)
+{
+    (void)state;
+    size_t n = many();
+    struct stream_ref *rooms = calloc(n, sizeof(*rooms));
+    struct stream_read *reads = calloc(n, sizeof(*reads));
+    char(*names)[16] = calloc(n, sizeof(*names));
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "many%zu", i);
+        rooms[i] = room_named(names[i]);
+        assert_true(driver->ops->watch(driver, &rooms[i]));
+    }
+    read_many(rooms, reads, n);
+    assert_int_equal(counter_get(&driver->counters.watched), n);
+    (void)redis_say(&server, "CLIENT KILL TYPE pubsub");
+    struct commit c = {.room = &rooms[n - 1], .msg = publication("r", "1"), .limits = roomy};
+    driver->ops->commit(driver, &c);
+    uint64_t begin = uv_hrtime();
+    run_until(counter_get(&driver->counters.repairs) == 1);
+    printf("%zu rooms heard and compared again in %llu ms\n", n,
+           (unsigned long long)((uv_hrtime() - begin) / 1000000));
+    run_until(told(PUBLISHED) == 1); /* in the room where something was missed */
+    assert_ptr_equal(events[event_count - 1].room, &rooms[n - 1]);
+    assert_int_equal(told(LOST), 0);
+    assert_int_equal(counter_get(&driver->counters.fills), 1);
+    due = 0;
+    msg_unref(c.msg);
+    for (size_t i = 0; i < n; i++) {
+        driver->ops->unwatch(driver, &rooms[i]);
+        driver->ops->forget(driver, &rooms[i]);
+    }
+    assert_int_equal(counter_get(&driver->counters.watched), 0);
+    free(rooms);
+    free(reads);
+    free(names);
+}
+
 static void what_is_under_way_when_the_driver_stops_ends(void **state)
 {
     (void)state;
@@ -230,6 +286,7 @@ int main(void)
         TEST(a_stream_ends_with_its_age_and_keeps_its_position),
         TEST(who_left_hears_nothing_and_misses_nothing_when_back),
         TEST(while_the_server_is_away_everything_fails_soon_and_later_works),
+        TEST(many_rooms_are_compared_after_a_break_and_none_is_forgotten),
         TEST(what_is_under_way_when_the_driver_stops_ends),
     };
     map_seed();
