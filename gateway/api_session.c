@@ -151,7 +151,9 @@ static enum err copy_json(struct control *c, struct span json, struct span *kept
 
 static void change(struct api_task *t, const struct api_params *p)
 {
-    struct span info = span_eq(p->info, SPAN("null")) ? (struct span){0} : p->info;
+    struct span info = p->info;
+    if (span_eq(info, SPAN("null")))
+        info.n = 0;
     if (info.n > TOKEN_INFO_MAX) {
         api_done(t, ERR_BAD_REQUEST);
         return;

@@ -262,31 +262,39 @@ static void server_deinit(struct server *sv)
 
 /* ---- new settings --------------------------------------------------------------------------- */
 
-/* An entry for each hub, or none at all. */
-static bool make_renewals(struct server *sv, struct renewal *list[HUBS_MAX])
+/* One for each hub. */
+struct renewals {
+    uint32_t count;
+    struct renewal *list[HUBS_MAX];
+};
+
+/* All, or none at all. */
+static bool make_renewals(const struct server *sv, struct renewals *all)
 {
-    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
-        list[i] = calloc(1, sizeof(**list));
-        if (list[i]) {
-            list[i]->entry.kind = HUB_RENEW;
-            continue;
+    all->count = 0;
+    while (all->count < sv->gateway.hub_count) {
+        struct renewal *r = calloc(1, sizeof(*r));
+        if (!r) {
+            while (all->count)
+                free(all->list[--all->count]);
+            return false;
         }
-        while (i)
-            free(list[--i]);
-        return false;
+        r->entry.kind = HUB_RENEW;
+        all->list[all->count++] = r;
     }
     return true;
 }
 
-static void hand_out(struct server *sv, struct renewal *list[HUBS_MAX], const struct renewal *what)
+static void hand_out(struct server *sv, const struct renewals *all, const struct renewal *what)
 {
-    for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
-        list[i]->settings = what->settings ? settings_ref(what->settings) : NULL;
-        list[i]->keys = what->keys ? keys_ref(what->keys) : NULL;
-        list[i]->has_keys = what->has_keys;
-        list[i]->tickets = tickets_ref(what->tickets);
-        list[i]->reload = what->settings != NULL;
-        outbox_post(&sv->seats[i].from_main, &list[i]->entry);
+    for (uint32_t i = 0; i < all->count; i++) {
+        struct renewal *r = all->list[i];
+        r->settings = what->settings ? settings_ref(what->settings) : NULL;
+        r->keys = what->keys ? keys_ref(what->keys) : NULL;
+        r->has_keys = what->has_keys;
+        r->tickets = tickets_ref(what->tickets);
+        r->reload = what->settings != NULL;
+        outbox_post(&sv->seats[i].from_main, &r->entry);
     }
 }
 
@@ -294,9 +302,9 @@ static void hand_out(struct server *sv, struct renewal *list[HUBS_MAX], const st
 static void hand_out_keys(void *owner, struct keys *keys)
 {
     struct server *sv = owner;
-    struct renewal *list[HUBS_MAX];
-    if (make_renewals(sv, list))
-        hand_out(sv, list, &(struct renewal){.has_keys = true, .keys = keys});
+    struct renewals all;
+    if (make_renewals(sv, &all))
+        hand_out(sv, &all, &(struct renewal){.has_keys = true, .keys = keys});
     else
         log_error("no memory to hand out keys: tokens are checked with the ones before");
 }
@@ -305,27 +313,27 @@ static void hand_out_keys(void *owner, struct keys *keys)
 static void rotate_tickets(struct timer *t)
 {
     struct server *sv = container_of(t, struct server, rotation);
-    struct renewal *list[HUBS_MAX];
+    struct renewals all;
     struct tickets *fresh = tickets_new(sv->tickets);
     loop_arm(&sv->loop, t, TICKETS_MS, rotate_tickets);
-    if (!fresh || !make_renewals(sv, list)) {
+    if (!fresh || !make_renewals(sv, &all)) {
         log_error("no memory for new keys of TLS tickets: the ones before stay in use");
         tickets_unref(fresh);
         return;
     }
     tickets_unref(sv->tickets);
     sv->tickets = fresh;
-    hand_out(sv, list, &(struct renewal){.tickets = fresh});
+    hand_out(sv, &all, &(struct renewal){.tickets = fresh});
 }
 
 /* Everything is read and made before any of it is put in force. */
 static void reload(struct server *sv)
 {
     struct reload fresh = {0};
-    struct renewal *list[HUBS_MAX];
+    struct renewals all;
     bool ok =
         reload_prepare(&fresh, sv->gateway.settings, sv->jwks, sv->sources, sv->most_connections);
-    if (ok && !make_renewals(sv, list)) {
+    if (ok && !make_renewals(sv, &all)) {
         buf_lit(&fresh.report, "out of memory\n");
         ok = false;
     }
@@ -337,7 +345,7 @@ static void reload(struct server *sv)
         if (options_of(sv)->log_level > (int)log_get_level())
             log_set_level((enum log_level)options_of(sv)->log_level);
         hand_out(
-            sv, list,
+            sv, &all,
             &(struct renewal){.settings = fresh.settings, .has_keys = true, .keys = fresh.keys});
         sv->to_renew += sv->gateway.hub_count;
         jwks_use(sv->jwks, fresh.settings, fresh.keys ? keys_ref(fresh.keys) : NULL);
