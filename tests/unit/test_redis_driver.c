@@ -92,6 +92,38 @@ static void what_the_stream_does_not_hold_any_more_is_told_as_lost(void **state)
     forget(&room);
 }
 
+/* A crowd comes at once, while somebody publishes: the first answer decides where the room is. */
+static void several_first_reads_and_publications_fit_together(void **state)
+{
+    (void)state;
+    struct stream_ref room = room_named("r");
+    struct stream_read reads[30] = {0};
+    struct commit commits[30] = {0};
+    assert_true(driver->ops->watch(driver, &room));
+    for (size_t i = 0; i < COUNT_OF(reads); i++) {
+        reads[i].room = commits[i].room = &room;
+        reads[i].limits = commits[i].limits = roomy;
+        commits[i].msg = publication("r", "1");
+        driver->ops->read(driver, &reads[i]);
+        driver->ops->commit(driver, &commits[i]);
+    }
+    run_until(!counter_get(&driver->counters.pending));
+    run_until(told(PUBLISHED) == 30 || told(LOST));
+    uint64_t at = 0;
+    for (size_t i = 0; i < event_count; i++) {
+        if (events[i].what == PUBLISHED)
+            assert_int_equal(events[i].at.offset, ++at);
+        else if (events[i].what == READ_DONE)
+            assert_int_equal(events[i].at.offset, at);
+    }
+    assert_int_equal(told(LOST), 0);
+    for (size_t i = 0; i < COUNT_OF(commits); i++)
+        msg_unref(commits[i].msg);
+    due = 0;
+    driver->ops->unwatch(driver, &room);
+    driver->ops->forget(driver, &room);
+}
+
 static void a_room_that_the_server_has_forgotten_is_lost_and_begins_anew(void **state)
 {
     (void)state;
@@ -281,6 +313,7 @@ int main(void)
         TEST(what_was_not_heard_is_read_from_the_stream_in_order),
         TEST(what_was_not_heard_and_is_stored_nowhere_is_told_as_lost),
         TEST(what_the_stream_does_not_hold_any_more_is_told_as_lost),
+        TEST(several_first_reads_and_publications_fit_together),
         TEST(a_room_that_the_server_has_forgotten_is_lost_and_begins_anew),
         TEST(what_is_no_publication_is_shown_as_null_and_what_is_no_message_is_left_alone),
         TEST(a_stream_ends_with_its_age_and_keeps_its_position),
