@@ -90,3 +90,15 @@ bool backplane_try(const struct chosen_backplane *b, const struct options *o, st
     buf_deinit(&why);
     return well;
 }
+
+bool backplane_begin(struct chosen_backplane *b, const struct options *o, const char *node)
+{
+    struct buf report = {0};
+    bool ok = backplane_choose(b, o, node, &report) && backplane_try(b, o, &report);
+    while (report.n && report.p[report.n - 1] == '\n')
+        report.n--;
+    if (!ok)
+        log_error("%.*s", (int)report.n, report.p ? report.p : "");
+    buf_deinit(&report);
+    return ok;
+}

@@ -24,4 +24,7 @@ void backplane_deinit(struct chosen_backplane *b); /* the driver is closed */
  * is not to be begun with. Blocks for at most [redis] connect_timeout. */
 bool backplane_try(const struct chosen_backplane *b, const struct options *o, struct buf *report);
 
+/* Both of these and a line in the log if it is not to be begun with. */
+bool backplane_begin(struct chosen_backplane *b, const struct options *o, const char *node);
+
 #endif

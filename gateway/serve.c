@@ -389,19 +389,6 @@ static bool make_sequencer(struct server *sv)
     return sequencer_new(&sv->gateway.sequencer, loop, &config) == OK;
 }
 
-static bool make_backplane(struct server *sv)
-{
-    struct buf report = {0};
-    bool ok = backplane_choose(&sv->backplane, options_of(sv), sv->gateway.node, &report) &&
-              backplane_try(&sv->backplane, options_of(sv), &report);
-    while (report.n && report.p[report.n - 1] == '\n')
-        report.n--;
-    if (!ok)
-        log_error("%.*s", (int)report.n, report.p ? report.p : "");
-    buf_deinit(&report);
-    return ok;
-}
-
 static bool make_hubs(struct server *sv)
 {
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
@@ -582,9 +569,9 @@ int serve_run(struct options *o, const struct options_sources *sources)
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) && make_backplane(sv) &&
-              make_loops(sv) && make_sequencer(sv) && make_hubs(sv) && start_threads(sv) &&
-              listen_all(sv);
+    bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) &&
+              backplane_begin(&sv->backplane, options_of(sv), sv->gateway.node) && make_loops(sv) &&
+              make_sequencer(sv) && make_hubs(sv) && start_threads(sv) && listen_all(sv);
     if (up)
         serve(sv);
     server_deinit(sv);
