@@ -31,7 +31,6 @@ void control_unref(struct control *c)
 {
     if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
         return;
-    msg_unref(c->frame);
     free(c);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* control.h: an order to sessions, wherever they are: disconnect, subscribe, unsubscribe,
- * refresh.
+ * refresh, come again.
  *
  * Made by whoever gives the order, immutable from then on, reference-counted, and sent to every hub
- * on one path: through the sequencer, behind the pushes that came before. Each hub finds the
+ * on one path: through the sequencer, behind the pushes that came before, to the hubs of all
+ * gateways (order_text.h is how it looks on the way to the others). Each hub finds the
  * sessions that it is for. The entries by which it travels are part of it, one per hub, so that an
  * order that was accepted cannot get lost for want of memory.
  */
@@ -11,7 +12,7 @@
 #define MADANG_BACKPLANE_CONTROL_H
 
 #include "backplane/base/inbox.h"
-#include "backplane/base/msg.h"
+#include "backplane/base/span.h"
 #include "backplane/client_info.h"
 #include "backplane/position.h"
 
@@ -20,6 +21,7 @@ enum control_op {
     CONTROL_SUBSCRIBE,
     CONTROL_UNSUBSCRIBE,
     CONTROL_REFRESH, /* the connection's end, or how others see it */
+    CONTROL_RECALL,  /* everybody's connection is to end and come again */
     CONTROL_OPS
 };
 
@@ -38,15 +40,15 @@ struct control {
     struct span client;    /* empty: all of the user's */
     struct span whitelist; /* ids of CLIENT_ID_LENGTH in a row: these are spared */
     /* What. */
-    struct msg *frame;     /* disconnect: the close frame */
-    struct span channel;   /* subscribe, unsubscribe */
-    struct span reason;    /* unsubscribe: in words; empty: the usual ones */
-    struct span data;      /* subscribe: goes into the push; absent: none */
-    struct span override;  /* subscribe: options of the room for this subscription, JSON */
-    struct span info;      /* subscribe: chan_info; refresh: conn_info; absent: as it is */
-    int64_t end_s;         /* subscribe, refresh: unix time; 0: never */
-    bool sets_end;         /* refresh: else the end stays */
-    bool recover;          /* subscribe: push what was missed … */
+    unsigned code;        /* disconnect: of the close frame */
+    struct span channel;  /* subscribe, unsubscribe */
+    struct span reason;   /* disconnect, unsubscribe: in words; the latter's, if empty, the usual */
+    struct span data;     /* subscribe: goes into the push; absent: none */
+    struct span override; /* subscribe: options of the room for this subscription, JSON */
+    struct span info;     /* subscribe: chan_info; refresh: conn_info; absent: as it is */
+    int64_t end_s;        /* subscribe, refresh: unix time; 0: never */
+    bool sets_end;        /* refresh: else the end stays */
+    bool recover;         /* subscribe: push what was missed … */
     struct position since; /* … since this */
 
     uint32_t hubs;

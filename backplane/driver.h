@@ -80,6 +80,14 @@ struct commit {
     struct idempotency idempotency;
     struct version version; /* looked at after the key; borrowed until `committed` */
     bool stamp_time;
+    /* Shared drivers: the data is also kept beside the stream under this name, or what is kept so
+     * is erased, in the same step; see SHARE_RECORDS. Empty: neither. */
+    struct span record;
+    bool erase;
+    /* Shared drivers: the sender may publish in the room once per interval, and has to wait so long
+     * if not; it ends with ERR_TOO_MANY_REQUESTS then. */
+    struct span sender;
+    uint64_t interval_ms, wait_ms;
     /* answer */
     enum err error;
     /* Nothing was published: this key was committed before, and `at` is where; or the version is
@@ -132,6 +140,65 @@ struct stream_redaction {
                        offset */
 };
 
+/* ---- what gateways share beside streams; of drivers with `shared` only ---- */
+
+/* Each is one step that nothing comes between. Words in, words out; numbers are in decimal, flags
+ * "1" or "0". A gateway is *alive* while its lease has not run out. */
+enum share_verb {
+    /* To all who watch the room, and kept nowhere. In: what it is, in a word; the text. */
+    SHARE_SIGNAL,
+    /* What commits have kept beside the room's stream. Out: data … */
+    SHARE_RECORDS,
+
+    /* A member of the room comes, or is there already. In: id, user, ClientInfo, whether others are
+     * to be told, up to how many members. They are told by a signal SIGNAL_JOIN. Refused when the
+     * driver is out of memory; nothing else here is. */
+    SHARE_ENTER,
+    /* … and goes. In: id, up to how many members others are told, by a SIGNAL_LEAVE. */
+    SHARE_LEAVE,
+    /* Who is in the room, of gateways that are alive. In: bytes at most. Out: id, ClientInfo, …;
+     * one word alone: it would be more. */
+    SHARE_MEMBERS,
+    /* The ids of those that this gateway has entered there. */
+    SHARE_OWN,
+    /* How many. Out: clients; users, of whom those of a dead gateway count until it is buried. */
+    SHARE_COUNT,
+
+    /* Renews this gateway's lease. In: its length in ms; what it tells of itself, JSON. Out:
+     * whether it had none (so all that it had shared is gone, or soon will be); how many gateways
+     * are dead; their names; what the living tell of themselves. */
+    SHARE_BEAT,
+    /* Takes some of what a dead gateway has left away; one gateway at a time does it. In: its name,
+     * how many members, up to how many others are told, the lease. Out: whether there is more. */
+    SHARE_BURY,
+
+    /* A user connects. In: user, how many connections of it there may be, "0": any. Out: whether it
+     * may. */
+    SHARE_ARRIVE,
+    SHARE_DEPART, /* … and is gone. In: user */
+    SHARE_VACATE, /* All users of this gateway are gone. */
+    SHARE_VERBS
+};
+
+#define SIGNAL_JOIN  "j"
+#define SIGNAL_LEAVE "l"
+
+#define SHARE_WORDS_MAX 12
+
+/* Belongs to the driver until `done`, which is called exactly once. */
+struct share {
+    struct list link;
+    enum share_verb verb;
+    struct span room;
+    struct span words[SHARE_WORDS_MAX]; /* borrowed during the call only */
+    size_t count;
+    void (*done)(void *owner, struct share *s);
+    /* answer; the words are good in `done` */
+    enum err error;
+    const struct span *answer;
+    size_t answers;
+};
+
 void stream_read_deinit(struct stream_read *r); /* drops what was read */
 
 struct driver_events {
@@ -144,6 +211,12 @@ struct driver_events {
     void (*read_done)(void *owner, struct stream_read *r);
     void (*removed)(void *owner, struct stream_removal *r);
     void (*redacted)(void *owner, struct stream_redaction *r);
+    /* Of shared drivers. A SHARE_SIGNAL of another gateway, in a room that is watched. */
+    void (*signalled)(void *owner, struct stream_ref *room, struct span what, struct span text);
+    /* Operations can be begun, for the first time, or again after some failed. */
+    void (*returned)(void *owner);
+    /* Signals may have been missed; none is from now on. */
+    void (*hearing)(void *owner);
 };
 
 struct driver_config {
@@ -170,6 +243,7 @@ struct driver_counters {
 
 struct driver_ops {
     const char *name;
+    bool shared; /* with other gateways */
     enum err (*open)(struct driver **out, const struct driver_config *config);
     /* Completes every operation that is under way, inside this function; what is begun from here on
      * fails. The loop has stopped. */
@@ -179,6 +253,7 @@ struct driver_ops {
     void (*read)(struct driver *d, struct stream_read *r);
     void (*remove)(struct driver *d, struct stream_removal *r);
     void (*redact)(struct driver *d, struct stream_redaction *r);
+    void (*share)(struct driver *d, struct share *s); /* NULL if it is not shared */
     /* In pairs, not nested. A read of a room that is watched completes only once publications are
      * heard. After unwatch nothing is told of the room but what was asked for. False: no memory,
      * the room is not watched. */

@@ -28,6 +28,12 @@ struct interest {
     bool lost;            /* something that no stream holds was left out */
 };
 
+/* Pushes go past the hub: it is to be filled, or being filled. */
+static inline bool interest_left_out(const struct interest *in)
+{
+    return in->filling || list_linked(&in->missed);
+}
+
 void port_init(struct port *p, struct loop *loop, struct inbox *hub, uint8_t index);
 
 /* Answers a request. */

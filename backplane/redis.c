@@ -63,9 +63,10 @@ static bool redis_turn(struct driver *driver, uint64_t now_ms)
     list_splice(&due, &d->ended);
     for (struct list *n; (n = list_shift(&due));)
         redis_tell(d, container_of(n, struct operation, link));
+    bool more = redis_share_turn(d);
     redis_check_some(&d->shard);
     redis_shard_look(&d->shard);
-    return !list_empty(&d->ended);
+    return more || !list_empty(&d->ended);
 }
 
 /* ---- beginnings ----------------------------------------------------------------------------- */
@@ -180,6 +181,7 @@ static enum err redis_open(struct driver **out, const struct driver_config *conf
     d->base = (struct driver){.ops = &redis_driver, .config = *config};
     d->settings = config->settings;
     list_init(&d->ended);
+    list_init(&d->unshared);
     name_parts(d);
     redis_scripts_init();
     (void)snprintf(d->probe_channel, sizeof(d->probe_channel), "%s:probe:%s", d->settings->prefix,
@@ -211,6 +213,7 @@ static void redis_close(struct driver *driver)
 
 const struct driver_ops redis_driver = {
     .name = "redis",
+    .shared = true,
     .open = redis_open,
     .stop = redis_stop,
     .close = redis_close,
@@ -218,6 +221,7 @@ const struct driver_ops redis_driver = {
     .read = redis_read,
     .remove = redis_remove,
     .redact = redis_redact,
+    .share = redis_share,
     .watch = redis_watch,
     .unwatch = redis_unwatch,
     .forget = redis_forget,

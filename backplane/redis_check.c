@@ -56,6 +56,9 @@ static void end_repair(struct redis_shard *s)
     s->repairing = false;
     counter_add(&counters_of(s)->repairs, 1);
     log_info("%s: all rooms were compared with their streams", s->driver->settings->name);
+    const struct driver_config *c = &s->driver->base.config;
+    if (c->events->hearing)
+        c->events->hearing(c->owner);
 }
 
 static void check_done(struct redis_call *call)

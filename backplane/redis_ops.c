@@ -186,19 +186,43 @@ static uint64_t number_from(const struct redis_reply *r, size_t i)
 
 static void commit_done(struct redis_call *call)
 {
-    static const enum err errors[] = {OK, OK, ERR_BAD_REQUEST};
+    static const enum err errors[] = {OK, OK, ERR_BAD_REQUEST, ERR_TOO_MANY_REQUESTS};
     struct script_call *sc = script_call_of(call);
     struct commit *c = container_of(sc->operation, struct commit, operation);
     c->error = outcome(sc);
     if (!c->error) {
         uint64_t what = number_from(call->reply, 0);
-        c->error = what < 3 && epoch_from(call->reply, 2, &c->at) ? errors[what] : ERR_INTERNAL;
+        c->error = what < 4 && epoch_from(call->reply, 2, &c->at) ? errors[what] : ERR_INTERNAL;
         c->at.offset = number_from(call->reply, 1);
         c->repeated = what == 1;
+        c->wait_ms = what == 3 ? c->at.offset : 0;
         redis_shard_part(sc->shard, PART_MEMORY, false, NULL);
     }
     redis_tell(sc->shard->driver, sc->operation);
     call_free(sc);
+}
+
+/* What is done beside publishing. */
+static void add_more(struct words *w, const struct commit *c)
+{
+    struct span name = c->room->name, none = {0};
+    if (c->record.n)
+        add_key(w, "records", name);
+    else
+        add(w, none);
+    add(w, c->record);
+    add(w, c->erase ? SPAN("1") : SPAN("0"));
+    if (c->interval_ms) {
+        struct buf *b = &w->d->scratch;
+        size_t from = b->n;
+        (void)redis_key(w->d, "pace", name);
+        buf_char(b, '\t'); /* which is in no name */
+        buf_span(b, c->sender);
+        add(w, built_from(b, from));
+    } else {
+        add(w, none);
+    }
+    add_u64(w, c->interval_ms);
 }
 
 /* Keys end and arguments begin at *keys. */
@@ -208,7 +232,8 @@ static bool commit_words(struct words *w, struct redis *d, const struct commit *
     const struct idempotency *key = &c->idempotency;
     struct span name = c->room->name, none = {0};
     bool keyed = key->used && c->limits.count, lasting = key->used && key->ttl_ms;
-    if (!begin_words(w, d, name, 6))
+    if (!begin_words(w, d, (struct span){0}, 0) ||
+        !buf_reserve(&d->scratch, WORDS_MAX * 64 + 8 * redis_key_max(d, name) + c->sender.n))
         return false;
     add_key(w, "room", name);
     add_key(w, "stream", name);
@@ -236,6 +261,8 @@ static bool commit_words(struct words *w, struct redis *d, const struct commit *
     add_u64(w, key->ttl_ms);
     add_u64(w, c->version.number);
     add(w, c->version.epoch);
+    if (c->record.n || c->interval_ms)
+        add_more(w, c);
     return true;
 }
 

@@ -6,6 +6,7 @@
  *   redis_room.c   one watched room: its feed, its gaps, what waits in it
  *   redis_ops.c    operations as scripts, and their answers
  *   redis_check.c  comparing many rooms with the server, in slices
+ *   redis_share.c  what gateways share beside streams
  */
 #ifndef MADANG_BACKPLANE_REDIS_PRIVATE_H
 #define MADANG_BACKPLANE_REDIS_PRIVATE_H
@@ -48,7 +49,8 @@ struct redis {
     struct driver base;
     const struct redis_settings *settings;
     struct redis_shard shard;
-    struct list ended; /* operations, to be told in the next turn */
+    struct list ended;    /* operations, to be told in the next turn */
+    struct list unshared; /* struct share, likewise */
     struct buf scratch;
     char probe_channel[128];
     char part_names[REDIS_PARTS][64];
@@ -134,6 +136,12 @@ bool redis_send_fill(struct redis_room *r);
 /* Builds "<prefix>:<kind>:<name>" behind what is in the buffer, in which there is room for it. */
 struct span redis_key(struct redis *d, const char *kind, struct span name);
 size_t redis_key_max(const struct redis *d, struct span name);
+
+/* ---- redis_share.c ---- */
+
+void redis_share(struct driver *driver, struct share *s);
+bool redis_share_turn(struct redis *d);                            /* true: more is due */
+bool redis_share_heard(struct redis_room *r, struct span payload); /* false: it is something else */
 
 /* ---- redis_check.c ---- */
 

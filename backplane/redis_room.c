@@ -248,6 +248,8 @@ static bool parse(const struct redis_room *r, struct span rest, struct feed_item
 void redis_room_message(struct redis_room *r, struct span payload)
 {
     struct feed_item item;
+    if (r->watched && redis_share_heard(r, payload))
+        return;
     if (!r->watched || !parse(r, payload, &item))
         return;
     struct feed_sink sink = redis_room_sink(r);

@@ -14,6 +14,8 @@ enum redis_script_id {
     SCRIPT_REMOVE,
     SCRIPT_REDACT,
     SCRIPT_GENERATION,
+    SCRIPT_SHARE,
+    SCRIPT_GROW, /* the same, but refused when the server is out of memory */
     REDIS_SCRIPTS
 };
 

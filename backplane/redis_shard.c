@@ -79,6 +79,9 @@ static void on_up(struct redis_server *server, void *owner)
     log_info("%s: connected to %s, version %s", s->driver->settings->name,
              redis_link_target(redis_server_commands(server)), facts->version_text);
     redis_check_some(s);
+    const struct driver_config *c = &s->driver->base.config;
+    if (c->events->returned)
+        c->events->returned(c->owner);
 }
 
 static void fail_waiting(struct redis_shard *s)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What moderators decide, and what it keeps others from. */
 #include "backplane/base/buf.h"
+#include "backplane/order_text.h"
 #include "backplane/seq_private.h"
 
 static void count(struct sequencer *s)
@@ -54,16 +55,27 @@ static enum err refuse(const struct sequencer *s, enum sanction_kind kind, struc
     return ERR_PERMISSION;
 }
 
-static enum err slow_down(struct sequencer *s, struct span who, struct span room, char **why)
+char *seq_words_for_wait(uint64_t ms)
 {
-    uint64_t ms = pace_take(&s->pace, room, who, loop_now_ms(s->loop));
     struct buf b = {0};
-    if (!ms)
-        return OK;
     buf_lit(&b, "slow mode: wait ");
     buf_u64(&b, (ms + 999) / 1000);
     buf_lit(&b, " s");
-    *why = words(&b);
+    return words(&b);
+}
+
+/* Where others decide together with us, it is left to the driver. */
+static enum err wait_your_turn(struct sequencer *s, struct request_publish *p)
+{
+    if (s->driver->ops->shared) {
+        p->commit.sender = p->who;
+        p->commit.interval_ms = pace_of(&s->pace, p->room);
+        return OK;
+    }
+    uint64_t ms = pace_take(&s->pace, p->room, p->who, loop_now_ms(s->loop));
+    if (!ms)
+        return OK;
+    p->why = seq_words_for_wait(ms);
     return ERR_TOO_MANY_REQUESTS;
 }
 
@@ -78,26 +90,77 @@ enum err seq_refuse_words(const struct sequencer *s, struct span who, struct spa
     return e ? e : refuse(s, SANCTION_MUTE, who, room, why);
 }
 
-enum err seq_refuse_publication(struct sequencer *s, struct span who, struct span room, char **why)
+enum err seq_refuse_publication(struct sequencer *s, struct request_publish *p)
 {
-    if (!who.n)
+    if (!p->who.n)
         return OK;
-    enum err e = seq_refuse_words(s, who, room, why);
-    return e ? e : slow_down(s, who, room, why);
+    enum err e = seq_refuse_words(s, p->who, p->room, &p->why);
+    return e ? e : wait_your_turn(s, p);
 }
 
 /* ---- what moderators ask -------------------------------------------------------------------- */
 
+enum err seq_sanction(struct sequencer *s, const struct sanction *what, bool lift)
+{
+    enum err e = OK;
+    if (lift)
+        sanctions_lift(&s->sanctions, what->kind, what->user, what->room);
+    else
+        e = sanctions_put(&s->sanctions, what);
+    count(s); /* before any answer: see sequencer_counters */
+    return e;
+}
+
+enum err seq_slow_down(struct sequencer *s, struct span room, uint64_t interval_ms)
+{
+    enum err e = pace_set(&s->pace, room, interval_ms);
+    count(s);
+    return e;
+}
+
+void seq_forget_decisions(struct sequencer *s)
+{
+    sanctions_deinit(&s->sanctions);
+    sanctions_init(&s->sanctions, s->config.max_sanctions);
+    pace_deinit(&s->pace);
+    pace_init(&s->pace, s->config.max_sanctions);
+    count(s);
+}
+
+static void name_record(struct buf *b, const char *what, struct span room, struct span user)
+{
+    buf_str(b, what);
+    buf_char(b, '\t'); /* which is in no name */
+    buf_span(b, room);
+    buf_char(b, '\t');
+    buf_span(b, user);
+}
+
+static void share_sanction(struct sequencer *s, const struct request_sanction *q,
+                           struct decision *d)
+{
+    struct buf id = {0};
+    seq_control_id(s, &id);
+    order_write_sanction(&d->text, (struct span){id.p, id.n}, &q->what, q->lift);
+    name_record(&d->record, q->what.kind == SANCTION_BAN ? "ban" : "mute", q->what.room,
+                q->what.user);
+    d->erase = q->lift;
+    d->text.failed |= id.failed;
+    buf_deinit(&id);
+}
+
 void seq_on_sanction(struct sequencer *s, struct request *r)
 {
     struct request_sanction *q = (struct request_sanction *)r;
-    enum err e = OK;
-    if (q->lift)
-        sanctions_lift(&s->sanctions, q->what.kind, q->what.user, q->what.room);
-    else
-        e = sanctions_put(&s->sanctions, &q->what);
-    count(s); /* before the answer: see sequencer_counters */
-    seq_answer(s, r, e);
+    if (!s->driver->ops->shared) {
+        seq_answer(s, r, seq_sanction(s, &q->what, q->lift));
+    } else if (!q->lift && s->sanctions.count >= s->sanctions.max) {
+        seq_answer(s, r, ERR_LIMIT);
+    } else {
+        struct decision d = {0};
+        share_sanction(s, q, &d);
+        seq_control_give(s, r, &d);
+    }
 }
 
 static bool list_one(void *owner, const struct sanction *what)
@@ -136,11 +199,29 @@ void seq_on_sanctions(struct sequencer *s, struct request *r)
     seq_answer(s, r, e);
 }
 
+static void share_pace(struct sequencer *s, const struct request_pace *q, struct decision *d)
+{
+    struct buf id = {0};
+    seq_control_id(s, &id);
+    order_write_pace(&d->text, (struct span){id.p, id.n}, q->room, q->interval_ms);
+    name_record(&d->record, "slow_mode", q->room, (struct span){0});
+    d->erase = !q->interval_ms;
+    d->text.failed |= id.failed;
+    buf_deinit(&id);
+}
+
 void seq_on_pace(struct sequencer *s, struct request *r)
 {
     struct request_pace *q = (struct request_pace *)r;
-    enum err e = q->change ? pace_set(&s->pace, q->room, q->interval_ms) : OK;
+    bool change = q->change && (q->interval_ms || pace_of(&s->pace, q->room));
+    bool full = s->pace.count >= s->pace.max && !pace_of(&s->pace, q->room);
+    if (change && s->driver->ops->shared && !full) {
+        struct decision d = {0};
+        share_pace(s, q, &d);
+        seq_control_give(s, r, &d);
+        return;
+    }
+    enum err e = change ? seq_slow_down(s, q->room, q->interval_ms) : OK;
     q->interval_ms = pace_of(&s->pace, q->room);
-    count(s);
     seq_answer(s, r, e);
 }

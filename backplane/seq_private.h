@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* seq_private.h: what the sequencer's files share: sequencer.c (subscriptions, publications,
  * fills), seq_read.c (what is asked of a room without being in it), seq_users.c (who comes and
- * goes, orders) and seq_moderate.c (what moderators decide).
+ * goes, orders), seq_control.c (orders of all gateways), seq_signal.c (what is never stored) and
+ * seq_moderate.c (what moderators decide).
  */
 #ifndef MADANG_BACKPLANE_SEQ_PRIVATE_H
 #define MADANG_BACKPLANE_SEQ_PRIVATE_H
@@ -9,11 +10,12 @@
 #include "backplane/base/loop.h"
 #include "backplane/ledger.h"
 #include "backplane/pace.h"
+#include "backplane/seq_control.h"
 #include "backplane/seq_room.h"
 #include "backplane/sequencer.h"
 #include "backplane/users.h"
 
-enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL };
+enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL, FOR_CONTROL };
 
 struct sequencer {
     struct actor actor;
@@ -26,6 +28,7 @@ struct sequencer {
     struct ledger ledger;
     struct sanctions sanctions;
     struct pace pace;
+    struct seq_control control;
     struct list listings; /* struct request_rooms, first come, first served */
     uint32_t asked;       /* presence requests that had to wait; wraps */
     struct port ports[HUBS_MAX];
@@ -50,6 +53,11 @@ static inline void seq_begin_read(struct sequencer *s, struct stream_read *r, st
     s->driver->ops->read(s->driver, r);
 }
 
+/* One push to a hub; false: it did not get it. */
+bool seq_push(struct sequencer *s, struct interest *in, struct msg *m);
+/* What is never stored, to whoever is there now, on all gateways. */
+void seq_on_signal(struct sequencer *s, struct request *r);
+void seq_signalled(void *owner, struct stream_ref *room, struct span what, struct span text);
 void seq_on_history(struct sequencer *s, struct request *r);
 void seq_history_read(struct sequencer *s, struct stream_read *r);
 void seq_on_presence(struct sequencer *s, struct request *r);
@@ -70,12 +78,17 @@ void seq_on_rooms(struct sequencer *s, struct request *r);
  * room: this gateway at all. */
 enum err seq_refuse_entry(const struct sequencer *s, struct span who, struct span room, char **why);
 enum err seq_refuse_words(const struct sequencer *s, struct span who, struct span room, char **why);
-enum err seq_refuse_publication(struct sequencer *s, struct span who, struct span room, char **why);
+enum err seq_refuse_publication(struct sequencer *s, struct request_publish *p);
+char *seq_words_for_wait(uint64_t ms); /* NULL: no memory, and no words */
 void seq_on_control(struct sequencer *s, struct request *r);
 void seq_on_sanction(struct sequencer *s, struct request *r);
 void seq_on_sanctions(struct sequencer *s, struct request *r);
 void seq_on_pace(struct sequencer *s, struct request *r);
 void seq_moderate_turn(struct sequencer *s); /* ends what is over */
+/* What was decided, here or on another gateway, holds from now on. */
+enum err seq_sanction(struct sequencer *s, const struct sanction *what, bool lift);
+enum err seq_slow_down(struct sequencer *s, struct span room, uint64_t interval_ms);
+void seq_forget_decisions(struct sequencer *s); /* all of them, to be told anew */
 
 /* Goes on with the listings, a slice; true if there is more to do. */
 bool seq_list_rooms(struct sequencer *s);

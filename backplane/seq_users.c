@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Users: who comes and goes, what they have done, and orders to their sessions. */
 #include "backplane/base/loop.h"
+#include "backplane/order_text.h"
 #include "backplane/seq_private.h"
 
 #include <assert.h>
@@ -32,10 +33,16 @@ void seq_on_control(struct sequencer *s, struct request *r)
 {
     struct control *c = ((struct request_control *)r)->control;
     assert(c->hubs == s->rooms.hubs);
-    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
-        struct entry *e = &control_ref(c)->entries[i].entry;
-        e->kind = HUB_CONTROL;
-        outbox_post(&s->ports[i].out, e);
+    if (s->driver->ops->shared) {
+        struct decision d = {0};
+        struct buf id = {0};
+        seq_control_id(s, &id);
+        order_write_control(&d.text, (struct span){id.p, id.n}, c);
+        d.text.failed |= id.failed;
+        buf_deinit(&id);
+        seq_control_give(s, r, &d);
+        return;
     }
+    seq_post_control(s, c);
     seq_answer(s, r, OK);
 }

@@ -28,18 +28,13 @@ static uint8_t hub_of(const struct interest *in)
 
 /* ---- towards the hubs ---------------------------------------------------------------------- */
 
-static bool left_out(const struct interest *in)
-{
-    return in->filling || list_linked(&in->missed);
-}
-
 static void miss(struct sequencer *s, struct interest *in)
 {
     if (!list_linked(&in->missed))
         list_push(&s->ports[hub_of(in)].missed, &in->missed);
 }
 
-static bool push(struct sequencer *s, struct interest *in, struct msg *m)
+bool seq_push(struct sequencer *s, struct interest *in, struct msg *m)
 {
     struct port *p = &s->ports[hub_of(in)];
     bool was_behind = p->behind;
@@ -53,7 +48,7 @@ static bool push(struct sequencer *s, struct interest *in, struct msg *m)
 static void push_publication(struct sequencer *s, struct interest *in, struct msg *m,
                              const struct position *at)
 {
-    if (!left_out(in) && push(s, in, m)) {
+    if (!interest_left_out(in) && seq_push(s, in, m)) {
         in->sent = *at;
         return;
     }
@@ -77,7 +72,7 @@ static void push_presence_to_hubs(struct sequencer *s, struct seq_room *room, en
             continue;
         if (!m)
             m = push_presence(kind, room->ref.name, client_info_json(client));
-        if (m && !left_out(in) && push(s, in, m))
+        if (m && !interest_left_out(in) && seq_push(s, in, m))
             continue;
         in->lost = true;
         miss(s, in);
@@ -231,7 +226,7 @@ static enum err settle(struct sequencer *s, struct request_subscribe *sub, struc
  * come after its next join. */
 static bool postponed(struct interest *in, struct request_subscribe *sub)
 {
-    if (!left_out(in) && sub->ticket == in->served)
+    if (!interest_left_out(in) && sub->ticket == in->served)
         return false;
     stream_read_deinit(&sub->read);
     interest_postpone(in, sub);
@@ -260,7 +255,7 @@ static void subscribe_read(struct sequencer *s, struct stream_read *r)
     seq_answer_presence(s, in, m->leaving ? m->asked_before : s->asked);
     after_subscribe(s, m);
     seq_answer_presence(s, in, s->asked);
-    if (!left_out(in))
+    if (!interest_left_out(in))
         resume_waiting(s, in);
     seq_room_release(&s->rooms, room);
 }
@@ -291,7 +286,7 @@ static void on_end(struct sequencer *s, struct request *r)
 static void on_publish(struct sequencer *s, struct request *r)
 {
     struct request_publish *p = (struct request_publish *)r;
-    enum err e = seq_refuse_publication(s, p->who, p->room, &p->why);
+    enum err e = seq_refuse_publication(s, p);
     if (e) {
         seq_answer(s, r, e);
         return;
@@ -310,6 +305,10 @@ static void on_publish(struct sequencer *s, struct request *r)
 static void published(void *owner, struct stream_ref *ref, struct msg *m, const struct position *at)
 {
     struct sequencer *s = owner;
+    if (seq_control_is(s, ref)) {
+        seq_control_published(s, m, at);
+        return;
+    }
     struct seq_room *room = seq_room_of(ref);
     counter_add(&s->counters.publications, 1);
     if (at->offset)
@@ -323,6 +322,10 @@ static void published(void *owner, struct stream_ref *ref, struct msg *m, const 
 static void lost(void *owner, struct stream_ref *ref, const struct position *top)
 {
     struct sequencer *s = owner;
+    if (seq_control_is(s, ref)) {
+        seq_control_lost(s, top);
+        return;
+    }
     struct seq_room *room = seq_room_of(ref);
     room->top = *top;
     for (uint32_t i = 0; i < s->rooms.hubs; i++) {
@@ -338,29 +341,20 @@ static void lost(void *owner, struct stream_ref *ref, const struct position *top
 static void committed(void *owner, struct commit *c)
 {
     struct sequencer *s = owner;
+    if (seq_control_is(s, c->room)) {
+        seq_control_committed(s, c);
+        return;
+    }
     struct request_publish *p = container_of(c, struct request_publish, commit);
     if (!c->error && !c->repeated)
         counter_add(&s->counters.commits, 1);
+    if (c->error == ERR_TOO_MANY_REQUESTS)
+        p->why = seq_words_for_wait(c->wait_ms);
     struct seq_room *room = seq_room_of(c->room);
     if (c->repeated)
         counter_add(&s->counters.repeats, 1);
     seq_answer(s, &p->request, c->error);
     seq_room_release(&s->rooms, room);
-}
-
-static void on_signal(struct sequencer *s, struct request *r)
-{
-    struct request_signal *sig = (struct request_signal *)r;
-    enum err e = seq_refuse_words(s, sig->who, sig->room, NULL);
-    struct seq_room *room = e ? NULL : seq_rooms_find(&s->rooms, sig->room);
-    for (uint32_t i = 0; room && i < s->rooms.hubs; i++) {
-        struct interest *in = &room->hubs[i];
-        if (in->members && !left_out(in))
-            (void)push(
-                s, in,
-                sig->msg); /* a signal that finds no room is let go: it is worth nothing later */
-    }
-    seq_answer(s, r, e);
 }
 
 /* ---- filling hubs that were behind --------------------------------------------------------- */
@@ -412,7 +406,7 @@ static void start_fill(struct sequencer *s, struct interest *in)
 static void post_fill(struct sequencer *s, struct interest *in, const struct stream_read *r)
 {
     for (size_t i = 0; i < r->count; i++) {
-        if (!push(s, in, r->pubs[i]))
+        if (!seq_push(s, in, r->pubs[i]))
             break;
         in->sent.offset = r->pubs[i]->offset;
     }
@@ -461,13 +455,21 @@ static void read_done(void *owner, struct stream_read *r)
         [FOR_SUBSCRIBE] = subscribe_read,
         [FOR_HISTORY] = seq_history_read,
         [FOR_FILL] = fill_read,
+        [FOR_CONTROL] = seq_control_read,
     };
-    if (!r->error)
+    if (!r->error && r->purpose != FOR_CONTROL)
         seq_room_of(r->room)->top = r->top;
     done[r->purpose](owner, r);
 }
 
+static void returned(void *owner)
+{
+    seq_control_returned(owner);
+}
+
 static const struct driver_events events = {
+    .returned = returned,
+    .signalled = seq_signalled,
     .published = published,
     .lost = lost,
     .committed = committed,
@@ -480,7 +482,7 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_PUBLISH] = on_publish,         [REQUEST_SUBSCRIBE] = on_subscribe,
     [REQUEST_UNSUBSCRIBE] = on_unsubscribe, [REQUEST_PRESENCE] = seq_on_presence,
     [REQUEST_HISTORY] = seq_on_history,     [REQUEST_REMOVE] = seq_on_remove,
-    [REQUEST_ROOMS] = seq_on_rooms,         [REQUEST_SIGNAL] = on_signal,
+    [REQUEST_ROOMS] = seq_on_rooms,         [REQUEST_SIGNAL] = seq_on_signal,
     [REQUEST_CONTROL] = seq_on_control,     [REQUEST_END] = on_end,
     [REQUEST_ARRIVE] = seq_on_arrive,       [REQUEST_DEPART] = seq_on_depart,
     [REQUEST_SPEND] = seq_on_spend,         [REQUEST_DRAINED] = on_drained,
@@ -547,7 +549,10 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     s->actor.flush = flush;
     loop_add(loop, &s->actor);
     *out = s;
-    return OK;
+    if (!(e = seq_control_open(s)))
+        return OK;
+    sequencer_free(s);
+    return e;
 }
 
 void sequencer_free(struct sequencer *s)
@@ -555,8 +560,10 @@ void sequencer_free(struct sequencer *s)
     if (!s)
         return;
     loop_remove(s->loop, &s->actor);
-    (void)inbox_take(&s->inbox);     /* at most ports' own `drained` */
+    (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
+    seq_control_close(s);
     s->driver->ops->stop(s->driver); /* fills may be under way */
+    seq_control_forget(s);
     seq_rooms_deinit(&s->rooms);
     ledger_deinit(&s->ledger);
     sanctions_deinit(&s->sanctions);

@@ -31,6 +31,7 @@ struct sequencer_config {
     size_t hub_inbox_bytes; /* of pushes waiting for one hub */
     uint32_t max_rooms;     /* remembered; idle ones are forgotten first, and when all are in use:
                                ERR_LIMIT */
+    const char *node;       /* tells this gateway from all others; borrowed */
     uint32_t max_sanctions; /* bans and mutes; and so many rooms in slow mode */
 };
 
@@ -40,6 +41,7 @@ struct sequencer_counters {
     counter sanctions, bans, slow_rooms;
     counter rooms, occupied, stream_bytes, commits, publications, repeats, behind, fills;
     counter insufficient;
+    counter recalls;  /* times all sessions were told to come again */
     counter accounts; /* of users and addresses, whose rates are limited */
 };
 

@@ -50,12 +50,8 @@ static struct control *order_out(struct api_task *t, const struct api_params *p,
     if (!c)
         return NULL;
     c->reason = control_copy(c, words);
-    c->frame = p->channel.n ? NULL : close_frame_with(code, words);
-    if (p->channel.n || c->frame)
-        return c;
-    control_unref(c);
-    api_done(t, ERR_INTERNAL);
-    return NULL;
+    c->code = code;
+    return c;
 }
 
 /* Out of the room, or of the gateway. */

@@ -5,8 +5,8 @@
 #ifndef MADANG_GATEWAY_API_PRIVATE_H
 #define MADANG_GATEWAY_API_PRIVATE_H
 
+#include "backplane/base/fields.h"
 #include "gateway/api.h"
-#include "gateway/fields.h"
 #include "gateway/hub.h"
 
 /* Bytes of one result, and of all results of a call. */

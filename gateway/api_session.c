@@ -110,17 +110,17 @@ static bool copy_whitelist(struct api_task *t, struct control *c, struct span ar
 
 static void disconnect(struct api_task *t, const struct api_params *p, const struct farewell *f)
 {
-    struct control *c = api_order(t, CONTROL_DISCONNECT, p, p->whitelist.n);
+    struct control *c = api_order(t, CONTROL_DISCONNECT, p, p->whitelist.n + f->reason.n);
     if (!c)
         return;
-    bool ok = copy_whitelist(t, c, p->whitelist);
-    c->frame = ok ? close_frame_with((unsigned)f->code, f->reason) : NULL;
-    if (c->frame) {
+    c->code = (unsigned)f->code;
+    c->reason = control_copy(c, f->reason);
+    if (copy_whitelist(t, c, p->whitelist)) {
         api_give(t, c);
         return;
     }
     control_unref(c);
-    api_done(t, ok ? ERR_INTERNAL : ERR_BAD_REQUEST);
+    api_done(t, ERR_BAD_REQUEST);
 }
 
 void api_disconnect(struct api_task *t)

@@ -67,6 +67,20 @@ bool backplane_choose(struct chosen_backplane *b, const struct options *options,
     return true;
 }
 
+struct sequencer_config backplane_config(const struct chosen_backplane *b, const struct options *o,
+                                         const char *node)
+{
+    return (struct sequencer_config){
+        .driver = b->driver,
+        .driver_settings = b->settings,
+        .max_stream_bytes = o->max_stream_bytes,
+        .hub_inbox_bytes = o->hub_inbox_bytes,
+        .max_rooms = o->max_rooms,
+        .node = node,
+        .max_sanctions = o->max_sanctions,
+    };
+}
+
 void backplane_deinit(struct chosen_backplane *b)
 {
     redis_tls_free(b->tls);

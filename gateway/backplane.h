@@ -4,6 +4,7 @@
 #define MADANG_GATEWAY_BACKPLANE_H
 
 #include "backplane/redis.h"
+#include "backplane/sequencer.h"
 #include "gateway/options.h"
 
 struct chosen_backplane {
@@ -18,6 +19,10 @@ struct chosen_backplane {
  * lines what is wrong. */
 bool backplane_choose(struct chosen_backplane *b, const struct options *o, const char *node,
                       struct buf *report);
+/* For a sequencer that is to use it; borrows all three. */
+struct sequencer_config backplane_config(const struct chosen_backplane *b, const struct options *o,
+                                         const char *node);
+
 void backplane_deinit(struct chosen_backplane *b); /* the driver is closed */
 
 /* Looks whether that server is there and one to work with: false, and `report` has a line, if it

@@ -22,6 +22,7 @@ enum close_flush { DISCARD_QUEUE, FLUSH_QUEUE };
     X(CLOSE_SLOW, 3008, "slow", DISCARD_QUEUE)                                                     \
     X(CLOSE_WRITE_ERROR, 3009, "write error", DISCARD_QUEUE)                                       \
     X(CLOSE_INSUFFICIENT, 3010, "insufficient state", FLUSH_QUEUE)                                 \
+    X(CLOSE_RECALLED, 3011, "force reconnect", FLUSH_QUEUE)                                        \
     X(CLOSE_NO_PONG, 3012, "no pong", DISCARD_QUEUE)                                               \
     X(CLOSE_TOO_MANY_REQUESTS, 3013, "too many requests", FLUSH_QUEUE)                             \
     X(CLOSE_INVALID_TOKEN, 3500, "invalid token", FLUSH_QUEUE)                                     \

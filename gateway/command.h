@@ -8,7 +8,7 @@
 #ifndef MADANG_GATEWAY_COMMAND_H
 #define MADANG_GATEWAY_COMMAND_H
 
-#include "gateway/fields.h"
+#include "backplane/base/fields.h"
 #include "gateway/session.h"
 
 struct command {

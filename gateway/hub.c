@@ -475,6 +475,7 @@ void hub_close(struct hub *h)
     loop_cancel(h->loop, &h->slow_timer);
     loop_cancel(h->loop, &h->tell_timer);
     loop_cancel(h->loop, &h->drain_timer);
+    loop_cancel(h->loop, &h->recall_timer);
     loop_cancel(h->loop, &h->parties.sweep);
     loop_remove(h->loop, &h->actor);
     socket_context_close(h->sockets);

@@ -84,7 +84,8 @@ struct hub {
     bool draining; /* no new sessions */
     bool cut;      /* … and none that still waits for the peer */
     int drain_per_tick;
-    struct timer drain_timer, slow_timer;
+    uint32_t recalled; /* the oldest so many sessions are to come again, paced */
+    struct timer drain_timer, recall_timer, slow_timer;
     void (*on_empty)(void *owner); /* called once: draining, and the last session is gone */
     void (*renewed)(void *owner, struct renewal *r); /* given back; NULL: to be freed */
     void (*want_keys)(void *owner); /* a token has an unknown key: read the JWK sets again */

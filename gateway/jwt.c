@@ -2,8 +2,8 @@
 #include "gateway/jwt.h"
 
 #include "backplane/base/base64.h"
+#include "backplane/base/fields.h"
 #include "backplane/base/json.h"
-#include "gateway/fields.h"
 
 #include <openssl/bn.h>
 #include <openssl/crypto.h>

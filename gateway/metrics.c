@@ -68,6 +68,8 @@ static const struct metric sequencer_metrics[] = {
                  "Times a hub fell behind and pushes for it were left out"),
     OF_SEQUENCER(fills, "madang_fills_total", "counter",
                  "Fills of a room of a hub that had been behind"),
+    OF_SEQUENCER(recalls, "madang_recalls_total", "counter",
+                 "Times all clients were told to connect again, since orders may be missing"),
     OF_SEQUENCER(insufficient, "madang_insufficient_total", "counter",
                  "Times the subscribers of a room had to be told that publications are lost"),
 };

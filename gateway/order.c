@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/order.h"
 
+#include "gateway/close.h"
 #include "gateway/credentials.h"
 #include "gateway/methods.h"
 #include "gateway/session.h"
+#include "gateway/told.h"
 
+/* In the order's own words; without memory for these, in the usual ones. */
 static void disconnect(struct session *s, struct control *c)
 {
-    session_dismiss(s, CLOSE_ORDERED, c->frame);
+    struct msg *frame = close_frame_with(c->code, c->reason);
+    if (frame)
+        session_dismiss(s, CLOSE_ORDERED, frame);
+    else
+        session_close(s, CLOSE_ORDERED);
+    msg_unref(frame);
 }
 
 static void unsubscribe(struct session *s, struct control *c)
@@ -34,6 +42,10 @@ static void (*const actions[CONTROL_OPS])(struct session *, struct control *) = 
 
 void order_carry_out(struct hub *h, struct control *c)
 {
+    if (c->op == CONTROL_RECALL) {
+        told_recall(h);
+        return;
+    }
     struct list *sessions = users_sessions(&h->users, c->user);
     struct list *n, *tmp;
     if (!sessions)

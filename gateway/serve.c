@@ -377,16 +377,9 @@ static bool make_sequencer(struct server *sv)
     struct loop *loop = own ? &sv->sequencer_loop : &sv->seats[0].loop;
     if (own && !(sv->has_sequencer_loop = loop_ok(loop, "the sequencer")))
         return false;
-    struct sequencer_config config = {
-        .driver = sv->backplane.driver,
-        .driver_settings = sv->backplane.settings,
-        .max_stream_bytes = options_of(sv)->max_stream_bytes,
-        .hub_inbox_bytes = options_of(sv)->hub_inbox_bytes,
-        .max_rooms = options_of(sv)->max_rooms,
-        .max_sanctions = options_of(sv)->max_sanctions,
-    };
+    struct sequencer_config c = backplane_config(&sv->backplane, options_of(sv), sv->gateway.node);
     sv->gateway.sequencer_loop = loop;
-    return sequencer_new(&sv->gateway.sequencer, loop, &config) == OK;
+    return sequencer_new(&sv->gateway.sequencer, loop, &c) == OK;
 }
 
 static bool make_hubs(struct server *sv)

@@ -2,8 +2,8 @@
 #include "gateway/token.h"
 
 #include "backplane/base/base64.h"
+#include "backplane/base/fields.h"
 #include "backplane/base/json.h"
-#include "gateway/fields.h"
 #include "gateway/identity.h"
 #include "rooms/rules.h"
 

@@ -54,8 +54,8 @@ void told_shed(struct hub *h, struct entry *e)
     }
 }
 
-/* Closes so many of a list; the reason tells the client that it may come back. */
-static int close_some(struct session_list *l, int most)
+/* Closes so many of a list; the reasons tell the client that it may come back. */
+static int close_some(struct session_list *l, int most, enum close_reason reason)
 {
     struct list *n, *tmp;
     int done = 0;
@@ -65,7 +65,7 @@ static int close_some(struct session_list *l, int most)
             break;
         if (s->closing)
             continue;
-        session_close(s, CLOSE_SHUTDOWN);
+        session_close(s, reason);
         done++;
     }
     return done;
@@ -75,9 +75,25 @@ static int close_some(struct session_list *l, int most)
 static void drain_some(struct timer *t)
 {
     struct hub *h = container_of(t, struct hub, drain_timer);
-    int waiting = close_some(&h->sessions[SESSION_WAITING], h->drain_per_tick);
-    close_some(&h->sessions[SESSION_OPEN], h->drain_per_tick - waiting);
+    int waiting = close_some(&h->sessions[SESSION_WAITING], h->drain_per_tick, CLOSE_SHUTDOWN);
+    close_some(&h->sessions[SESSION_OPEN], h->drain_per_tick - waiting, CLOSE_SHUTDOWN);
     loop_arm(h->loop, t, DRAIN_TICK_MS, drain_some); /* until the last has gone */
+}
+
+static void recall_some(struct timer *t)
+{
+    struct hub *h = container_of(t, struct hub, recall_timer);
+    int most = h->recalled < DRAIN_PER_TICK ? (int)h->recalled : DRAIN_PER_TICK;
+    h->recalled -= (uint32_t)most;
+    if (close_some(&h->sessions[SESSION_OPEN], most, CLOSE_RECALLED) && h->recalled)
+        loop_arm(h->loop, t, DRAIN_TICK_MS, recall_some);
+}
+
+/* Those that come meanwhile stand behind the ones that are meant. */
+void told_recall(struct hub *h)
+{
+    h->recalled = h->sessions[SESSION_OPEN].count;
+    recall_some(&h->recall_timer);
 }
 
 void told_drain(struct hub *h, struct entry *e)

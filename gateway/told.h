@@ -17,6 +17,7 @@ void told_shed(struct hub *h, struct entry *e);    /* HUB_SHED */
 void told_drain(struct hub *h, struct entry *e);   /* HUB_DRAIN */
 void told_cut(struct hub *h, struct entry *e);     /* HUB_CUT */
 void told_renewal(struct hub *h, struct entry *e); /* HUB_RENEW: struct renewal */
+void told_recall(struct hub *h); /* who is connected now is to come again, paced */
 
 /* With all that it still holds. */
 void renewal_free(struct renewal *r);

@@ -9,8 +9,11 @@
 --       9 ms that a room is remembered
 --       10 key or ''   11 hash of the data   12 ms that a lasting key is remembered
 --       13 version, '0' for none   14 its epoch or ''
+--       15 '' or a hash, in which 16 a field gets the data, or is deleted if 17 is '1'
+--       18 '' or a key that lives 19 ms, and while it is there nothing is published
 -- Answers {what, offset, epoch, number}: what is 0 published, 1 repeated (nothing was published),
--- 2 the key was used for other data.
+-- 2 the key was used for other data, 3 not yet: `offset` ms are to be waited.
+-- What is behind 14 may be left out.
 local r = room(KEYS[1], generation_of(KEYS[4]))
 local flags, key, count = ARGV[5], ARGV[10], tonumber(ARGV[6])
 
@@ -38,6 +41,17 @@ local version = count > 0 and ARGV[13] ~= '0' and ARGV[13]
 if version and r.version and (ARGV[14] == '' or ARGV[14] == r.version_epoch) and
     not newer(version, r.version) then
   return {1, r.offset, r.epoch, r.seq}
+end
+
+if ARGV[18] and ARGV[18] ~= '' and not redis.call('SET', ARGV[18], '1', 'NX', 'PX', ARGV[19]) then
+  return {3, math.max(redis.call('PTTL', ARGV[18]), 1), '', r.seq}
+end
+if ARGV[15] and ARGV[15] ~= '' then
+  if ARGV[17] == '1' then
+    redis.call('HDEL', ARGV[15], ARGV[16])
+  else
+    redis.call('HSET', ARGV[15], ARGV[16], ARGV[2])
+  end
 end
 
 local tags = ARGV[4]

@@ -14,11 +14,13 @@ text(room room)
 string(CONCAT c "/* Made of ${FROM} by embed.cmake. */\n"
   "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n")
 # Scripts that read, or that free memory, run when the server is out of it.
-foreach(name commit read:allow-oom check:allow-oom remove:allow-oom redact:allow-oom generation:allow-oom)
+foreach(name commit read:allow-oom check:allow-oom remove:allow-oom redact:allow-oom generation:allow-oom
+        share:allow-oom grow)
   string(REGEX REPLACE ":.*" "" script ${name})
   string(REGEX MATCH ":.*" flags "${name}")
   string(REPLACE ":" " flags=" flags "${flags}")
-  text(${script} body)
+  string(REPLACE grow share file ${script}) # the same, for what is refused when memory is out
+  text(${file} body)
   string(APPEND c "extern const char redis_lua_${script}[];\n"
     "const char redis_lua_${script}[] =\n  \"#!lua${flags}\\n\"\n  \"${room}${body}\";\n")
 endforeach()

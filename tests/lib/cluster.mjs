@@ -15,24 +15,24 @@ const PAUSE = 50 // ms before something that failed for now is tried again
 export class Cluster {
   // `redis`: the server that all use, by its url or another way to it; `args`: further options of each
   // gateway.
-  static async start(redis, { gateways = 3, args = [], hubs = 1, url = redis.url } = {}) {
-    const cluster = new Cluster(redis, ['--backplane', 'redis', '--redis-url', url, '--api-key', KEY, ...args], hubs)
+  static async start(redis, { gateways = 3, args = [], hubs = 1, auth, url = redis.url } = {}) {
+    const cluster = new Cluster(redis, ['--backplane', 'redis', '--redis-url', url, '--api-key', KEY, ...args], { hubs, auth })
     cluster.gateways = await Promise.all(Array.from({ length: gateways }, () => cluster.#begin(0)))
     await cluster.well()
     return cluster
   }
 
-  constructor(redis, args, hubs) {
+  constructor(redis, args, how) {
     this.redis = redis
     this.args = args
-    this.hubs = hubs
+    this.how = how // for startGateway
     this.gateways = []
     this.listeners = []
     this.publishers = []
   }
 
   async #begin(port) {
-    const gateway = await startGateway(this.args, { hubs: this.hubs, port })
+    const gateway = await startGateway(this.args, { ...this.how, port })
     gateway.expect(/ warn /)
     return gateway
   }

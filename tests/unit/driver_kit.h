@@ -105,7 +105,12 @@ static inline void redacted(void *owner, struct stream_redaction *r)
     record((struct event){REDACTED, r, r->room, r->at});
 }
 
-static const struct driver_events sink = {published, lost, committed, read_done, removed, redacted};
+static const struct driver_events sink = {.published = published,
+                                          .lost = lost,
+                                          .committed = committed,
+                                          .read_done = read_done,
+                                          .removed = removed,
+                                          .redacted = redacted};
 
 static inline bool driver_turn(struct actor *a)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/fields.h"
+#include "backplane/base/fields.h"
 
 #include "backplane/base/json.h"
 

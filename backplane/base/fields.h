@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fields.h: the members of a JSON object, read into a struct by a table. */
-#ifndef MADANG_GATEWAY_FIELDS_H
-#define MADANG_GATEWAY_FIELDS_H
+#ifndef MADANG_BASE_FIELDS_H
+#define MADANG_BASE_FIELDS_H
 
 #include "backplane/base/span.h"
 

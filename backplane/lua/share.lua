@@ -1,0 +1,184 @@
+-- SPDX-License-Identifier: MIT
+-- What gateways share beside streams. `P` is the prefix of all keys.
+--
+--   P:nodes           sorted set: gateway -> when its lease runs out
+--   P:node:N          what gateway N tells of itself, JSON; ends with the lease
+--   P:in:R            set: gateways with members in room R
+--   P:members:N:R     hash: members of room R on gateway N: id -> '1' (announced) or '0', ClientInfo
+--   P:users:R         hash: members of room R of each user, on all gateways
+--   P:rooms:N         set: rooms with members on gateway N
+--   P:tenants:N       hash: connections of each user on gateway N, where these are counted
+--   P:undertaker      which gateway buries the dead
+--
+-- KEYS  1 P
+-- ARGV  1 verb   2 this gateway   3 room   4 … words; see driver.h
+local P, node, name = KEYS[1], ARGV[2], ARGV[3]
+
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function members(gateway, r)
+  return P .. ':members:' .. gateway .. ':' .. r
+end
+
+local function tell(r, what, info)
+  redis.call('PUBLISH', P .. ':pub:' .. r, 's ' .. node .. ' ' .. what .. ' ' .. info)
+end
+
+local function alive()
+  return redis.call('ZRANGEBYSCORE', P .. ':nodes', '(' .. text(now()), '+inf')
+end
+
+local function total(r)
+  local n = 0
+  for _, gateway in ipairs(redis.call('SMEMBERS', P .. ':in:' .. r)) do
+    n = n + redis.call('HLEN', members(gateway, r))
+  end
+  return n
+end
+
+-- Gateways of the room that are alive.
+local function present(r)
+  local here, out = {}, {}
+  for _, gateway in ipairs(redis.call('SMEMBERS', P .. ':in:' .. r)) do here[gateway] = true end
+  for _, gateway in ipairs(alive()) do
+    if here[gateway] then out[#out + 1] = gateway end
+  end
+  return out
+end
+
+local function remove(gateway, r, id, value, most)
+  local key, users = members(gateway, r), P .. ':users:' .. r
+  local info = string.sub(value, 2)
+  local well, client = pcall(cjson.decode, info)
+  local user = well and type(client) == 'table' and tostring(client.user or '') or ''
+  local tells = string.sub(value, 1, 1) == '1' and total(r) <= most
+  redis.call('HDEL', key, id)
+  if redis.call('HINCRBY', users, user, -1) <= 0 then redis.call('HDEL', users, user) end
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('SREM', P .. ':in:' .. r, gateway)
+    redis.call('SREM', P .. ':rooms:' .. gateway, r)
+  end
+  if tells then tell(r, 'l', info) end
+end
+
+local verbs = {}
+
+function verbs.signal()
+  tell(name, ARGV[4], ARGV[5])
+  return {}
+end
+
+function verbs.records()
+  return redis.call('HVALS', P .. ':records:' .. name)
+end
+
+function verbs.enter()
+  local key = members(node, name)
+  local fresh = redis.call('HSET', key, ARGV[4], ARGV[7] .. ARGV[6]) == 1
+  if not fresh then return {} end
+  redis.call('ZADD', P .. ':nodes', 'NX', text(now() + 15000), node)
+  redis.call('HINCRBY', P .. ':users:' .. name, ARGV[5], 1)
+  if redis.call('HLEN', key) == 1 then
+    redis.call('SADD', P .. ':in:' .. name, node)
+    redis.call('SADD', P .. ':rooms:' .. node, name)
+  end
+  if ARGV[7] == '1' and total(name) <= tonumber(ARGV[8]) then tell(name, 'j', ARGV[6]) end
+  return {}
+end
+
+function verbs.leave()
+  local value = redis.call('HGET', members(node, name), ARGV[4])
+  if value then remove(node, name, ARGV[4], value, tonumber(ARGV[5])) end
+  return {}
+end
+
+function verbs.members()
+  local out, room_for = {}, tonumber(ARGV[4])
+  for _, gateway in ipairs(present(name)) do
+    local key = members(gateway, name)
+    if redis.call('HLEN', key) * 60 > room_for then return {'more'} end
+    local all = redis.call('HGETALL', key)
+    for i = 1, #all, 2 do
+      room_for = room_for - #all[i] - #all[i + 1] - 4
+      if room_for < 0 then return {'more'} end
+      out[#out + 1] = all[i]
+      out[#out + 1] = string.sub(all[i + 1], 2)
+    end
+  end
+  return out
+end
+
+function verbs.own()
+  return redis.call('HKEYS', members(node, name))
+end
+
+function verbs.count()
+  local n = 0
+  for _, gateway in ipairs(present(name)) do n = n + redis.call('HLEN', members(gateway, name)) end
+  return {text(n), text(redis.call('HLEN', P .. ':users:' .. name))}
+end
+
+function verbs.beat()
+  local nodes, ms = P .. ':nodes', tonumber(ARGV[4])
+  local lease = redis.call('ZSCORE', nodes, node)
+  redis.call('ZADD', nodes, text(now() + ms), node)
+  redis.call('SET', P .. ':node:' .. node, ARGV[5], 'PX', text(ms))
+  local dead = redis.call('ZRANGEBYSCORE', nodes, '-inf', text(now()))
+  local out = {lease and '0' or '1', text(#dead)}
+  for _, gateway in ipairs(dead) do out[#out + 1] = gateway end
+  for _, gateway in ipairs(alive()) do
+    local record = redis.call('GET', P .. ':node:' .. gateway)
+    if record then out[#out + 1] = record end
+  end
+  return out
+end
+
+function verbs.bury()
+  local dead, left = ARGV[4], tonumber(ARGV[5])
+  local lease = redis.call('ZSCORE', P .. ':nodes', dead)
+  if not lease or tonumber(lease) > now() then return {'0'} end
+  if not redis.call('SET', P .. ':undertaker', node, 'NX', 'PX', ARGV[7]) and
+      redis.call('GET', P .. ':undertaker') ~= node then
+    return {'0'}
+  end
+  local rooms = P .. ':rooms:' .. dead
+  while left > 0 do
+    local r = redis.call('SRANDMEMBER', rooms)
+    if not r then
+      redis.call('DEL', rooms, P .. ':tenants:' .. dead, P .. ':node:' .. dead)
+      redis.call('ZREM', P .. ':nodes', dead)
+      return {'0'}
+    end
+    local some = redis.call('HRANDFIELD', members(dead, r), left, 'WITHVALUES')
+    if #some == 0 then redis.call('SREM', rooms, r) end
+    for i = 1, #some, 2 do remove(dead, r, some[i], some[i + 1], tonumber(ARGV[6])) end
+    left = left - #some / 2 - 1
+  end
+  return {'1'}
+end
+
+function verbs.arrive()
+  local limit, n = tonumber(ARGV[5]), 0
+  for _, gateway in ipairs(limit > 0 and alive() or {}) do
+    n = n + (tonumber(redis.call('HGET', P .. ':tenants:' .. gateway, ARGV[4])) or 0)
+  end
+  if limit > 0 and n >= limit then return {'0'} end
+  redis.call('HINCRBY', P .. ':tenants:' .. node, ARGV[4], 1)
+  return {'1'}
+end
+
+function verbs.depart()
+  local tenants = P .. ':tenants:' .. node
+  if redis.call('HINCRBY', tenants, ARGV[4], -1) <= 0 then redis.call('HDEL', tenants, ARGV[4]) end
+  return {}
+end
+
+function verbs.vacate()
+  redis.call('DEL', P .. ':tenants:' .. node)
+  return {}
+end
+
+return verbs[ARGV[1]]()
