@@ -40,6 +40,7 @@ const en = {
     bannerUnreachable: (host: string, seconds: number) =>
         `${host} does not answer. Trying again in ${seconds} s — messages you send will wait.`,
     bannerRefused: (reason: string, code: number) => `The gateway closed the connection: ${reason} (${code}).`,
+    bannerHeld: 'The gateway cannot pass messages on right now. What you send waits and goes out by itself.',
     bannerBack: 'Back online.',
     tryNow: 'Try now',
     reconnect: 'Reconnect',
@@ -67,6 +68,7 @@ const en = {
     yesterday: 'Yesterday',
     sending: 'Sending…',
     waiting: 'Waiting for connection…',
+    waitingHeld: 'Waiting for the gateway…',
     notSent: (reason: string) => `Not sent: ${reason}`,
     failure: {
         stale: 'it waited too long.',
@@ -133,6 +135,7 @@ const ko: Strings = {
     bannerLost: (seconds) => `연결이 끊겼습니다. ${seconds}초 후 다시 시도합니다. 보낸 메시지는 기다립니다.`,
     bannerUnreachable: (host, seconds) => `${host}이(가) 응답하지 않습니다. ${seconds}초 후 다시 시도합니다.`,
     bannerRefused: (reason, code) => `게이트웨이가 연결을 닫았습니다: ${reason} (${code}).`,
+    bannerHeld: '지금은 게이트웨이가 메시지를 전달하지 못합니다. 보낸 메시지는 기다렸다가 저절로 전송됩니다.',
     bannerBack: '다시 연결되었습니다.',
     tryNow: '지금 시도',
     reconnect: '다시 연결',
@@ -160,6 +163,7 @@ const ko: Strings = {
     yesterday: '어제',
     sending: '보내는 중…',
     waiting: '연결을 기다리는 중…',
+    waitingHeld: '게이트웨이를 기다리는 중…',
     notSent: (reason) => `보내지 못함: ${reason}`,
     failure: {
         stale: '너무 오래 기다렸습니다.',

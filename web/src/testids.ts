@@ -15,7 +15,8 @@
  * member-list    <ul> of people here; each <li> is a member with data-user
  * member         one person
  * connection     data-phase = connecting | connected | lost | refused
- * banner         connection banner; absent while all is well; data-phase as above, or "back"
+ * banner         connection banner; absent while all is well; data-phase as above, "back", or "held"
+ *                (connected, but messages are not passed on now)
  * try-now        button in the banner
  * log            scroller with role="log"
  * message        one row: data-key, data-offset ("" while unknown), data-cid ("" if none),

@@ -78,13 +78,14 @@ class FakeSubscription extends EventEmitter {
 
 let rooms = 0;
 
-function open(): { feed: Feed; room: Room; gateway: FakeSubscription } {
+function open(): { feed: Feed; room: Room; gateway: FakeSubscription; held: { value: boolean } } {
     const gateway = new FakeSubscription();
     const client = { newSubscription: () => gateway, removeSubscription: () => {}, rpc: async () => ({}) };
     const room = new Room(`feed-${rooms++}`, () => me);
-    const feed = new Feed({ client } as unknown as Link, room);
+    const held = { value: false };
+    const feed = new Feed({ client, held } as unknown as Link, room);
     feed.show();
-    return { feed, room, gateway };
+    return { feed, room, gateway, held };
 }
 
 async function shown({ room }: { room: Room }): Promise<string[]> {
@@ -239,6 +240,20 @@ test('a temporary error of the gateway is tried again by itself', async () => {
     await new Promise((done) => setTimeout(done, 1200));
     assert.deepEqual(await shown({ room }), ['later']);
     assert.equal(gateway.published.length, 2);
+    feed.close();
+});
+
+test('while the gateway says "later" the link is held, until it does its work again', async () => {
+    const { feed, room, gateway, held } = open();
+    gateway.begin();
+    await settled();
+    gateway.answers = [{ code: 100, message: 'internal server error' }];
+    feed.send('wait');
+    await settled();
+    assert.equal(held.value, true);
+    await new Promise((done) => setTimeout(done, 1200));
+    assert.deepEqual(await shown({ room }), ['wait']);
+    assert.equal(held.value, false);
     feed.close();
 });
 

@@ -27,6 +27,8 @@ const PRESENCE_MOST = 200;
 const RETRY_CODES = new Set([100, 109, 111]);
 /** Codes below this are the client's own: no answer came, so the outcome is unknown. */
 const SERVER_CODES = 100;
+/** The gateway cannot do its work now: what it needs is away. */
+const LATER = 100;
 const NOT_AVAILABLE = new Set([103, 104, 108]);
 
 export class Feed {
@@ -48,6 +50,7 @@ export class Feed {
         events.on('subscribed', (ctx) => this.subscribed(ctx));
         events.on('subscribing', () => this.interrupted());
         events.on('unsubscribed', (ctx) => this.ended(ctx.code, ctx.reason));
+        events.on('error', (ctx) => this.answered(ctx.error.code));
         events.on('publication', (ctx) => room.publication(readPublication(ctx), true));
         events.on('join', (ctx) => this.moved(() => room.roster.joined(authorOf(ctx.info))));
         events.on('leave', (ctx) => this.moved(() => room.roster.left(authorOf(ctx.info))));
@@ -130,6 +133,7 @@ export class Feed {
 
     private subscribed(ctx: SubscribedContext): void {
         this.generation++;
+        this.answered(0);
         this.typingOff = false;
         this.typingSent = 0;
         this.room.history.value = 'idle';
@@ -157,6 +161,11 @@ export class Feed {
         this.room.rosterChanged();
         this.room.problem.value = { code, message: reason };
         this.room.state.value = 'refused';
+    }
+
+    /** What an answer says of the gateway itself; 0: it did what it was asked. */
+    private answered(code: number): void {
+        if (code === 0 || code === LATER) this.link.held.value = code === LATER;
     }
 
     private moved(change: () => void): void {
@@ -263,8 +272,10 @@ export class Feed {
         try {
             await this.subscription.publish({ cid: item.cid, text: item.text });
             outbox.acknowledged(item.cid);
+            this.answered(0);
         } catch (error) {
             const code = codeOf(error);
+            if (code !== 0) this.answered(code);
             if (code < SERVER_CODES || RETRY_CODES.has(code)) outbox.unknown(item.cid, Date.now());
             else outbox.refused(item.cid, { code, message: messageOf(error) });
         }

@@ -32,6 +32,8 @@ const FOR_EVER_MS = 2 ** 31 - 1;
 export class Link {
     readonly state = signal<LinkState>(IDLE);
     readonly client: Centrifuge;
+    /** Connected, but the gateway answered "later": what it needs to pass messages on is away. */
+    readonly held = signal(false);
     /** Id of the current connection; "" while there is none. */
     clientId = '';
     private timer: ReturnType<typeof setTimeout> | undefined;
@@ -49,6 +51,7 @@ export class Link {
         this.client.on('connected', (ctx) => {
             this.clientId = ctx.client;
             this.stopTimer();
+            this.held.value = false;
             this.state.value = { ...IDLE, phase: 'connected' };
         });
         this.client.on('connecting', (ctx) => {

@@ -37,6 +37,9 @@ export function Banner() {
     });
 
     if (state.phase === 'connected') {
+        if (link.held.value) {
+            return <div class="banner" role="status" data-testid={id.banner} data-phase="held"><span>{t.bannerHeld}</span></div>;
+        }
         if (!back.value) return null;
         return <div class="banner back" role="status" data-testid={id.banner} data-phase="back"><span>{t.bannerBack}</span></div>;
     }

@@ -68,8 +68,9 @@ function Text({ text }: { text: string }) {
 function Status({ feed, message }: { feed: Feed; message: Message }) {
     const cid = message.cid;
     if (message.state !== 'failed' || cid === null) {
-        const waiting = link.state.value.phase !== 'connected';
-        return <div class={`status ${waiting ? '' : 'late'}`}>{waiting ? t.waiting : t.sending}</div>;
+        if (link.state.value.phase !== 'connected') return <div class="status">{t.waiting}</div>;
+        if (link.held.value) return <div class="status">{t.waitingHeld}</div>;
+        return <div class="status late">{t.sending}</div>;
     }
     return (
         <div class="status">
