@@ -3,14 +3,38 @@
 
 #include "backplane/redis_private.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 void redis_settings_defaults(struct redis_settings *s)
 {
-    *s = (struct redis_settings){
-        .name = "redis", .prefix = "madang", .memory_ms = 30 * 24 * 3600 * UINT64_C(1000)};
-    redis_server_defaults(&s->server);
+    *s = (struct redis_settings){.prefix = "madang", .memory_ms = 30 * 24 * 3600 * UINT64_C(1000)};
+}
+
+struct redis_member *redis_settings_add(struct redis_settings *s, const char *name)
+{
+    size_t i = s->server_count++;
+    assert(i < REDIS_SERVERS_MAX);
+    for (; i && strcmp(s->servers[i - 1].name, name) > 0; i--)
+        s->servers[i] = s->servers[i - 1];
+    s->servers[i].name = name;
+    redis_server_defaults(&s->servers[i].server);
+    return &s->servers[i];
+}
+
+void redis_settings_set(const struct redis_settings *s, struct buf *text)
+{
+    for (size_t i = 0; i < s->server_count; i++)
+        buf_fmt(text, "%s%s", i ? " " : "", s->servers[i].name);
+}
+
+void redis_member_label(const struct redis_member *m, struct buf *text)
+{
+    if (strcmp(m->name, REDIS_DEFAULT_NAME) == 0)
+        buf_str(text, m->name);
+    else
+        buf_fmt(text, "redis %s", m->name);
 }
 
 /* ---- ends of operations --------------------------------------------------------------------- */
@@ -64,26 +88,26 @@ static bool redis_turn(struct driver *driver, uint64_t now_ms)
     for (struct list *n; (n = list_shift(&due));)
         redis_tell(d, container_of(n, struct operation, link));
     bool more = redis_share_turn(d);
-    redis_check_some(&d->shard);
-    redis_shard_look(&d->shard);
+    for (size_t i = 0; i < d->shard_count; i++) {
+        redis_check_some(&d->shards[i]);
+        redis_shard_look(&d->shards[i]);
+    }
     return more || !list_empty(&d->ended);
 }
 
 /* ---- beginnings ----------------------------------------------------------------------------- */
 
-/* Where a room lives. */
-static struct redis_shard *shard_of(struct redis *d, const struct stream_ref *ref)
+struct redis_shard *redis_shard_of(struct redis *d, struct span room)
 {
-    (void)ref;
-    return &d->shard;
+    return &d->shards[rendezvous_choose(&d->rendezvous, room)];
 }
 
 static void begin(struct driver *driver, struct stream_ref *ref, struct operation *o,
                   enum operation_kind kind)
 {
     struct redis *d = redis_of(driver);
-    struct redis_shard *s = shard_of(d, ref);
     struct redis_room *room = ref->state;
+    struct redis_shard *s = room ? room->shard : redis_shard_of(d, ref->name);
     o->kind = kind;
     counter_add(&d->base.counters.pending, 1);
     if (!redis_shard_able(s)) {
@@ -136,7 +160,7 @@ static void redis_redact(struct driver *d, struct stream_redaction *r)
 static bool redis_watch(struct driver *d, struct stream_ref *ref)
 {
     if (!ref->state)
-        ref->state = redis_room_new(shard_of(redis_of(d), ref), ref);
+        ref->state = redis_room_new(redis_shard_of(redis_of(d), ref->name), ref);
     return ref->state && redis_room_watch(ref->state);
 }
 
@@ -164,13 +188,41 @@ static size_t redis_bytes(const struct driver *d)
 
 static void name_parts(struct redis *d)
 {
-    const char *name = d->settings->name;
-    (void)snprintf(d->part_names[PART_SERVER], sizeof(d->part_names[0]), "%s", name);
-    (void)snprintf(d->part_names[PART_MEMORY], sizeof(d->part_names[0]), "%s memory", name);
-    for (int i = 0; i < REDIS_PARTS; i++)
+    for (size_t i = 0; i < d->settings->server_count; i++) {
+        struct redis_shard *s = &d->shards[i];
+        char(*names)[64] = &d->part_names[i * REDIS_PARTS];
+        struct buf label = {0};
+        redis_member_label(&d->settings->servers[i], &label);
+        (void)snprintf(s->label, sizeof(s->label), "%.*s", (int)label.n, label.p ? label.p : "");
+        (void)snprintf(names[PART_SERVER], sizeof(names[0]), "%s", s->label);
+        (void)snprintf(names[PART_MEMORY], sizeof(names[0]), "%s memory", s->label);
+        buf_deinit(&label);
+    }
+    d->base.part_count = (uint32_t)d->settings->server_count * REDIS_PARTS;
+    for (size_t i = 0; i < d->base.part_count; i++)
         d->parts[i] = d->part_names[i];
     d->base.parts = d->parts;
-    d->base.part_count = REDIS_PARTS;
+}
+
+/* As many servers as can be; false: not all. */
+static bool open_shards(struct redis *d)
+{
+    const struct redis_settings *settings = d->settings;
+    redis_settings_set(settings, &d->set);
+    for (size_t i = 0; !d->set.failed && i < settings->server_count; i++) {
+        rendezvous_add(&d->rendezvous, span_str(settings->servers[i].name));
+        if (redis_shard_open(&d->shards[i], d, i))
+            return false;
+        d->shard_count++;
+    }
+    return !d->set.failed;
+}
+
+static void close_shards(struct redis *d)
+{
+    d->closing = true;
+    for (size_t i = 0; i < d->shard_count; i++)
+        redis_shard_close(&d->shards[i]);
 }
 
 static enum err redis_open(struct driver **out, const struct driver_config *config)
@@ -186,10 +238,11 @@ static enum err redis_open(struct driver **out, const struct driver_config *conf
     redis_scripts_init();
     (void)snprintf(d->probe_channel, sizeof(d->probe_channel), "%s:probe:%s", d->settings->prefix,
                    d->settings->node);
-    enum err e = redis_shard_open(&d->shard, d);
-    if (e) {
+    if (!open_shards(d)) {
+        close_shards(d);
+        buf_deinit(&d->set);
         free(d);
-        return e;
+        return ERR_INTERNAL;
     }
     *out = &d->base;
     return OK;
@@ -198,8 +251,7 @@ static enum err redis_open(struct driver **out, const struct driver_config *conf
 static void redis_stop(struct driver *driver)
 {
     struct redis *d = redis_of(driver);
-    d->closing = true;
-    redis_shard_close(&d->shard);
+    close_shards(d);
     while (redis_turn(driver, 0))
         ;
 }
@@ -208,6 +260,7 @@ static void redis_close(struct driver *driver)
 {
     struct redis *d = redis_of(driver);
     buf_deinit(&d->scratch);
+    buf_deinit(&d->set);
     free(d);
 }
 

@@ -55,7 +55,7 @@ static void end_repair(struct redis_shard *s)
         return;
     s->repairing = false;
     counter_add(&counters_of(s)->repairs, 1);
-    log_info("%s: all rooms were compared with their streams", s->driver->settings->name);
+    log_info("%s: all rooms were compared with their streams", s->label);
     const struct driver_config *c = &s->driver->base.config;
     if (c->events->hearing)
         c->events->hearing(c->owner);
@@ -68,7 +68,7 @@ static void check_done(struct redis_call *call)
     bool well = call->outcome == CALL_ANSWERED && call->reply->type == REPLY_ARRAY &&
                 call->reply->count == 3 * k->count;
     if (call->outcome == CALL_ANSWERED && !well)
-        log_warn("%s: rooms could not be compared: %s", s->driver->settings->name,
+        log_warn("%s: rooms could not be compared: %s", s->label,
                  call->reply->type == REPLY_ERROR ? call->reply->text.p : "unexpected answer");
     s->checks--;
     for (size_t i = 0; i < k->count; i++) {

@@ -159,7 +159,7 @@ static enum err outcome(const struct script_call *c)
         return ERR_INTERNAL;
     }
     if (r->type == REPLY_ERROR) {
-        log_warn("%s answers: %.*s", s->driver->settings->name, (int)r->text.n, r->text.p);
+        log_warn("%s answers: %.*s", s->label, (int)r->text.n, r->text.p);
         return ERR_INTERNAL;
     }
     return OK;

@@ -3,6 +3,7 @@
  *
  *   redis.c        the driver: what the sequencer calls
  *   redis_shard.c  one server with its rooms: coming, going, time
+ *   redis_set.c    whether a server belongs to the set of servers that we know
  *   redis_room.c   one watched room: its feed, its gaps, what waits in it
  *   redis_ops.c    operations as scripts, and their answers
  *   redis_check.c  comparing many rooms with the server, in slices
@@ -27,12 +28,20 @@
 
 struct redis;
 
-/* What a shard depends on, and bit of driver_counters.away. */
+/* What a shard depends on; shard i has bits from i * REDIS_PARTS on in driver_counters.away. */
 enum redis_part { PART_SERVER, PART_MEMORY, REDIS_PARTS };
+
+/* Whose set of servers this server belongs to; see redis_set.c. */
+enum redis_allegiance { SET_UNKNOWN, SET_OURS, SET_OTHER };
 
 struct redis_shard {
     struct redis *driver;
+    size_t index;
     struct redis_server *server;
+    char label[REDIS_NAME_MAX + 16]; /* for messages */
+    enum redis_allegiance set;
+    struct redis_call set_call;
+    bool set_busy;
     struct list rooms;     /* watched, the one looked at longest ago first */
     struct list lingering; /* watched no more, soon to be let go */
     struct list waiting;   /* rooms with operations that wait */
@@ -48,13 +57,16 @@ struct redis_shard {
 struct redis {
     struct driver base;
     const struct redis_settings *settings;
-    struct redis_shard shard;
+    struct redis_shard shards[REDIS_SERVERS_MAX]; /* by name */
+    size_t shard_count, disputes;                 /* shards that belong to another set of servers */
+    struct rendezvous rendezvous;
+    struct buf set;       /* names of the servers */
     struct list ended;    /* operations, to be told in the next turn */
     struct list unshared; /* struct share, likewise */
     struct buf scratch;
     char probe_channel[128];
-    char part_names[REDIS_PARTS][64];
-    const char *parts[REDIS_PARTS];
+    char part_names[REDIS_SERVERS_MAX * REDIS_PARTS][64];
+    const char *parts[REDIS_SERVERS_MAX * REDIS_PARTS];
     bool closing;
 };
 
@@ -101,13 +113,22 @@ static inline uint64_t shard_now(const struct redis_shard *s)
 void redis_end(struct redis *d, struct operation *o, enum err e); /* told in the next turn */
 void redis_tell(struct redis *d, struct operation *o);            /* now */
 
+struct redis_shard *redis_shard_of(struct redis *d, struct span room); /* where it lives */
+
 /* ---- redis_shard.c ---- */
 
-enum err redis_shard_open(struct redis_shard *s, struct redis *d);
+enum err redis_shard_open(struct redis_shard *s, struct redis *d, size_t index);
 void redis_shard_close(struct redis_shard *s);      /* every call and all that waits ends inside */
 void redis_shard_look(struct redis_shard *s);       /* each turn: whether all is well again */
 bool redis_shard_able(const struct redis_shard *s); /* commands are taken */
 void redis_shard_part(struct redis_shard *s, enum redis_part part, bool away, const char *why);
+
+void redis_shard_fail_waiting(struct redis_shard *s); /* ends operations that wait */
+
+/* ---- redis_set.c ---- */
+
+void redis_set_ask(struct redis_shard *s);  /* looks, unless that is under way */
+void redis_set_lost(struct redis_shard *s); /* the connection is gone */
 
 /* ---- redis_room.c ---- */
 

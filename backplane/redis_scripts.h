@@ -16,6 +16,7 @@ enum redis_script_id {
     SCRIPT_GENERATION,
     SCRIPT_SHARE,
     SCRIPT_GROW, /* the same, but refused when the server is out of memory */
+    SCRIPT_SERVERS,
     REDIS_SCRIPTS
 };
 

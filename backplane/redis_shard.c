@@ -11,7 +11,8 @@
 
 bool redis_shard_able(const struct redis_shard *s)
 {
-    return !s->driver->closing && redis_server_state(s->server) == SERVER_UP;
+    return !s->driver->closing && redis_server_state(s->server) == SERVER_UP &&
+           s->set == SET_OURS && !s->driver->disputes;
 }
 
 /* ---- coming and going ----------------------------------------------------------------------- */
@@ -19,8 +20,9 @@ bool redis_shard_able(const struct redis_shard *s)
 void redis_shard_part(struct redis_shard *s, enum redis_part part, bool away, const char *why)
 {
     counter *all = &counters_of(s)->away;
-    uint64_t bit = UINT64_C(1) << part;
-    const char *name = s->driver->part_names[part];
+    size_t i = s->index * REDIS_PARTS + part;
+    uint64_t bit = UINT64_C(1) << i;
+    const char *name = s->driver->part_names[i];
     if (away == ((counter_get(all) & bit) != 0))
         return;
     counter_set(all, counter_get(all) ^ bit);
@@ -76,15 +78,12 @@ static void on_up(struct redis_server *server, void *owner)
     struct redis_shard *s = owner;
     const struct redis_facts *facts = redis_link_facts(redis_server_commands(server));
     begin_generation(s);
-    log_info("%s: connected to %s, version %s", s->driver->settings->name,
+    redis_set_ask(s);
+    log_info("%s: connected to %s, version %s", s->label,
              redis_link_target(redis_server_commands(server)), facts->version_text);
-    redis_check_some(s);
-    const struct driver_config *c = &s->driver->base.config;
-    if (c->events->returned)
-        c->events->returned(c->owner);
 }
 
-static void fail_waiting(struct redis_shard *s)
+void redis_shard_fail_waiting(struct redis_shard *s)
 {
     while (!list_empty(&s->waiting))
         redis_room_fail(container_of(s->waiting.next, struct redis_room, waits));
@@ -98,8 +97,9 @@ static void on_down(struct redis_server *server, void *owner, enum redis_fault f
     (void)fault;
     if (was_up)
         s->repairing = true;
+    redis_set_lost(s);
     redis_shard_part(s, PART_SERVER, true, why);
-    fail_waiting(s);
+    redis_shard_fail_waiting(s);
 }
 
 static void on_deaf(struct redis_server *server, void *owner, enum redis_fault fault, bool was_up,
@@ -161,7 +161,7 @@ static void let_go(struct redis_shard *s)
 static void give_up_waiting(struct redis_shard *s)
 {
     struct list *n, *next;
-    uint64_t limit = s->driver->settings->server.link.command_ms;
+    uint64_t limit = s->driver->settings->servers[s->index].server.link.command_ms;
     list_for_each_safe (n, next, &s->waiting) {
         struct redis_room *room = container_of(n, struct redis_room, waits);
         if (shard_now(s) - room->waiting_ms > limit)
@@ -189,20 +189,22 @@ static void on_tick(struct timer *t)
     let_go(s);
     give_up_waiting(s);
     look_around(s);
+    redis_set_ask(s);
     redis_check_some(s);
 }
 
-enum err redis_shard_open(struct redis_shard *s, struct redis *d)
+enum err redis_shard_open(struct redis_shard *s, struct redis *d, size_t index)
 {
-    struct redis_server_options o = d->settings->server;
+    struct redis_server_options o = d->settings->servers[index].server;
     s->driver = d;
+    s->index = index;
     list_init(&s->rooms);
     list_init(&s->lingering);
     list_init(&s->waiting);
     list_init(&s->unchecked);
     list_init(&s->gaps);
     o.probe_channel = d->probe_channel;
-    counter_set(&counters_of(s)->away, UINT64_C(1) << PART_SERVER); /* until it has come up */
+    counter_add(&counters_of(s)->away, UINT64_C(1) << (index * REDIS_PARTS + PART_SERVER));
     s->server = redis_server_open(d->base.config.loop, &o, &events, s);
     if (!s->server)
         return ERR_INTERNAL;
@@ -214,5 +216,5 @@ void redis_shard_close(struct redis_shard *s)
 {
     loop_cancel(s->driver->base.config.loop, &s->tick);
     redis_server_close(s->server);
-    fail_waiting(s);
+    redis_shard_fail_waiting(s);
 }

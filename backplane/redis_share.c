@@ -21,10 +21,19 @@ static const struct {
     [SHARE_DEPART] = {"depart", false},   [SHARE_VACATE] = {"vacate", false},
 };
 
-struct share_call {
-    struct redis_call call;
+/* One share under way: one call to the room's server, or one to each. What each server keeps of
+ * gateways is about its own rooms. */
+struct share_group {
     struct redis *driver;
     struct share *share;
+    size_t left; /* calls under way */
+    struct share_call {
+        struct redis_call call;
+        struct redis_shard *shard; /* NULL: not asked */
+        struct share_group *group;
+        struct redis_reply reply;
+        enum err error;
+    } calls[];
 };
 
 static void end(struct redis *d, struct share *s, enum err e)
@@ -49,50 +58,137 @@ bool redis_share_turn(struct redis *d)
     return !list_empty(&d->unshared);
 }
 
-/* The answer's words, which are good as long as the reply; NULL: no memory. */
-static struct span *words_of(const struct redis_reply *r)
-{
-    struct span *words = calloc(r->count + 1, sizeof(*words));
-    for (size_t i = 0; words && i < r->count; i++)
-        words[i] = redis_reply_text(redis_reply_item(r, i));
-    return words;
-}
-
 static enum err outcome(const struct share_call *c)
 {
     const struct redis_reply *r = c->call.reply;
-    struct driver_counters *n = &c->driver->base.counters;
+    struct driver_counters *n = counters_of(c->shard);
     if (c->call.outcome != CALL_ANSWERED) {
         counter_add(c->call.outcome == CALL_UNKNOWN ? &n->timeouts : &n->refused, 1);
         return ERR_INTERNAL;
     }
     if (redis_reply_is_error(r, "OOM")) {
         counter_add(&n->refused, 1);
-        redis_shard_part(&c->driver->shard, PART_MEMORY, true, "its memory is full");
+        redis_shard_part(c->shard, PART_MEMORY, true, "its memory is full");
         return ERR_LIMIT;
     }
     if (r->type == REPLY_ARRAY)
         return OK;
     if (r->type == REPLY_ERROR)
-        log_warn("%s answers: %.*s", c->driver->settings->name, (int)r->text.n, r->text.p);
+        log_warn("%s answers: %.*s", c->shard->label, (int)r->text.n, r->text.p);
     return ERR_INTERNAL;
+}
+
+/* Appends the words from `from` up to `to` of an answer. */
+static size_t add_words(struct span *words, size_t n, const struct redis_reply *r, size_t from,
+                        size_t to)
+{
+    for (size_t i = from; i < to && i < r->count; i++)
+        words[n++] = redis_reply_text(redis_reply_item(r, i));
+    return n;
+}
+
+/* Where in the answer to a beat the names of the dead end. */
+static size_t dead_end(const struct redis_reply *r)
+{
+    int64_t dead = redis_reply_integer(redis_reply_item(r, 1));
+    return 2 + (dead > 0 ? (size_t)dead : 0);
+}
+
+/* A first word of "1" says the same for all; the dead of all servers; what the living tell of
+ * themselves, of the first server that answered. */
+static size_t merge(const struct share_group *g, struct span *words, char *number)
+{
+    const struct redis_reply *first = NULL;
+    size_t n = 2;
+    words[0] = SPAN("0");
+    for (size_t i = 0; i < g->driver->shard_count; i++) {
+        const struct share_call *c = &g->calls[i];
+        if (!c->shard || c->error)
+            continue;
+        first = first ? first : &c->reply;
+        if (span_eq(redis_reply_text(redis_reply_item(&c->reply, 0)), SPAN("1")))
+            words[0] = SPAN("1");
+        if (g->share->verb == SHARE_BEAT)
+            n = add_words(words, n, &c->reply, 2, dead_end(&c->reply));
+    }
+    if (g->share->verb != SHARE_BEAT || !first)
+        return 1;
+    words[1] = (struct span){number, u64_text(number, n - 2)};
+    return add_words(words, n, first, dead_end(first), SIZE_MAX);
+}
+
+/* Everything is there: the first call's words, or all of theirs. Well if any server answered. */
+static void finish(struct share_group *g)
+{
+    struct redis *d = g->driver;
+    struct share *s = g->share;
+    char number[U64_TEXT_MAX];
+    size_t room = 2;
+    s->error = ERR_INTERNAL;
+    for (size_t i = 0; i < d->shard_count; i++) {
+        const struct share_call *c = &g->calls[i];
+        if (!c->shard)
+            continue;
+        s->error = s->error && c->error ? c->error : OK;
+        room += c->error ? 0 : c->reply.count;
+    }
+    struct span *words = s->error ? NULL : calloc(room, sizeof(*words));
+    if (!s->error && !words)
+        s->error = ERR_INTERNAL;
+    s->answer = words;
+    s->answers = 0;
+    if (words && (s->verb == SHARE_BEAT || s->verb == SHARE_BURY))
+        s->answers = merge(g, words, number);
+    for (size_t i = 0; words && !s->answers && i < d->shard_count; i++)
+        s->answers = add_words(words, 0, &g->calls[i].reply, 0, g->calls[i].reply.count);
+    counter_sub(&d->base.counters.pending, 1);
+    s->done(d->base.config.owner, s);
+    free(words);
+    for (size_t i = 0; i < d->shard_count; i++)
+        redis_reply_deinit(&g->calls[i].reply);
+    free(g);
 }
 
 static void answered(struct redis_call *call)
 {
     struct share_call *c = container_of(call, struct share_call, call);
-    struct redis *d = c->driver;
-    struct share *s = c->share;
-    struct span *words = NULL;
-    s->error = outcome(c);
-    if (!s->error && !(words = words_of(call->reply)))
-        s->error = ERR_INTERNAL;
-    s->answer = words;
-    s->answers = s->error ? 0 : call->reply->count;
-    free(c);
-    counter_sub(&d->base.counters.pending, 1);
-    s->done(d->base.config.owner, s);
-    free(words);
+    c->error = outcome(c);
+    if (!c->error)
+        redis_reply_move(&c->reply, call->reply);
+    if (--c->group->left == 0)
+        finish(c->group);
+}
+
+/* What is about no room and not about gateways is asked of the first server. */
+static bool asked(struct redis *d, const struct share *s, size_t i)
+{
+    struct redis_shard *shard = &d->shards[i];
+    bool all = s->verb == SHARE_BEAT || s->verb == SHARE_BURY;
+    bool home = s->room.n ? shard == redis_shard_of(d, s->room) : i == 0;
+    return (all || home) && redis_shard_able(shard);
+}
+
+/* NULL: no memory, or nobody to ask. */
+static struct share_group *group_new(struct redis *d, struct share *s)
+{
+    struct share_group *g = calloc(1, sizeof(*g) + d->shard_count * sizeof(g->calls[0]));
+    for (size_t i = 0; g && i < d->shard_count; i++) {
+        if (!asked(d, s, i))
+            continue;
+        g->left++;
+        g->calls[i].shard = &d->shards[i];
+        g->calls[i].group = g;
+        g->calls[i].call.done = answered;
+    }
+    if (g && !g->left) {
+        free(g);
+        return NULL;
+    }
+    if (g) {
+        g->driver = d;
+        g->share = s;
+    }
+    return g;
 }
 
 void redis_share(struct driver *driver, struct share *s)
@@ -101,22 +197,23 @@ void redis_share(struct driver *driver, struct share *s)
     struct span words[HEAD_WORDS + SHARE_WORDS_MAX] = {
         span_str(d->settings->prefix), span_str(verbs[s->verb].name), span_str(d->settings->node),
         s->room.p ? s->room : SPAN("")};
-    struct share_call *c = redis_shard_able(&d->shard) ? calloc(1, sizeof(*c)) : NULL;
+    struct share_group *g = group_new(d, s);
     assert(s->count <= SHARE_WORDS_MAX);
     counter_add(&d->base.counters.pending, 1);
-    if (!c) {
+    if (!g) {
         counter_add(&d->base.counters.refused, 1);
         end(d, s, ERR_INTERNAL);
         return;
     }
     for (size_t i = 0; i < s->count; i++)
         words[HEAD_WORDS + i] = s->words[i].p ? s->words[i] : SPAN("");
-    c->driver = d;
-    c->share = s;
-    c->call.done = answered;
-    redis_link_eval(redis_server_commands(d->shard.server), &c->call,
-                    redis_script(verbs[s->verb].grows ? SCRIPT_GROW : SCRIPT_SHARE), words, 1,
-                    HEAD_WORDS + s->count);
+    for (size_t i = 0; i < d->shard_count; i++) { /* none ends inside its call */
+        struct share_call *c = &g->calls[i];
+        if (c->shard)
+            redis_link_eval(redis_server_commands(c->shard->server), &c->call,
+                            redis_script(verbs[s->verb].grows ? SCRIPT_GROW : SCRIPT_SHARE), words,
+                            1, HEAD_WORDS + s->count);
+    }
 }
 
 static struct span word(struct span *rest)

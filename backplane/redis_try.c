@@ -1,46 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection, before anything else is begun, to see whether the server will do. */
-#include "backplane/base/loop.h"
 #include "backplane/redis.h"
 
-struct trial {
-    struct loop loop;
-    struct buf *why;
-    enum redis_verdict verdict;
-    bool over;
-};
-
-static void on_up(struct redis_link *l, void *owner)
+/* False: it belongs to another set, or does not say. */
+static bool belongs(struct redis_talk *t, const struct redis_settings *s, struct buf *why)
 {
-    struct trial *t = owner;
-    (void)l;
-    t->verdict = REDIS_WELL;
-    t->over = true;
-}
-
-static void on_down(struct redis_link *l, void *owner, enum redis_fault fault, bool was_up,
-                    const char *why)
-{
-    struct trial *t = owner;
-    (void)was_up;
-    t->verdict = fault == FAULT_REFUSED ? REDIS_REFUSED : REDIS_AWAY;
-    buf_fmt(t->why, "%s: %s", redis_link_target(l), why);
-    t->over = true;
-}
-
-enum redis_verdict redis_try(const struct redis_settings *s, struct buf *why)
-{
-    static const struct redis_link_events events = {.up = on_up, .down = on_down};
-    struct trial t = {.why = why, .verdict = REDIS_AWAY};
-    if (loop_init(&t.loop)) {
-        buf_lit(why, "no event loop");
-        return REDIS_AWAY;
+    struct buf key = {0}, ours = {0};
+    bool well = false;
+    buf_fmt(&key, "%s:servers", s->prefix);
+    redis_settings_set(s, &ours);
+    struct span words[] = {SPAN("GET"), {key.p, key.n}};
+    const struct redis_reply *r =
+        key.failed || ours.failed ? NULL : redis_talk_ask(t, words, 2, why);
+    if (r) {
+        struct span set = redis_reply_text(r);
+        well = r->type == REPLY_NIL || span_eq(set, (struct span){ours.p, ours.n});
+        if (!well)
+            buf_fmt(why,
+                    "it belongs to the servers \"%.*s\", but this gateway is set up for \"%.*s\" "
+                    "(`madang servers` changes that)",
+                    (int)set.n, set.p, (int)ours.n, ours.p);
     }
-    struct redis_link *link = redis_link_open(&t.loop, &s->server.link, &events, &t);
-    while (link && !t.over)
-        uv_run(&t.loop.uv, UV_RUN_ONCE);
-    redis_link_close(link);
-    loop_settle(&t.loop);
-    (void)loop_deinit(&t.loop);
-    return t.verdict;
+    buf_deinit(&key);
+    buf_deinit(&ours);
+    return well;
+}
+
+enum redis_verdict redis_try(const struct redis_settings *s, size_t i, struct buf *why)
+{
+    enum redis_verdict verdict;
+    struct redis_talk *t = redis_talk_open(&s->servers[i].server.link, &verdict, why);
+    if (t && !belongs(t, s, why))
+        verdict = REDIS_REFUSED;
+    redis_talk_close(t);
+    return verdict;
 }

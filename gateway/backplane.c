@@ -8,12 +8,19 @@
 
 #include <stdio.h>
 
-static bool read_url(struct redis_url *url, const struct redis_source *o, struct buf *report)
+/* "[redis]" or "[redis NAME]" */
+static void begin_line(const struct redis_place *p, struct buf *report)
+{
+    buf_fmt(report, "[redis%s%s] ", *p->name ? " " : "", p->name);
+}
+
+static bool read_url(struct redis_url *url, const struct redis_place *p, struct buf *report)
 {
     struct buf text = {0}, why = {0};
-    bool well = keys_read_secret(o->url, o->url_file, &text, report);
+    bool well = keys_read_secret(p->url, p->url_file, &text, report);
     if (well && !redis_url_parse(url, (struct span){text.p, text.n}, &why)) {
-        buf_fmt(report, "[redis] url %.*s\n", (int)why.n, why.p ? why.p : "");
+        begin_line(p, report);
+        buf_fmt(report, "url %.*s\n", (int)why.n, why.p ? why.p : "");
         well = false;
     }
     buf_deinit(&text);
@@ -38,10 +45,30 @@ static bool make_tls(struct chosen_backplane *b, const struct redis_source *o, s
     return b->tls != NULL;
 }
 
+static bool add_server(struct chosen_backplane *b, const struct redis_source *o,
+                       const struct redis_place *p, struct buf *report)
+{
+    char *name = b->names[b->redis.server_count];
+    (void)snprintf(name, sizeof(b->names[0]), "%s", *p->name ? p->name : REDIS_DEFAULT_NAME);
+    struct redis_link_options *link = &redis_settings_add(&b->redis, name)->server.link;
+    link->connect_ms = (uint32_t)o->connect_timeout_ms;
+    link->command_ms = (uint32_t)o->command_timeout_ms;
+    link->calls_max = o->commands;
+    link->out_bytes_max = o->out_bytes;
+    link->client_name = "madang";
+    if (!read_url(&link->url, p, report))
+        return false;
+    if (link->url.transport == REDIS_TLS && !b->tls && !make_tls(b, o, report))
+        return false;
+    link->tls = b->tls;
+    return true;
+}
+
 bool backplane_choose(struct chosen_backplane *b, const struct options *options, const char *node,
                       struct buf *report)
 {
     const struct redis_source *o = &options->redis;
+    bool well = true;
     *b = (struct chosen_backplane){.driver = &local_driver};
     if (options->backplane == BACKPLANE_LOCAL)
         return true;
@@ -53,18 +80,11 @@ bool backplane_choose(struct chosen_backplane *b, const struct options *options,
     b->redis.prefix = b->prefix;
     b->redis.memory_ms = o->remember_ms;
     b->redis.restart_keeps = o->appendfsync_always;
-    struct redis_link_options *link = &b->redis.server.link;
-    link->connect_ms = (uint32_t)o->connect_timeout_ms;
-    link->command_ms = (uint32_t)o->command_timeout_ms;
-    link->calls_max = o->commands;
-    link->out_bytes_max = o->out_bytes;
-    link->client_name = "madang";
-    if (!read_url(&link->url, o, report))
-        return false;
-    if (link->url.transport == REDIS_TLS && !make_tls(b, o, report))
-        return false;
-    link->tls = b->tls;
-    return true;
+    if (!o->place_count)
+        return add_server(b, o, &o->only, report);
+    for (size_t i = 0; i < o->place_count; i++)
+        well &= add_server(b, o, &o->places[i], report);
+    return well;
 }
 
 struct sequencer_config backplane_config(const struct chosen_backplane *b, const struct options *o,
@@ -87,21 +107,32 @@ void backplane_deinit(struct chosen_backplane *b)
     b->tls = NULL;
 }
 
-bool backplane_try(const struct chosen_backplane *b, const struct options *o, struct buf *report)
+static bool try_server(const struct chosen_backplane *b, const struct options *o, size_t i,
+                       struct buf *report)
 {
-    struct buf why = {0};
+    struct buf why = {0}, label = {0};
     bool well = true;
-    if (b->driver != &redis_driver)
-        return true;
-    enum redis_verdict v = redis_try(&b->redis, &why);
+    redis_member_label(&b->redis.servers[i], &label);
+    enum redis_verdict v = redis_try(&b->redis, i, &why);
     if (v == REDIS_REFUSED || (v == REDIS_AWAY && o->redis.required)) {
-        buf_fmt(report, "[redis] %.*s\n", (int)why.n, why.p ? why.p : "cannot be used");
+        buf_fmt(report, "[%.*s] %.*s\n", (int)label.n, label.p, (int)why.n,
+                why.p ? why.p : "cannot be used");
         well = false;
     } else if (v == REDIS_AWAY) {
-        log_warn("redis cannot be reached (%.*s): rooms can be used when it is there", (int)why.n,
-                 why.p ? why.p : "");
+        log_warn("%.*s cannot be reached (%.*s): %s can be used when it is there", (int)label.n,
+                 label.p, (int)why.n, why.p ? why.p : "",
+                 b->redis.server_count > 1 ? "its rooms" : "rooms");
     }
     buf_deinit(&why);
+    buf_deinit(&label);
+    return well;
+}
+
+bool backplane_try(const struct chosen_backplane *b, const struct options *o, struct buf *report)
+{
+    bool well = true;
+    for (size_t i = 0; b->driver == &redis_driver && i < b->redis.server_count; i++)
+        well &= try_server(b, o, i, report);
     return well;
 }
 

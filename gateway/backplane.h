@@ -13,6 +13,7 @@ struct chosen_backplane {
     struct redis_settings redis;
     struct redis_tls *tls;
     char prefix[65];
+    char names[REDIS_SERVERS_MAX][REDIS_NAME_MAX + 1]; /* of the servers */
 };
 
 /* `node` tells this gateway from others; it and the options are borrowed. False: `report` says in
@@ -25,8 +26,8 @@ struct sequencer_config backplane_config(const struct chosen_backplane *b, const
 
 void backplane_deinit(struct chosen_backplane *b); /* the driver is closed */
 
-/* Looks whether that server is there and one to work with: false, and `report` has a line, if it
- * is not to be begun with. Blocks for at most [redis] connect_timeout. */
+/* Looks whether the servers are there and ones to work with: false, and `report` has a line for
+ * each that is not to be begun with. Blocks for at most [redis] connect_timeout for each. */
 bool backplane_try(const struct chosen_backplane *b, const struct options *o, struct buf *report);
 
 /* Both of these and a line in the log if it is not to be begun with. */

@@ -8,10 +8,12 @@
 #include "backplane/base/map.h"
 #include "backplane/base/option.h"
 #include "backplane/base/suggest.h"
+#include "gateway/backplane.h"
 #include "gateway/jwks.h"
 #include "gateway/options.h"
 #include "gateway/options_help.h"
 #include "gateway/serve.h"
+#include "gateway/servers_command.h"
 #include "gateway/token_command.h"
 
 #include <stdio.h>
@@ -71,7 +73,11 @@ static int run_check(int argc, char **argv)
     if (!o)
         return EXIT_FAILURE;
     struct settings *s = settings_new(o, &report);
-    bool ok = s && jwks_prepare(NULL, s->options, &keys, &report);
+    struct chosen_backplane backplane = {0};
+    bool ok = s && jwks_prepare(NULL, s->options, &keys, &report) &&
+              backplane_choose(&backplane, s->options, "check", &report) &&
+              backplane_try(&backplane, s->options, &report);
+    backplane_deinit(&backplane);
     if (ok) {
         options_print(s->options, &text);
         settings_warn(s, &report);
@@ -82,15 +88,28 @@ static int run_check(int argc, char **argv)
     return ok ? finish(stdout, &text, code) : code;
 }
 
-static int run_token(int argc, char **argv)
+typedef bool (*command_fn)(int argc, char **argv, char **env, struct buf *text, struct buf *report);
+
+static int run_command(command_fn command, int argc, char **argv)
 {
     struct buf text = {0}, report = {0};
-    if (token_command(argc, argv, environ, &text, &report)) {
+    if (command(argc, argv, environ, &text, &report)) {
         buf_deinit(&report);
         return finish(stdout, &text, EXIT_SUCCESS);
     }
     buf_deinit(&text);
     return finish(stderr, &report, EXIT_FAILURE);
+}
+
+static int run_token(int argc, char **argv)
+{
+    return run_command(token_command, argc, argv);
+}
+
+static int run_servers(int argc, char **argv)
+{
+    map_seed();
+    return run_command(servers_command, argc, argv);
 }
 
 static int complain(const char *what, const char *word, const char *hint)
@@ -125,6 +144,8 @@ static const struct verb VERBS[] = {
      true, NULL, run_check},
     {"token", "[OPTIONS]", "print a token for a connection or a subscription", false,
      token_command_help, run_token},
+    {"servers", "WORDS", "show or change which Redis servers share the rooms", false,
+     servers_command_help, run_servers},
     {"version", "", "print the version", false, NULL, run_version},
     {"help", "[VERB]", "say how to use madang, or one of its verbs", false, NULL, run_help},
 };

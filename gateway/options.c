@@ -12,16 +12,21 @@
 #define COMMENT_COLUMN 48
 
 static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
+static const struct option_section *const SERVERS = &option_sections[SECTION_SERVERS];
 
 /* ---- the table and the struct ---- */
 
 void *options_target(struct options *o, const struct option_section *s, size_t room)
 {
+    if (s == SERVERS)
+        return &o->redis.places[room];
     return s == ROOMS ? (void *)&o->rules.list[room] : (void *)o;
 }
 
 const void *options_view(const struct options *o, const struct option_section *s, size_t room)
 {
+    if (s == SERVERS)
+        return &o->redis.places[room];
     return s == ROOMS ? (const void *)&o->rules.list[room] : (const void *)o;
 }
 
@@ -31,6 +36,8 @@ struct origin *options_origin(const struct options *o, const struct option_secti
     size_t i = (size_t)(option - s->list);
     if (s == ROOMS)
         return &o->origins->rooms[room * ROOMS->count + i];
+    if (s == SERVERS)
+        return &o->origins->servers[room * SERVERS->count + i];
     for (const struct option_section *before = option_sections; before != s; before++)
         i += before->count;
     return &o->origins->plain[i];
@@ -75,6 +82,25 @@ bool options_add_room(struct options *o, const char *name)
     return set_defaults(o, ROOMS, n);
 }
 
+bool options_add_server(struct options *o, const char *name)
+{
+    size_t n = o->redis.place_count;
+    struct redis_place *list = realloc(o->redis.places, (n + 1) * sizeof(*list));
+    if (!list)
+        return false;
+    o->redis.places = list;
+    size_t origins_bytes = SERVERS->count * sizeof(struct origin);
+    struct origin *origins = realloc(o->origins->servers, (n + 1) * origins_bytes);
+    if (!origins)
+        return false;
+    o->origins->servers = origins;
+    memset(&origins[n * SERVERS->count], 0, origins_bytes);
+    list[n] = (struct redis_place){0};
+    memcpy(list[n].name, name, strlen(name) + 1);
+    o->redis.place_count = n + 1;
+    return set_defaults(o, SERVERS, n);
+}
+
 struct options *options_new(void)
 {
     struct options *o = calloc(1, sizeof(*o));
@@ -105,27 +131,45 @@ static void free_section(struct options *o, const struct option_section *s, size
     }
 }
 
+void options_drop_servers(struct options *o)
+{
+    for (size_t i = 0; i < o->redis.place_count; i++)
+        free_section(o, SERVERS, i);
+    free(o->redis.places);
+    o->redis.places = NULL;
+    o->redis.place_count = 0;
+}
+
 void options_free(struct options *o)
 {
     if (!o)
         return;
     for (size_t i = 0; i < o->rules.count; i++)
         free_section(o, ROOMS, i);
+    options_drop_servers(o);
     for (size_t i = 0; o->origins && o->origins->plain && i < SECTION_ROOMS; i++)
         free_section(o, &option_sections[i], 0);
     if (o->origins) {
         free(o->origins->plain);
         free(o->origins->rooms);
+        free(o->origins->servers);
     }
     free(o->origins);
     free(o->rules.list);
     free(o);
 }
 
+const char *options_item_name(const struct options *o, const struct option_section *s, size_t room)
+{
+    if (s == SERVERS)
+        return o->redis.places[room].name;
+    return s == ROOMS ? o->rules.list[room].name : "";
+}
+
 void options_title(const struct options *o, const struct option_section *s,
                    const struct option *option, size_t room, struct buf *text)
 {
-    const char *name = s == ROOMS ? o->rules.list[room].name : "";
+    const char *name = options_item_name(o, s, room);
     buf_fmt(text, "[%s%s%s] %s", s->name, *name ? " " : "", name, option->key);
 }
 
@@ -185,6 +229,10 @@ void options_print(const struct options *o, struct buf *text)
         const char *name = o->rules.list[i].name;
         buf_fmt(text, "\n[%s%s%s]\n", ROOMS->name, *name ? " " : "", name);
         print_section(o, ROOMS, i, text);
+    }
+    for (size_t i = 0; i < o->redis.place_count; i++) {
+        buf_fmt(text, "\n[%s %s]\n", SERVERS->name, o->redis.places[i].name);
+        print_section(o, SERVERS, i, text);
     }
 }
 

@@ -22,9 +22,19 @@ enum api_error_mode { API_ERRORS_BODY, API_ERRORS_TRANSPORT };
 enum auth_mode { AUTH_GUEST, AUTH_INSECURE, AUTH_JWT };
 enum backplane_kind { BACKPLANE_LOCAL, BACKPLANE_REDIS };
 
-/* Where the Redis server is, and how it is spoken to; see backplane.h. */
+#define SERVER_NAME_MAX 33
+
+/* Where one Redis server is: [redis NAME], or in [redis] the only one. */
+struct redis_place {
+    char name[SERVER_NAME_MAX]; /* "": the one in [redis] */
+    char *url, *url_file;       /* a secret */
+};
+
+/* How Redis servers are spoken to; see backplane.h. */
 struct redis_source {
-    char *url, *url_file; /* a secret */
+    struct redis_place only;    /* used if there is no list */
+    struct redis_place *places; /* [redis NAME], in the order of the file */
+    size_t place_count;
     char *prefix;
     char *tls_ca_file, *tls_cert_file, *tls_key_file, *tls_server_name; /* "": not given */
     bool tls_insecure, appendfsync_always, required;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/options_private.h"
 
+#include "backplane/redis.h"
 #include "gateway/endpoint.h"
 
 #include <ctype.h>
@@ -250,17 +251,34 @@ static size_t check_tls(const struct options *o, struct buf *report)
     return 1;
 }
 
-static size_t check_redis(const struct options *o, struct buf *report)
+static size_t check_place(const struct options *o, const struct redis_place *p, struct buf *report)
 {
-    bool url = *o->redis.url, file = *o->redis.url_file;
+    bool url = *p->url, file = *p->url_file, named = *p->name;
     if (url && file)
-        buf_lit(report, "[redis] url and url_file are both given: set one of them\n");
-    else if (o->backplane == BACKPLANE_REDIS && !url && !file)
+        buf_fmt(report, "[redis%s%s] url and url_file are both given: set one of them\n",
+                named ? " " : "", p->name);
+    else if (named && !url && !file)
+        buf_fmt(report, "[redis %s] needs to say where the server is: set url or url_file\n",
+                p->name);
+    else if (o->backplane == BACKPLANE_REDIS && !url && !file && !o->redis.place_count)
         buf_lit(report, "backplane redis needs to know where the server is: set [redis] url or "
                         "url_file\n");
+    else if (!named && (url || file) && o->redis.place_count)
+        buf_fmt(report,
+                "[redis] %s and [redis %s] are both given: give the one a name too, as a section "
+                "(that of a server without a name is \"" REDIS_DEFAULT_NAME "\")\n",
+                url ? "url" : "url_file", o->redis.places[0].name);
     else
         return 0;
     return 1;
+}
+
+static size_t check_redis(const struct options *o, struct buf *report)
+{
+    size_t errors = check_place(o, &o->redis.only, report);
+    for (size_t i = 0; i < o->redis.place_count; i++)
+        errors += check_place(o, &o->redis.places[i], report);
+    return errors;
 }
 
 /* The personal room must be one that rules exist for, and that is the user's own. */

@@ -10,6 +10,12 @@
 
 static const char CONFIG_HELP[] = "The configuration file to read. Without it none is read.";
 
+/* Its options have no flags and no variables. */
+static bool is_file_only(const struct option_section *s)
+{
+    return s == &option_sections[SECTION_SERVERS];
+}
+
 /* Appends words, broken into lines, each after `indent` spaces. */
 static void wrap(struct buf *text, const char *words, size_t indent)
 {
@@ -44,7 +50,10 @@ static void help_option(struct buf *text, const struct option_section *s, const 
 {
     struct buf facts = {0};
     buf_lit(text, "  ");
-    option_flag(s, o, text);
+    if (is_file_only(s))
+        buf_str(text, o->key);
+    else
+        option_flag(s, o, text);
     buf_char(text, ' ');
     option_argument(o, text);
     buf_char(text, '\n');
@@ -56,8 +65,12 @@ static void help_option(struct buf *text, const struct option_section *s, const 
     wrap(text, finish(&facts), HELP_INDENT);
 
     buf_clear(&facts);
-    option_variable(s, o, &facts);
-    buf_fmt(&facts, ", [%s] %s", s->name, o->key);
+    if (is_file_only(s)) {
+        buf_fmt(&facts, "[%s NAME] %s", s->name, o->key);
+    } else {
+        option_variable(s, o, &facts);
+        buf_fmt(&facts, ", [%s] %s", s->name, o->key);
+    }
     if (!option_is_live(s, o))
         buf_lit(&facts, " (changes need a restart)");
     wrap(text, finish(&facts), HELP_INDENT);
@@ -79,7 +92,7 @@ void options_help(struct buf *text)
     buf_fmt(text, "%*s%s\n", HELP_INDENT, "", OPTIONS_CONFIG_VARIABLE);
     for (size_t i = 0; i < SECTION_COUNT; i++) {
         const struct option_section *s = &option_sections[i];
-        buf_fmt(text, "\n[%s]\n", s->name);
+        buf_fmt(text, "\n[%s%s]\n", s->name, is_file_only(s) ? " NAME" : "");
         wrap(text, s->help, 0);
         for (size_t j = 0; j < s->count; j++)
             help_option(text, s, &s->list[j]);
@@ -100,11 +113,15 @@ static void markdown_option(struct buf *text, const struct option_section *s,
                             const struct option *o)
 {
     struct buf allowed = {0};
-    buf_fmt(text, "| `%s` | `", o->key);
-    option_flag(s, o, text);
-    buf_lit(text, "` | `");
-    option_variable(s, o, text);
-    buf_lit(text, "` | ");
+    if (is_file_only(s)) {
+        buf_fmt(text, "| `%s` | – | – | ", o->key);
+    } else {
+        buf_fmt(text, "| `%s` | `", o->key);
+        option_flag(s, o, text);
+        buf_lit(text, "` | `");
+        option_variable(s, o, text);
+        buf_lit(text, "` | ");
+    }
     if (*o->initial)
         buf_fmt(text, "`%s` | ", o->initial);
     else
@@ -157,10 +174,10 @@ void options_markdown(struct buf *text)
     for (size_t i = 0; i < SECTION_COUNT; i++) {
         const struct option_section *s = &option_sections[i];
         buf_fmt(text,
-                "\n## [%s]\n\n%s\n\n"
+                "\n## [%s%s]\n\n%s\n\n"
                 "| key | flag | variable | default | allowed | reload | meaning |\n"
                 "|---|---|---|---|---|---|---|\n",
-                s->name, s->help);
+                s->name, is_file_only(s) ? " NAME" : "", s->help);
         for (size_t j = 0; j < s->count; j++)
             markdown_option(text, s, &s->list[j]);
     }

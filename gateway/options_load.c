@@ -3,6 +3,7 @@
 
 #include "backplane/base/inifile.h"
 #include "backplane/base/suggest.h"
+#include "backplane/redis.h"
 #include "gateway/left_out.h"
 #include "gateway/options_private.h"
 
@@ -15,6 +16,7 @@
 #define FILE_BYTES_MAX (1024 * 1024)
 #define ERRORS_SHOWN   20
 #define FLAG_PREFIX    "--"
+#define SERVERS_MAX    REDIS_SERVERS_MAX
 
 /* One loading, from the first source to the last. */
 struct load {
@@ -34,6 +36,7 @@ struct setting {
 };
 
 static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
+static const struct option_section *const SERVERS = &option_sections[SECTION_SERVERS];
 static const char OUT_OF_MEMORY[] = "out of memory";
 
 /* ---- errors ---- */
@@ -108,27 +111,50 @@ static void set(struct load *l, const struct setting *to, const char *text)
 
 /* ---- the file ---- */
 
-/* True for what may follow "rooms ": ^[-a-zA-Z0-9_.]{2,}$, short enough. */
-static bool is_namespace(const char *name)
+/* True for what may follow "rooms " or "redis ": ^[-a-zA-Z0-9_.]+$, long and short enough. */
+static bool is_name(const char *name, size_t least, size_t size)
 {
     size_t n = strlen(name);
     for (const char *p = name; *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("-_.", *p))
             return false;
-    return n >= 2 && n < NAMESPACE_NAME_MAX;
+    return n >= least && n < size;
+}
+
+static void bad_name(struct load *l, const char *where, const char *what, const char *name,
+                     int least, int size)
+{
+    if (!begin_error(l, where))
+        return;
+    buf_fmt(l->report, "%s ", what);
+    option_quote(l->report, name);
+    buf_fmt(l->report, " cannot be used; allowed: %d to %d letters, digits and - _ .\n", least,
+            size - 1);
+}
+
+/* Finds the server or makes it; false after an error was added. */
+static bool enter_server(struct load *l, const char *where, const char *name, size_t *server)
+{
+    struct redis_source *r = &l->o->redis;
+    if (!is_name(name, 1, SERVER_NAME_MAX)) {
+        bad_name(l, where, "server name", name, 1, SERVER_NAME_MAX);
+        return false;
+    }
+    for (*server = 0; *server < r->place_count; (*server)++)
+        if (strcmp(r->places[*server].name, name) == 0)
+            return true;
+    if (r->place_count < SERVERS_MAX && options_add_server(l->o, name))
+        return true;
+    add_error(l, where, r->place_count == SERVERS_MAX ? "too many servers" : OUT_OF_MEMORY);
+    return false;
 }
 
 /* Finds the namespace or makes it; false after an error was added. */
 static bool enter_room(struct load *l, const char *where, const char *name, size_t *room)
 {
     struct rules *r = &l->o->rules;
-    if (!is_namespace(name)) {
-        if (begin_error(l, where)) {
-            buf_lit(l->report, "namespace ");
-            option_quote(l->report, name);
-            buf_fmt(l->report, " cannot be used; allowed: 2 to %d letters, digits and - _ .\n",
-                    NAMESPACE_NAME_MAX - 1);
-        }
+    if (!is_name(name, 2, NAMESPACE_NAME_MAX)) {
+        bad_name(l, where, "namespace", name, 2, NAMESPACE_NAME_MAX);
         return false;
     }
     for (*room = 1; *room < r->count; (*room)++)
@@ -148,13 +174,13 @@ static void unknown_section(struct load *l, const char *where, const char *name)
     buf_lit(l->report, "unknown section ");
     option_quote(l->report, name);
     suggest_init(&s, name);
-    for (size_t i = 0; i < SECTION_COUNT; i++)
+    for (size_t i = 0; i < SECTION_SERVERS; i++)
         suggest_offer(&s, option_sections[i].name);
     if (!add_hint(l->report, name, &s, "")) {
         buf_lit(l->report, "; allowed: ");
-        for (size_t i = 0; i < SECTION_COUNT; i++)
+        for (size_t i = 0; i < SECTION_SERVERS; i++)
             buf_fmt(l->report, "[%s], ", option_sections[i].name);
-        buf_lit(l->report, "[rooms NAME]");
+        buf_lit(l->report, "[rooms NAME], [redis NAME]");
     }
     buf_char(l->report, '\n');
 }
@@ -169,12 +195,14 @@ static void enter_section(struct load *l, const char *where, const char *name,
     *room = 0;
     for (size_t i = 0; i < SECTION_COUNT; i++) {
         const struct option_section *s = &option_sections[i];
-        if (strlen(s->name) == n && strncmp(s->name, name, n) == 0 && (!*rest || s == ROOMS))
+        bool fits = *rest ? s == ROOMS || s == SERVERS : s != SERVERS;
+        if (fits && strlen(s->name) == n && strncmp(s->name, name, n) == 0)
             *section = s;
     }
     if (!*section)
         unknown_section(l, where, name);
-    else if (*rest && !enter_room(l, where, rest, room))
+    else if (*section == SERVERS ? !enter_server(l, where, rest, room)
+                                 : *rest && !enter_room(l, where, rest, room))
         *section = NULL;
 }
 
@@ -193,7 +221,7 @@ static void unknown_key(struct load *l, const char *where, const struct option_s
             home = &option_sections[i];
     buf_lit(l->report, "unknown option ");
     option_quote(l->report, key);
-    buf_fmt(l->report, " in [%s]", section->name);
+    buf_fmt(l->report, " in [%s%s]", section->name, section == SERVERS ? " NAME" : "");
     if (home)
         buf_fmt(l->report, "; it belongs to [%s]", home->name);
     else
@@ -286,7 +314,7 @@ static bool find_by_name(const char *name, name_writer write, struct setting *fo
 {
     struct buf known = {0};
     bool same = false;
-    for (size_t i = 0; i < SECTION_COUNT && !same; i++) {
+    for (size_t i = 0; i < SECTION_SERVERS && !same; i++) {
         const struct option_section *s = &option_sections[i];
         for (size_t j = 0; j < s->count && !same; j++) {
             buf_clear(&known);

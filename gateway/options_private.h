@@ -18,11 +18,13 @@ struct origin {
 };
 
 struct options_origins {
-    struct origin *plain; /* one per option of the sections before rooms */
-    struct origin *rooms; /* per namespace, one per option of rooms */
+    struct origin *plain;   /* one per option of the sections before rooms */
+    struct origin *rooms;   /* per namespace, one per option of rooms */
+    struct origin *servers; /* per named Redis server, one per option of these */
 };
 
-/* In the functions below `room` is an index into rules.list, and 0 for other sections. */
+/* In the functions below `room` is an index into rules.list, or for SECTION_SERVERS into
+ * redis.places, and 0 for other sections. */
 
 /* The struct that the section's options are fields of, to be written or only read. */
 void *options_target(struct options *o, const struct option_section *s, size_t room);
@@ -37,6 +39,13 @@ const struct option *options_find(const struct option_section *s, const char *ke
 /* Adds a namespace with the default rules; its index is the former count. False: out of memory,
  * and the options are good for nothing but to be freed. */
 bool options_add_room(struct options *o, const char *name);
+
+/* The same for a server; the name is of at most SERVER_NAME_MAX - 1 bytes. */
+bool options_add_server(struct options *o, const char *name);
+void options_drop_servers(struct options *o);
+
+/* What stands behind the section's name: "chat", "". */
+const char *options_item_name(const struct options *o, const struct option_section *s, size_t room);
 
 /* Appends "[client] ping_interval" or "[rooms chat] presence". */
 void options_title(const struct options *o, const struct option_section *s,

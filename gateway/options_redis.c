@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* options_redis.c: the table of the section [redis]. */
+/* options_redis.c: the tables of the sections [redis] and [redis NAME]. */
 #include "gateway/options_table.h"
 
 #include "gateway/options.h"
@@ -123,7 +123,7 @@ const struct option redis_options[REDIS_OPTION_COUNT] = {
     {
         .key = "url",
         .type = OPTION_STRING,
-        GATEWAY(url),
+        GATEWAY(only.url),
         .secret = true,
         .argument = "URL",
         .initial = "",
@@ -131,5 +131,28 @@ const struct option redis_options[REDIS_OPTION_COUNT] = {
                 "rediss://… with TLS, unix:///path. A password on the command line can be seen by "
                 "others: better use url_file.",
     },
-    TEXT("url_file", url_file, "FILE", "A file with that URL; the end of its line does not count."),
+    TEXT("url_file", only.url_file, "FILE",
+         "A file with that URL; the end of its line does not count."),
+};
+
+#define PLACE(field) OPTION_FIELD(struct redis_place, field)
+
+const struct option server_options[SERVER_OPTION_COUNT] = {
+    {
+        .key = "url",
+        .type = OPTION_STRING,
+        PLACE(url),
+        .secret = true,
+        .argument = "URL",
+        .initial = "",
+        .help = "Where this server is, as [redis] url.",
+    },
+    {
+        .key = "url_file",
+        .type = OPTION_STRING,
+        PLACE(url_file),
+        .argument = "FILE",
+        .initial = "",
+        .help = "A file with that URL.",
+    },
 };

@@ -9,6 +9,7 @@
 #define AFTER_RESTART "; takes effect after a restart"
 
 static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
+static const struct option_section *const SERVERS = &option_sections[SECTION_SERVERS];
 
 /* ---- two configurations side by side ---- */
 
@@ -80,6 +81,27 @@ static void tell_room(const struct options *now, const struct options *fresh, si
             buf_char(text, '\n');
 }
 
+static bool same_server(const struct options *now, const struct options *fresh, size_t i)
+{
+    struct buf text = {0};
+    bool same = strcmp(now->redis.places[i].name, fresh->redis.places[i].name) == 0;
+    for (size_t j = 0; same && j < SERVERS->count; j++)
+        same = !tell_change(&(struct pair){SERVERS, &SERVERS->list[j], now, fresh, i, i}, &text);
+    drop(&text);
+    return same;
+}
+
+/* One line if the named servers are others, or in another order; true then. */
+static bool tell_servers(const struct options *now, const struct options *fresh, struct buf *text)
+{
+    bool same = now->redis.place_count == fresh->redis.place_count;
+    for (size_t i = 0; same && i < now->redis.place_count; i++)
+        same = same_server(now, fresh, i);
+    if (!same)
+        buf_lit(text, "[redis NAME]: changed" AFTER_RESTART "\n");
+    return !same;
+}
+
 /* Addresses speak TLS, or not, from the start on. */
 static bool turns_tls(const struct options *now, const struct options *fresh)
 {
@@ -110,6 +132,8 @@ static bool compare(const struct options *now, const struct options *fresh, stru
     }
     for (size_t i = 0; i < fresh->rules.count; i++)
         tell_room(now, fresh, i, text);
+    if (tell_servers(now, fresh, text))
+        restart = true;
     for (size_t i = 0; i < now->rules.count; i++)
         if (room_at(&fresh->rules, now->rules.list[i].name) == fresh->rules.count)
             buf_fmt(text, "[rooms %s]: gone\n", now->rules.list[i].name);
@@ -119,17 +143,17 @@ static bool compare(const struct options *now, const struct options *fresh, stru
 /* ---- what stays as it is ---- */
 
 static bool keep_one(struct options *o, const struct options *now, const struct option_section *s,
-                     const struct option *option)
+                     const struct option *option, size_t i)
 {
     struct buf value = {0}, why = {0};
-    struct origin *to = options_origin(o, s, option, 0);
-    const struct origin *from = options_origin(now, s, option, 0);
-    const char *text = text_of(option, options_view(now, s, 0), &value);
+    struct origin *to = options_origin(o, s, option, i);
+    const struct origin *from = options_origin(now, s, option, i);
+    const char *text = text_of(option, options_view(now, s, i), &value);
     char *where = from->where ? strdup(from->where) : NULL;
     bool ok = !value.failed && (where || !from->where);
     if (ok) {
-        option_clear(option, options_target(o, s, 0));
-        ok = option_set(option, options_target(o, s, 0), text, &why);
+        option_clear(option, options_target(o, s, i));
+        ok = option_set(option, options_target(o, s, i), text, &why);
         free(to->where);
         *to = (struct origin){from->source, where};
     } else {
@@ -140,6 +164,19 @@ static bool keep_one(struct options *o, const struct options *now, const struct 
     return ok;
 }
 
+static bool keep_servers(struct options *o, const struct options *now)
+{
+    options_drop_servers(o);
+    for (size_t i = 0; i < now->redis.place_count; i++) {
+        if (!options_add_server(o, now->redis.places[i].name))
+            return false;
+        for (size_t j = 0; j < SERVERS->count; j++)
+            if (!keep_one(o, now, SERVERS, &SERVERS->list[j], i))
+                return false;
+    }
+    return true;
+}
+
 bool options_keep(struct options *o, const struct options *now)
 {
     bool keep_tls = turns_tls(now, o);
@@ -147,10 +184,10 @@ bool options_keep(struct options *o, const struct options *now)
         const struct option_section *s = &option_sections[i];
         bool all = i == SECTION_TLS && keep_tls;
         for (size_t j = 0; j < s->count; j++)
-            if ((all || !option_is_live(s, &s->list[j])) && !keep_one(o, now, s, &s->list[j]))
+            if ((all || !option_is_live(s, &s->list[j])) && !keep_one(o, now, s, &s->list[j], 0))
                 return false;
     }
-    return true;
+    return keep_servers(o, now);
 }
 
 /* ---- the door ---- */

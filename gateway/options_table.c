@@ -470,4 +470,13 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = ROOM_OPTIONS,
             .count = COUNT(ROOM_OPTIONS),
         },
+    [SECTION_SERVERS] =
+        {
+            .name = "redis",
+            .help = "One of several Redis servers, which share the rooms among them, by its name "
+                    "(at most 16). Only in the file. See BACKPLANE.md before you change which "
+                    "there are.",
+            .list = server_options,
+            .count = SERVER_OPTION_COUNT,
+        },
 };

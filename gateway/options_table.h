@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* options_table.h: the table of all options, for options.c and the text made from it.
  *
- * Sections up to SECTION_ROOMS describe fields of struct options; SECTION_ROOMS describes fields of
- * struct room_rules.
+ * Sections up to SECTION_ROOMS describe fields of struct options, SECTION_ROOMS fields of struct
+ * room_rules, SECTION_SERVERS fields of struct redis_place. The last two stand in the file with a
+ * name behind theirs, [rooms NAME] and [redis NAME], any number of times. Options of
+ * SECTION_SERVERS have no flags and no variables.
  *
  * Names: an option is [section] key in the file, --key on the command line and MADANG_KEY in the
  * environment. Options of a `prefixed` section carry its name: --section-key, MADANG_SECTION_KEY.
@@ -27,6 +29,7 @@ enum section_id {
     SECTION_TLS,
     SECTION_REDIS,
     SECTION_ROOMS,
+    SECTION_SERVERS,
     SECTION_COUNT
 };
 
@@ -41,6 +44,8 @@ extern const struct option api_options[API_OPTION_COUNT];
 extern const struct option jwt_options[JWT_OPTION_COUNT];
 #define REDIS_OPTION_COUNT 15
 extern const struct option redis_options[REDIS_OPTION_COUNT];
+#define SERVER_OPTION_COUNT 2
+extern const struct option server_options[SERVER_OPTION_COUNT];
 #define LIMITS_OPTION_COUNT 14
 extern const struct option limits_options[LIMITS_OPTION_COUNT];
 #define TLS_OPTION_COUNT 2

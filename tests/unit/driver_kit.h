@@ -18,11 +18,13 @@
 /* Which driver is under test. */
 struct subject {
     const struct driver_ops *ops;
-    bool streams; /* false: nothing but ERR_NOT_AVAILABLE is expected */
-    bool memory;  /* in this process: at once, on a clock of ours, and gone with the driver */
+    bool streams;   /* false: nothing but ERR_NOT_AVAILABLE is expected */
+    bool memory;    /* in this process: at once, on a clock of ours, and gone with the driver */
+    size_t servers; /* that it needs, at most SERVERS_MAX */
 };
 
 #define WATCHED_MAX 32
+#define SERVERS_MAX 2
 
 static const struct subject *subject;
 
@@ -47,7 +49,8 @@ static size_t due;            /* publications that were committed and have to be
 
 static struct loop driver_loop;
 static struct actor driver_actor;
-static struct redis_process server; /* one for all tests; they use different prefixes */
+static struct redis_process servers[SERVERS_MAX]; /* for all tests; they use different prefixes */
+static const char *const server_names[SERVERS_MAX] = {"redis", "b"};
 static struct redis_settings settings;
 static char prefix[32];
 
@@ -154,7 +157,7 @@ static inline void settle(void)
 
 static inline bool connected(void)
 {
-    return !(counter_get(&driver->counters.away) & 1);
+    return !counter_get(&driver->counters.away);
 }
 
 /* Begins another life over what the server keeps under this prefix. */
@@ -171,7 +174,10 @@ static inline void open_driver(size_t max_stream_bytes)
     memset(watched, 0, sizeof(watched));
     if (!subject->memory) {
         redis_settings_defaults(&settings);
-        assert_true(redis_url_parse(&settings.server.link.url, span_str(server.url), &why));
+        for (size_t i = 0; i < subject->servers; i++) {
+            struct redis_member *m = redis_settings_add(&settings, server_names[i]);
+            assert_true(redis_url_parse(&m->server.link.url, span_str(servers[i].url), &why));
+        }
         settings.prefix = prefix;
         settings.node = "test";
         assert_int_equal(loop_init(&driver_loop), 0);
@@ -220,15 +226,17 @@ static inline int start_server(void **state)
 {
     (void)state;
     if (!subject->memory && subject->streams)
-        redis_start(&server, NULL);
+        for (size_t i = 0; i < subject->servers; i++)
+            redis_start(&servers[i], NULL);
     return 0;
 }
 
 static inline int stop_server(void **state)
 {
     (void)state;
-    if (server.pid)
-        redis_stop(&server);
+    for (size_t i = 0; i < SERVERS_MAX; i++)
+        if (servers[i].pid)
+            redis_stop(&servers[i]);
     return 0;
 }
 

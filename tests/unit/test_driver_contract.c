@@ -9,9 +9,10 @@
 #include "tests/unit/driver_kit.h"
 
 static const struct subject subjects[] = {
-    {&local_driver, true, true},
-    {&redis_driver, true, false},
-    {&fail_driver, false, true},
+    {&local_driver, true, true, 0},
+    {&redis_driver, true, false, 1},
+    {&redis_driver, true, false, 2},
+    {&fail_driver, false, true, 0},
 };
 
 /* ---- of every driver ------------------------------------------------------------------------ */

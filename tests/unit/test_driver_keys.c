@@ -9,8 +9,9 @@
 #include "backplane/redis.h"
 #include "tests/unit/driver_kit.h"
 
-static const struct subject subjects[] = {{&local_driver, true, true},
-                                          {&redis_driver, true, false}};
+static const struct subject subjects[] = {{&local_driver, true, true, 0},
+                                          {&redis_driver, true, false, 1},
+                                          {&redis_driver, true, false, 2}};
 
 static const struct stream_limits none = {0};
 

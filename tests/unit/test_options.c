@@ -60,7 +60,7 @@ static void every_flag_has_one_meaning(void **state)
     char *seen[128] = {NULL};
     size_t n = 0;
     (void)state;
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
+    for (size_t i = 0; i < SECTION_SERVERS; i++) {
         for (size_t j = 0; j < option_sections[i].count; j++) {
             struct buf flag = {0};
             option_flag(&option_sections[i], &option_sections[i].list[j], &flag);
@@ -336,6 +336,24 @@ static void each_value_is_printed_with_its_source(void **state)
     assert_non_null(strstr(said, "\npresence = on                                    ; default\n"));
 }
 
+static void servers_have_names(void **state)
+{
+    (void)state;
+    struct options *o = accept_text("[redis b]\nurl = redis://h\n[redis a]\nurl_file = f\n");
+    struct buf text = {0};
+    assert_int_equal(o->redis.place_count, 2);
+    assert_string_equal(o->redis.places[0].name, "b");
+    assert_string_equal(o->redis.places[0].url, "redis://h");
+    assert_string_equal(o->redis.places[1].name, "a");
+    assert_string_equal(o->redis.places[1].url_file, "f");
+    options_print(o, &text);
+    const char *said = text_of(&text);
+    assert_non_null(strstr(said, "\n[redis b]\n; url = (not shown) "));
+    assert_non_null(strstr(said, "\n[redis a]\n"));
+    assert_null(strstr(said, "redis://h"));
+    options_free(o);
+}
+
 static void help_has_every_option(void **state)
 {
     struct buf help = {0}, markdown = {0}, name = {0};
@@ -345,7 +363,7 @@ static void help_has_every_option(void **state)
     buf_char(&help, '\0');
     buf_char(&markdown, '\0');
     assert_false(help.failed || markdown.failed);
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
+    for (size_t i = 0; i < SECTION_SERVERS; i++) {
         for (size_t j = 0; j < option_sections[i].count; j++) {
             option_flag(&option_sections[i], &option_sections[i].list[j], &name);
             const char *flag = text_of(&name);
@@ -380,6 +398,7 @@ int main(void)
         cmocka_unit_test(the_personal_room_is_its_users),
         cmocka_unit_test(what_is_printed_loads_again),
         cmocka_unit_test(each_value_is_printed_with_its_source),
+        cmocka_unit_test(servers_have_names),
         cmocka_unit_test(help_has_every_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

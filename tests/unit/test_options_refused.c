@@ -29,6 +29,16 @@ static void wrong_flags_are_refused_by_name(void **state)
                  "url_file\n");
     refuse_flags(WORDS("--redis-url=redis://h", "--redis-url-file=f"),
                  "[redis] url and url_file are both given: set one of them\n");
+    refuse_text("[redis a]\n", "[redis a] needs to say where the server is: set url or url_file\n");
+    refuse_text("[redis a]\nurl = redis://h\n[redis]\nurl = redis://i\n",
+                "[redis] url and [redis a] are both given: give the one a name too, as a section "
+                "(that of a server without a name is \"redis\")\n");
+    refuse_text("[redis a b]\n", "x.ini:1: server name \"a b\" cannot be used; allowed: 1 to 32 "
+                                 "letters, digits and - _ .\n");
+    refuse_text("[redis a]\nurl = redis://h\nprefix = x\n",
+                "x.ini:3: unknown option \"prefix\" in [redis NAME]; it belongs to [redis]\n");
+    refuse_text("[redis a]\nurl = redis://h\nurl = redis://i\n",
+                "x.ini:3: url is already set at x.ini:2\n");
     refuse_flags(WORDS("--hubs", "65"), "--hubs: \"65\" is out of range; allowed: 0 to 64\n");
     refuse_flags(WORDS("--hbus", "3"), "unknown option \"--hbus\"; did you mean --hubs?\n");
     refuse_flags(WORDS("--confg", "x"), "unknown option \"--confg\"; did you mean --config?\n");
@@ -63,9 +73,10 @@ static void wrong_lines_are_told_by_number(void **state)
                 "x.ini:3: hubs: \"many\" is not a number; allowed: 0 to 64\n");
     refuse_text("[gatway]\nhubs = 3\n", "x.ini:1: unknown section \"gatway\"; did you mean "
                                         "gateway?\n");
-    refuse_text("[kafka a]\nurl = x\n", "x.ini:1: unknown section \"kafka a\"; allowed: [gateway], "
-                                        "[client], [limits], [jwt], [hub], [api], "
-                                        "[backplane], [tls], [redis], [rooms], [rooms NAME]\n");
+    refuse_text("[kafka a]\nurl = x\n",
+                "x.ini:1: unknown section \"kafka a\"; allowed: [gateway], "
+                "[client], [limits], [jwt], [hub], [api], "
+                "[backplane], [tls], [redis], [rooms], [rooms NAME], [redis NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
                 "x.ini:2: unknown option \"pingg\" in [client]\n"

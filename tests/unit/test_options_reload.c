@@ -186,9 +186,25 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
+static void servers_stay_until_a_restart(void **state)
+{
+    (void)state;
+    struct buf told = {0};
+    struct options *o =
+        reload("[redis a]\nurl = redis://h\n[redis b]\nurl = redis://i\n",
+               "[redis a]\nurl = redis://h\n[redis c]\nurl = redis://i\n", NULL, &told);
+    assert_string_equal(text_of(&told), "[redis NAME]: changed; takes effect after a restart\n");
+    assert_int_equal(o->redis.place_count, 2);
+    assert_string_equal(o->redis.places[0].name, "a");
+    assert_string_equal(o->redis.places[1].name, "b");
+    assert_string_equal(o->redis.places[1].url, "redis://i");
+    options_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(servers_stay_until_a_restart),
         cmocka_unit_test(what_changed_is_told_and_in_force),
         cmocka_unit_test(a_namespace_can_go),
         cmocka_unit_test(nothing_changed_tells_nothing),

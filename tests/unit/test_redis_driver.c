@@ -6,7 +6,7 @@
 #include "backplane/base/map.h"
 #include "tests/unit/driver_kit.h"
 
-static const struct subject subjects[] = {{&redis_driver, true, false}};
+static const struct subject subjects[] = {{&redis_driver, true, false, 1}};
 static const struct stream_limits unstored = {0};
 
 static size_t told(enum what what)
@@ -19,14 +19,14 @@ static const char *say(const char *verb, const char *name, const char *more)
 {
     char command[256];
     (void)snprintf(command, sizeof(command), "%s %s:%s %s", verb, prefix, name, more);
-    return redis_say(&server, command);
+    return redis_say(&servers[0], command);
 }
 
 /* A publication that its PUB/SUB message is lost of: the connection is cut before. */
 static struct commit put_unheard(struct stream_ref *room, const struct stream_limits *limits)
 {
     struct commit c = {0};
-    (void)redis_say(&server, "CLIENT KILL TYPE pubsub");
+    (void)redis_say(&servers[0], "CLIENT KILL TYPE pubsub");
     begin_commit(&c, room, "1", limits);
     run_until(!counter_get(&driver->counters.pending));
     assert_int_equal(c.error, OK);
@@ -206,7 +206,7 @@ static void while_the_server_is_away_everything_fails_soon_and_later_works(void 
     (void)state;
     struct stream_ref room = room_named("r");
     put(&room, "1");
-    redis_kill(&server);
+    redis_kill(&servers[0]);
     run_until(!connected());
     struct commit c = {0};
     begin_commit(&c, &room, "2", &roomy);
@@ -220,7 +220,7 @@ static void while_the_server_is_away_everything_fails_soon_and_later_works(void 
     assert_int_equal(removal.error, ERR_INTERNAL);
     assert_true(counter_get(&driver->counters.refused) >= 3);
     msg_unref(c.msg);
-    redis_restart(&server, NULL);
+    redis_restart(&servers[0], NULL);
     run_until(connected());
     run_until(told(LOST) == 1); /* it kept nothing on disk */
     struct commit later = put(&room, "3");

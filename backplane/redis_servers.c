@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/redis_servers.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SCAN_COUNT SPAN("500")
+
+/* A change under way. */
+struct servers {
+    const struct redis_settings *to;
+    struct buf *report;
+    struct buf old_set, new_set, key; /* key: where a server stores its set */
+    struct rendezvous before;         /* the old set */
+    const char *old_names[REDIS_SERVERS_MAX];
+    struct redis_talk *talk[REDIS_SERVERS_MAX]; /* with each of the new set */
+    bool has_new[REDIS_SERVERS_MAX];            /* it belongs to the new set already */
+    size_t removed;                             /* rooms */
+};
+
+static void complain(struct servers *v, size_t i, struct span why)
+{
+    struct buf label = {0};
+    redis_member_label(&v->to->servers[i], &label);
+    buf_fmt(v->report, "[%.*s] %.*s\n", (int)label.n, label.p ? label.p : "", (int)why.n,
+            why.n ? why.p : "");
+    buf_deinit(&label);
+}
+
+static struct redis_reply *ask(struct servers *v, size_t i, const struct span *words, size_t n)
+{
+    struct buf why = {0};
+    struct redis_reply *r = redis_talk_ask(v->talk[i], words, n, &why);
+    if (!r)
+        complain(v, i, (struct span){why.p, why.n});
+    buf_deinit(&why);
+    return r;
+}
+
+static struct span span_of(const struct buf *b)
+{
+    return (struct span){b->p, b->n};
+}
+
+/* ---- beginning and end ---------------------------------------------------------------------- */
+
+/* Connects to all; false: not all. */
+static bool begin(struct servers *v, const struct redis_settings *to, struct buf *report)
+{
+    bool well = true;
+    *v = (struct servers){.to = to, .report = report};
+    buf_fmt(&v->key, "%s:servers", to->prefix);
+    redis_settings_set(to, &v->new_set);
+    for (size_t i = 0; i < to->server_count; i++) {
+        struct buf why = {0};
+        enum redis_verdict verdict;
+        v->talk[i] = redis_talk_open(&to->servers[i].server.link, &verdict, &why);
+        if (!v->talk[i])
+            complain(v, i, span_of(&why));
+        well &= v->talk[i] != NULL;
+        buf_deinit(&why);
+    }
+    return well && !v->key.failed && !v->new_set.failed;
+}
+
+static void end(struct servers *v)
+{
+    for (size_t i = 0; i < v->to->server_count; i++)
+        redis_talk_close(v->talk[i]);
+    buf_deinit(&v->old_set);
+    buf_deinit(&v->new_set);
+    buf_deinit(&v->key);
+}
+
+static const struct redis_reply *get_set(struct servers *v, size_t i)
+{
+    struct span words[] = {SPAN("GET"), span_of(&v->key)};
+    return ask(v, i, words, 2);
+}
+
+bool redis_servers_show(const struct redis_settings *s, struct buf *text, struct buf *report)
+{
+    struct servers v;
+    bool well = begin(&v, s, report);
+    for (size_t i = 0; i < s->server_count; i++) {
+        const struct redis_reply *r = v.talk[i] ? get_set(&v, i) : NULL;
+        if (v.talk[i] && !r)
+            well = false;
+        if (!r)
+            continue;
+        struct span set = redis_reply_text(r);
+        buf_fmt(text, "%-16s ", s->servers[i].name);
+        redis_url_show(&s->servers[i].server.link.url, text);
+        if (r->type == REPLY_NIL)
+            buf_lit(text, "  belongs to no set yet\n");
+        else
+            buf_fmt(text, "  belongs to: %.*s\n", (int)set.n, set.p);
+    }
+    end(&v);
+    return well;
+}
+
+/* ---- what was ------------------------------------------------------------------------------- */
+
+/* The names of the set before, from those of the set to be. False: they do not go together. */
+static bool find_old(struct servers *v, enum servers_change change, const char *name)
+{
+    const struct redis_settings *to = v->to;
+    size_t n = 0;
+    bool has = false, gone = change == SERVERS_REMOVE;
+    for (size_t i = 0; i < to->server_count; i++) {
+        const char *one = to->servers[i].name;
+        bool same = strcmp(one, name) == 0;
+        has |= same;
+        if (gone && !same && strcmp(name, one) < 0) {
+            v->old_names[n++] = name;
+            gone = false;
+        }
+        if (!same && n < REDIS_SERVERS_MAX)
+            v->old_names[n++] = one;
+    }
+    if (gone && n < REDIS_SERVERS_MAX)
+        v->old_names[n++] = name;
+    if (has != (change == SERVERS_ADD)) {
+        buf_fmt(v->report,
+                has ? "the configuration still names %s: take its section out first\n"
+                    : "the configuration does not name %s: add a section [redis %s] first\n",
+                name, name);
+        return false;
+    }
+    if (n == 0) {
+        buf_lit(v->report, "there was no server before: gateways begin a set by themselves\n");
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        rendezvous_add(&v->before, span_str(v->old_names[i]));
+        buf_fmt(&v->old_set, "%s%s", i ? " " : "", v->old_names[i]);
+    }
+    return !v->old_set.failed;
+}
+
+static bool was_there(const struct servers *v, const char *name)
+{
+    for (size_t i = 0; i < v->before.count; i++)
+        if (strcmp(v->old_names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Every server must belong to the old set, to the new one, or to none; a server that is new may
+ * have belonged to any. */
+static bool check_sets(struct servers *v)
+{
+    bool well = true;
+    for (size_t i = 0; i < v->to->server_count; i++) {
+        const struct redis_reply *r = get_set(v, i);
+        struct span set = redis_reply_text(r);
+        v->has_new[i] = r && r->type == REPLY_STRING && span_eq(set, span_of(&v->new_set));
+        bool fits =
+            r && (r->type == REPLY_NIL || v->has_new[i] || span_eq(set, span_of(&v->old_set)) ||
+                  !was_there(v, v->to->servers[i].name));
+        well &= fits;
+        if (!r || fits)
+            continue;
+        struct buf why = {0};
+        buf_fmt(
+            &why, "belongs to \"%.*s\", neither to \"%.*s\" nor to \"%.*s\": one server at a time",
+            (int)set.n, set.p, (int)v->old_set.n, v->old_set.p, (int)v->new_set.n, v->new_set.p);
+        complain(v, i, span_of(&why));
+        buf_deinit(&why);
+    }
+    return well;
+}
+
+/* ---- leftovers ------------------------------------------------------------------------------ */
+
+/* The prefix and the kind, with what a pattern would take for its own escaped. */
+static void pattern(const struct servers *v, struct buf *out)
+{
+    for (const char *p = v->to->prefix; *p; p++) {
+        if (strchr("*?[]\\^", *p))
+            buf_char(out, '\\');
+        buf_char(out, *p);
+    }
+    buf_lit(out, ":room:*");
+}
+
+static bool unlink_room(struct servers *v, size_t i, struct span room)
+{
+    static const char *const kinds[] = {"room", "stream", "keys"};
+    struct buf keys[3] = {{0}, {0}, {0}};
+    struct span words[4] = {SPAN("UNLINK")};
+    bool well = true;
+    for (size_t k = 0; k < 3; k++) {
+        buf_fmt(&keys[k], "%s:%s:", v->to->prefix, kinds[k]);
+        buf_span(&keys[k], room);
+        well &= !keys[k].failed;
+        words[1 + k] = span_of(&keys[k]);
+    }
+    well = well && ask(v, i, words, 4);
+    for (size_t k = 0; k < 3; k++)
+        buf_deinit(&keys[k]);
+    v->removed += well;
+    return well;
+}
+
+/* Those of one slice of the scan that the old set keeps elsewhere. */
+static bool remove_some(struct servers *v, size_t i, const struct redis_reply *keys)
+{
+    size_t skip = strlen(v->to->prefix) + strlen(":room:");
+    for (size_t k = 0; keys && keys->type == REPLY_ARRAY && k < keys->count; k++) {
+        struct span key = redis_reply_text(redis_reply_item(keys, k));
+        if (key.n < skip)
+            continue;
+        struct span room = {key.p + skip, key.n - skip};
+        const char *home = v->old_names[rendezvous_choose(&v->before, room)];
+        if (strcmp(home, v->to->servers[i].name) != 0 && !unlink_room(v, i, room))
+            return false;
+    }
+    return true;
+}
+
+static bool remove_leftovers(struct servers *v, size_t i)
+{
+    struct buf match = {0}, cursor = {0};
+    struct redis_reply slice = {0};
+    bool well = true;
+    pattern(v, &match);
+    buf_char(&cursor, '0');
+    do {
+        struct span words[] = {SPAN("SCAN"),    span_of(&cursor), SPAN("MATCH"),
+                               span_of(&match), SPAN("COUNT"),    SCAN_COUNT};
+        struct redis_reply *r = match.failed || cursor.failed ? NULL : ask(v, i, words, 6);
+        if (!r) {
+            well = false;
+            break;
+        }
+        redis_reply_move(&slice, r);
+        buf_clear(&cursor);
+        buf_span(&cursor, redis_reply_text(redis_reply_item(&slice, 0)));
+        well = remove_some(v, i, redis_reply_item(&slice, 1));
+        redis_reply_deinit(&slice);
+    } while (well && !span_eq(span_of(&cursor), SPAN("0")));
+    buf_deinit(&match);
+    buf_deinit(&cursor);
+    return well;
+}
+
+/* ---- the change ----------------------------------------------------------------------------- */
+
+/* Servers that the old set has, or those that it has not. */
+static bool store(struct servers *v, bool old)
+{
+    for (size_t i = 0; i < v->to->server_count; i++) {
+        struct span words[] = {SPAN("SET"), span_of(&v->key), span_of(&v->new_set)};
+        if (was_there(v, v->to->servers[i].name) == old && !ask(v, i, words, 3)) {
+            buf_lit(v->report, "the change is half done: give the same command again\n");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool carry_out(struct servers *v, struct buf *text)
+{
+    bool done = true;
+    for (size_t i = 0; i < v->to->server_count; i++)
+        done &= v->has_new[i];
+    if (done) {
+        buf_fmt(text, "the servers are \"%.*s\" already; nothing was changed\n", (int)v->new_set.n,
+                v->new_set.p);
+        return true;
+    }
+    for (size_t i = 0; i < v->to->server_count; i++)
+        if (!remove_leftovers(v, i))
+            return false;
+    if (!store(v, false) || !store(v, true))
+        return false;
+    buf_fmt(text,
+            "the servers were \"%.*s\" and are \"%.*s\" now; %zu rooms that were left over were "
+            "removed\nrestart every gateway with the new configuration: until then it serves no "
+            "rooms\n",
+            (int)v->old_set.n, v->old_set.p, (int)v->new_set.n, v->new_set.p, v->removed);
+    return true;
+}
+
+bool redis_servers_change(const struct redis_settings *s, enum servers_change change,
+                          const char *name, struct buf *text, struct buf *report)
+{
+    struct servers v;
+    bool well =
+        begin(&v, s, report) && find_old(&v, change, name) && check_sets(&v) && carry_out(&v, text);
+    end(&v);
+    return well;
+}
