@@ -147,29 +147,37 @@ static bool was_there(const struct servers *v, const char *name)
     return false;
 }
 
-/* Every server must belong to the old set, to the new one, or to none; a server that is new may
- * have belonged to any. */
+/* Whether what a server stores goes together with the change. */
+static bool fits(struct servers *v, size_t i, const struct redis_reply *r, bool *known)
+{
+    struct span set = redis_reply_text(r);
+    bool member = was_there(v, v->to->servers[i].name);
+    v->has_new[i] = r->type == REPLY_STRING && span_eq(set, span_of(&v->new_set));
+    bool has_old = r->type == REPLY_STRING && span_eq(set, span_of(&v->old_set));
+    *known |= member && (has_old || v->has_new[i]);
+    if (!member || has_old || v->has_new[i] || r->type == REPLY_NIL)
+        return true; /* one that is new may have belonged to any set */
+    struct buf why = {0};
+    buf_fmt(&why, "belongs to \"%.*s\", neither to \"%.*s\" nor to \"%.*s\": one server at a time",
+            (int)set.n, set.p, (int)v->old_set.n, v->old_set.p, (int)v->new_set.n, v->new_set.p);
+    complain(v, i, span_of(&why));
+    buf_deinit(&why);
+    return false;
+}
+
+/* Every server must belong to the old set, to the new one, or to none, and some to the old one: a
+ * configuration could name anything. */
 static bool check_sets(struct servers *v)
 {
-    bool well = true;
+    bool well = true, known = false;
     for (size_t i = 0; i < v->to->server_count; i++) {
         const struct redis_reply *r = get_set(v, i);
-        struct span set = redis_reply_text(r);
-        v->has_new[i] = r && r->type == REPLY_STRING && span_eq(set, span_of(&v->new_set));
-        bool fits =
-            r && (r->type == REPLY_NIL || v->has_new[i] || span_eq(set, span_of(&v->old_set)) ||
-                  !was_there(v, v->to->servers[i].name));
-        well &= fits;
-        if (!r || fits)
-            continue;
-        struct buf why = {0};
-        buf_fmt(
-            &why, "belongs to \"%.*s\", neither to \"%.*s\" nor to \"%.*s\": one server at a time",
-            (int)set.n, set.p, (int)v->old_set.n, v->old_set.p, (int)v->new_set.n, v->new_set.p);
-        complain(v, i, span_of(&why));
-        buf_deinit(&why);
+        well &= r && fits(v, i, r, &known);
     }
-    return well;
+    if (well && !known)
+        buf_fmt(v->report, "no server says that it belongs to \"%.*s\": is that the set?\n",
+                (int)v->old_set.n, v->old_set.p);
+    return well && known;
 }
 
 /* ---- leftovers ------------------------------------------------------------------------------ */

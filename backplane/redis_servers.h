@@ -24,9 +24,9 @@ enum servers_change { SERVERS_ADD, SERVERS_REMOVE };
  * cannot be reached; `report` has a line for each. */
 bool redis_servers_show(const struct redis_settings *s, struct buf *text, struct buf *report);
 
-/* Makes `s`, the servers as they are to be from now on, the set of each: with `name` as the one that
- * was added, or without it. Appends to `text` what was done. False: `report` says what is wrong;
- * nothing was changed unless it says so. */
+/* Makes `s`, the servers as they are to be from now on, the set of each: with `name` as the one
+ * that was added, or without it. Appends to `text` what was done. False: `report` says what is
+ * wrong; nothing was changed unless it says so. */
 bool redis_servers_change(const struct redis_settings *s, enum servers_change change,
                           const char *name, struct buf *text, struct buf *report);
 

@@ -13,10 +13,11 @@ import { KEY } from './api.mjs'
 const PAUSE = 50 // ms before something that failed for now is tried again
 
 export class Cluster {
-  // `redis`: the server that all use, by its url or another way to it; `args`: further options of each
-  // gateway.
+  // `redis`: the server that all use, by its url or another way to it, or several (servers.mjs); `args`:
+  // further options of each gateway.
   static async start(redis, { gateways = 3, args = [], hubs = 1, auth, url = redis.url } = {}) {
-    const cluster = new Cluster(redis, ['--backplane', 'redis', '--redis-url', url, '--api-key', KEY, ...args], { hubs, auth })
+    const where = redis.options ?? ['--redis-url', url]
+    const cluster = new Cluster(redis, ['--backplane', 'redis', ...where, '--api-key', KEY, ...args], { hubs, auth })
     cluster.gateways = await Promise.all(Array.from({ length: gateways }, () => cluster.#begin(0)))
     await cluster.well()
     return cluster

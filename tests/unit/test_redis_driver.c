@@ -262,7 +262,7 @@ static void many_rooms_are_compared_after_a_break_and_none_is_forgotten(void **s
     }
     read_many(rooms, reads, n);
     assert_int_equal(counter_get(&driver->counters.watched), n);
-    (void)redis_say(&server, "CLIENT KILL TYPE pubsub");
+    (void)redis_say(&servers[0], "CLIENT KILL TYPE pubsub");
     struct commit c = {.room = &rooms[n - 1], .msg = publication("r", "1"), .limits = roomy};
     driver->ops->commit(driver, &c);
     uint64_t begin = uv_hrtime();

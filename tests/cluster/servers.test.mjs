@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+//
+// Several Redis servers that share the rooms: one order all the same, one that is away takes only its own
+// rooms along, and who knows another set of servers does not serve.
+
+import assert from 'node:assert/strict'
+import { describe } from 'node:test'
+
+import { Chatter } from '../lib/chatter.mjs'
+import { assertAll, Cluster } from '../lib/cluster.mjs'
+import { Servers, run } from '../lib/servers.mjs'
+import { it } from '../lib/suite.mjs'
+
+const ROOMS = Array.from({ length: 12 }, (_, i) => `room ${i}`)
+const HISTORY = ['--rooms-history-size', '1000']
+
+const homes = (servers, rooms) => Promise.all(rooms.map((room) => servers.home(`madang:room:${room}`)))
+
+async function publish(chatter, channel, data = { a: 1 }) {
+  return (await chatter.reply(chatter.command({ publish: { channel, data } }))).value
+}
+
+// Each room's position, after one more publication.
+async function positions(gateway) {
+  const chatter = await Chatter.join(gateway)
+  const found = new Map()
+  for (const channel of ROOMS) {
+    assert.equal((await publish(chatter, channel)).error, undefined)
+    found.set(channel, await chatter.ok({ history: { channel } }))
+  }
+  chatter.cut()
+  return found
+}
+
+describe('several servers', () => {
+  it('share the rooms, and every room has one order', async () => {
+    const servers = await Servers.start(['b', 'a'])
+    const cluster = await Cluster.start(servers, { args: HISTORY })
+    try {
+      for (const room of ROOMS) {
+        await cluster.listen(room)
+        for (const gateway of cluster.gateways) await cluster.publisher(gateway, room)
+      }
+      await Promise.all(cluster.publishers.map((one) => one.publishMany(10)))
+      for (const room of ROOMS) {
+        const { offset, listeners } = await cluster.compare(room)
+        assert.equal(offset, 30)
+        for (const listener of listeners) {
+          assert.equal(listener.told + listener.stops, 0)
+          for (const one of cluster.publishers.filter((p) => p.room === room)) assertAll(one, listener)
+        }
+      }
+      const where = await homes(servers, ROOMS)
+      assert.deepEqual([...new Set(where)].sort(), ['a', 'b'])
+      for (const redis of servers.all.values()) assert.equal(await redis.say('GET', 'madang:servers'), 'a b')
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  it('fail one by one: rooms of the others go on', async () => {
+    const servers = await Servers.start(['a', 'b'])
+    const cluster = await Cluster.start(servers, { gateways: 2, args: HISTORY })
+    try {
+      const chatter = await Chatter.join(cluster.gateways[0])
+      for (const room of ROOMS) await publish(chatter, room)
+      const where = await homes(servers, ROOMS)
+      await servers.all.get('b').kill()
+      await cluster.degraded()
+      for (const { degraded } of await cluster.readiness()) assert.deepEqual(degraded, ['redis b'])
+      for (const [i, room] of ROOMS.entries()) {
+        const { error } = await publish(chatter, room)
+        assert.equal(error?.code, where[i] === 'b' ? 100 : undefined, `${room} of ${where[i]}`)
+      }
+      await servers.all.get('b').restart()
+      await cluster.well()
+      for (const room of ROOMS) assert.equal((await publish(chatter, room)).error, undefined)
+      chatter.cut()
+    } finally {
+      await cluster.stop()
+    }
+  })
+})
+
+describe('the set of servers', () => {
+  it('is one for all: who knows another does not start, and says which it is', async () => {
+    const servers = await Servers.start(['a', 'b', 'c'])
+    servers.names = ['a', 'b']
+    const cluster = await Cluster.start(servers, { gateways: 1 })
+    try {
+      for (const verb of ['serve', 'check']) {
+        const { code, err } = await run([verb, ...servers.config(['a', 'b', 'c'])])
+        assert.equal(code, 1)
+        assert.match(err, /\[redis a\] it belongs to the servers "a b", but this gateway is set up for "a b c"/)
+      }
+      const { code, out } = await run(['servers', 'show', ...servers.config(['a', 'b', 'c'])])
+      assert.equal(code, 0)
+      assert.deepEqual(out.match(/^a .*belongs to: a b$/gm)?.length, 1, out)
+      assert.match(out, /^c .*belongs to no set yet$/m)
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  it('is changed by a command: rooms that move begin a new epoch, the others go on', async () => {
+    const servers = await Servers.start(['a', 'b', 'c'])
+    servers.names = ['a', 'b']
+    const old = await Cluster.start(servers, { gateways: 1, args: HISTORY })
+    const gone = []
+    try {
+      const before = await positions(old.gateways[0])
+      const from = await homes(servers, ROOMS)
+      const add = ['servers', 'add', 'c', ...servers.config(['a', 'b', 'c'])]
+      const added = await run(add)
+      assert.equal(added.code, 0, added.err)
+      old.gateways[0].expect(/ error /)
+      await old.degraded()
+      const chatter = await Chatter.join(old.gateways[0])
+      for (const room of ROOMS) assert.equal((await publish(chatter, room)).error.code, 100)
+      assert.match((await run(add)).out, /already/)
+
+      servers.names = ['a', 'b', 'c']
+      const larger = await Cluster.start(servers, { gateways: 1, args: HISTORY })
+      gone.push(larger)
+      const after = await positions(larger.gateways[0])
+      let moved = 0
+      for (const [i, room] of ROOMS.entries()) {
+        const here = servers.all.get('c').say('EXISTS', `madang:room:${room}`)
+        if (await here) {
+          moved++
+          assert.notEqual(after.get(room).epoch, before.get(room).epoch)
+          assert.equal(after.get(room).offset, 1)
+        } else {
+          assert.equal(after.get(room).epoch, before.get(room).epoch, `${room} of ${from[i]}`)
+          assert.equal(after.get(room).offset, 2)
+        }
+      }
+      assert.ok(moved > 0 && moved < ROOMS.length)
+
+      // And back: what was left behind on the first two does not return with its old epoch.
+      const remove = await run(['servers', 'remove', 'c', ...servers.config(['a', 'b'])])
+      assert.equal(remove.code, 0, remove.err)
+      assert.match(remove.out, new RegExp(`; ${moved} rooms that were left over were removed`))
+      larger.gateways[0].expect(/ error /)
+      await larger.degraded()
+      await old.well() // a gateway whose set it is again serves again
+      const back = await positions(old.gateways[0])
+      for (const room of ROOMS) {
+        const stayed = before.get(room).epoch === after.get(room).epoch
+        assert.equal(back.get(room).epoch === before.get(room).epoch, stayed, room)
+        assert.equal(back.get(room).offset, stayed ? 3 : 1, room)
+      }
+      chatter.cut()
+    } finally {
+      for (const { gateways } of gone) for (const gateway of gateways) await gateway.stop()
+      await old.stop()
+    }
+  })
+
+  it('is not changed by a configuration that does not fit', async () => {
+    const servers = await Servers.start(['a', 'b', 'c'])
+    servers.names = ['a', 'b']
+    const cluster = await Cluster.start(servers, { gateways: 1 })
+    try {
+      const refused = async (words, names, why) => {
+        const { code, err } = await run(['servers', ...words, ...servers.config(names)])
+        assert.equal(code, 1)
+        assert.match(err, why)
+      }
+      await refused(['add', 'c'], ['a', 'b'], /does not name c/)
+      await refused(['remove', 'b'], ['a', 'b'], /still names b/)
+      await refused(['add', 'b'], ['b', 'c'], /no server says that it belongs to "c"/)
+      await refused(['add'], ['a', 'b'], /say `madang servers show`/)
+      await servers.all.get('c').kill()
+      await refused(['add', 'c'], ['a', 'b', 'c'], /\[redis c\] redis:\/\/127.0.0.1:\d+: /)
+      assert.deepEqual((await cluster.readiness())[0].degraded, [])
+      assert.equal(await servers.all.get('a').say('GET', 'madang:servers'), 'a b')
+    } finally {
+      await cluster.stop()
+    }
+  })
+})
