@@ -37,6 +37,11 @@ void redis_member_label(const struct redis_member *m, struct buf *text)
         buf_fmt(text, "redis %s", m->name);
 }
 
+size_t redis_home(const struct rendezvous *r, struct span room)
+{
+    return room.n && (unsigned char)room.p[0] < ' ' ? 0 : rendezvous_choose(r, room);
+}
+
 /* ---- ends of operations --------------------------------------------------------------------- */
 
 static enum err *error_of(struct operation *o)
@@ -99,7 +104,7 @@ static bool redis_turn(struct driver *driver, uint64_t now_ms)
 
 struct redis_shard *redis_shard_of(struct redis *d, struct span room)
 {
-    return &d->shards[rendezvous_choose(&d->rendezvous, room)];
+    return &d->shards[redis_home(&d->rendezvous, room)];
 }
 
 static void begin(struct driver *driver, struct stream_ref *ref, struct operation *o,

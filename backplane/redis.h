@@ -46,6 +46,10 @@ void redis_settings_set(const struct redis_settings *s, struct buf *text);
 /* Appends the name in messages: "redis", "redis a". */
 void redis_member_label(const struct redis_member *m, struct buf *text);
 
+/* Where a room lives, among servers by name. What is no client's (its name begins with a control
+ * character) is on the first, so that it seldom moves. */
+size_t redis_home(const struct rendezvous *r, struct span room);
+
 /* Connects once to see whether server i is one to work with. REDIS_REFUSED: it is there and is not,
  * or belongs to another set of servers; `why` says what is wrong, in words. REDIS_AWAY: it cannot
  * be reached now. Blocks for at most the connect and command deadlines; on its own loop. */

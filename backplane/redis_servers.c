@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis_servers.h"
 
-#include <assert.h>
+#include "backplane/seq_control.h"
+
 #include <stdlib.h>
 
 #define SCAN_COUNT SPAN("500")
@@ -221,7 +222,7 @@ static bool remove_some(struct servers *v, size_t i, const struct redis_reply *k
         if (key.n < skip)
             continue;
         struct span room = {key.p + skip, key.n - skip};
-        const char *home = v->old_names[rendezvous_choose(&v->before, room)];
+        const char *home = v->old_names[redis_home(&v->before, room)];
         if (strcmp(home, v->to->servers[i].name) != 0 && !unlink_room(v, i, room))
             return false;
     }
@@ -254,6 +255,31 @@ static bool remove_leftovers(struct servers *v, size_t i)
     return well;
 }
 
+/* ---- what moves along ----------------------------------------------------------------------- */
+
+/* Bans, mutes and slow mode are kept on the first server. If that is another one from now on, they
+ * are copied to it, unless the old one is gone. */
+static bool move_records(struct servers *v)
+{
+    struct buf key = {0};
+    size_t from = 0;
+    while (from < v->to->server_count && strcmp(v->to->servers[from].name, v->old_names[0]) != 0)
+        from++;
+    if (from == 0 || from == v->to->server_count)
+        return true;
+    buf_fmt(&key, "%s:records:%s", v->to->prefix, CONTROL_STREAM);
+    struct span get[] = {SPAN("HGETALL"), span_of(&key)};
+    struct redis_reply *r = key.failed ? NULL : ask(v, from, get, 2);
+    bool well = r != NULL;
+    for (size_t i = 0; well && r->type == REPLY_ARRAY && i + 1 < r->count; i += 2) {
+        struct span set[] = {SPAN("HSET"), span_of(&key), redis_reply_text(redis_reply_item(r, i)),
+                             redis_reply_text(redis_reply_item(r, i + 1))};
+        well = ask(v, 0, set, 4) != NULL;
+    }
+    buf_deinit(&key);
+    return well;
+}
+
 /* ---- the change ----------------------------------------------------------------------------- */
 
 /* Servers that the old set has, or those that it has not. */
@@ -282,6 +308,8 @@ static bool carry_out(struct servers *v, struct buf *text)
     for (size_t i = 0; i < v->to->server_count; i++)
         if (!remove_leftovers(v, i))
             return false;
+    if (!move_records(v))
+        return false;
     if (!store(v, false) || !store(v, true))
         return false;
     buf_fmt(text,

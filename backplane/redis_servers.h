@@ -7,9 +7,10 @@
  *   1. every server of the new set is asked which set it belongs to: the new one, or the old one
  *   2. from each, rooms are removed that the old set keeps elsewhere. They are left over from an
  *      earlier set, and would come back with an old epoch
- *   3. each stores the new set; servers that are new to it first
+ *   3. what the first server keeps for all is copied, if another one is the first from now on
+ *   4. each stores the new set; servers that are new to it first
  *
- * From 3 on gateways of the old set find it changed, within a second, and serve no rooms. A room
+ * From 4 on gateways of the old set find it changed, within a second, and serve no rooms. A room
  * that moved begins a new epoch on its new server, so whoever was in it is told; the others go on
  * where they are.
  */
