@@ -4,6 +4,8 @@
 JOBS ?= $(shell nproc)
 ARGS ?=
 FUZZ_SECONDS ?= 600
+PORTS ?= 8001 8002 8003
+export PORTS
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja;),Ninja,Unix Makefiles)
 
 configure = cmake --preset $(1) $(2) >/dev/null
@@ -17,6 +19,11 @@ help: ## list these commands
 
 run: build ## build it and start it, with ARGS
 	@exec build/release/madang serve $(ARGS)
+
+cluster: ## a redis-server and three gateways on this machine, with ARGS for each; PORTS='8001 8002 8003'
+	@.ci/install build cluster
+	$(call compile,release,madang)
+	@exec .ci/cluster build/release/madang $(ARGS)
 
 build: ## build/release/madang, after installing the Debian packages that are missing
 	@.ci/install build
@@ -61,4 +68,4 @@ tests/node_modules/.package-lock.json: tests/package-lock.json
 	cd tests && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help run build test check bench torture clean
+.PHONY: help run cluster build test check bench torture clean
