@@ -11,10 +11,11 @@ import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { budgets } from './rows.mjs';
+import { backplane } from './backplane.mjs';
 import { gatewayBinary, requireBinaries, toolBinary } from './tool.mjs';
 import { troubles } from './trouble.mjs';
 
-const scenarios = { ...budgets, ...troubles };
+const scenarios = { ...budgets, ...backplane, ...troubles };
 
 function parse(argv) {
   const options = { only: Object.keys(scenarios), turns: 5, quick: false };
