@@ -151,6 +151,14 @@ describe('faults that cost nothing', () => {
     })
   })
 
+  it('the memory of Redis is full for a while', async () => {
+    const report = await under(cluster, async () => {
+      await cluster.outage(() => cluster.redis.say('CONFIG', 'SET', 'maxmemory', '1'))
+      await cluster.redis.say('CONFIG', 'SET', 'maxmemory', '0')
+    })
+    assert.ok(report.failed_for_now > 0)
+  })
+
   it('a gateway is killed and comes back: its clients go on elsewhere', async () => {
     const report = await under(cluster, async (moved) => {
       await cluster.gateways[1].kill()
