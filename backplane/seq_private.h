@@ -11,6 +11,7 @@
 #include "backplane/ledger.h"
 #include "backplane/pace.h"
 #include "backplane/seq_control.h"
+#include "backplane/seq_presence.h"
 #include "backplane/seq_room.h"
 #include "backplane/sequencer.h"
 #include "backplane/users.h"
@@ -29,6 +30,7 @@ struct sequencer {
     struct sanctions sanctions;
     struct pace pace;
     struct seq_control control;
+    struct seq_shared shared;
     struct list listings; /* struct request_rooms, first come, first served */
     uint32_t asked;       /* presence requests that had to wait; wraps */
     struct port ports[HUBS_MAX];
@@ -55,6 +57,8 @@ static inline void seq_begin_read(struct sequencer *s, struct stream_read *r, st
 
 /* One push to a hub; false: it did not get it. */
 bool seq_push(struct sequencer *s, struct interest *in, struct msg *m);
+/* Something that is in no stream did not get to the hub. */
+void seq_lose(struct sequencer *s, struct interest *in);
 /* What is never stored, to whoever is there now, on all gateways. */
 void seq_on_signal(struct sequencer *s, struct request *r);
 void seq_signalled(void *owner, struct stream_ref *room, struct span what, struct span text);

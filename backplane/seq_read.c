@@ -46,7 +46,7 @@ void seq_on_presence(struct sequencer *s, struct request *r)
     struct seq_room *room = seq_rooms_find(&s->rooms, p->room);
     struct interest *in = room ? &room->hubs[r->hub] : NULL;
     if (!in || in->served == in->tickets) {
-        seq_answer(s, r, seq_room_presence(room, p));
+        seq_tell_presence(s, room, p);
         return;
     }
     p->ticket = in->tickets;
@@ -61,7 +61,7 @@ void seq_answer_presence(struct sequencer *s, struct interest *in, uint32_t befo
         if ((int32_t)(p->ticket - in->served) > 0 || (int32_t)(p->asked - before) >= 0)
             return;
         list_del(&p->link);
-        seq_answer(s, &p->request, seq_room_presence(in->room, p));
+        seq_tell_presence(s, in->room, p);
     }
 }
 

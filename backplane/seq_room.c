@@ -26,6 +26,9 @@ static void forget(struct seq_rooms *rs, struct seq_room *room)
 {
     rs->driver->ops->forget(rs->driver, &room->ref);
     list_del(&room->idle);
+    list_del(&room->unsure);
+    list_del(&room->stale);
+    roster_free(room->roster);
     step_aside(rs, room);
     HASH_DEL(rs->map, room);
     rs->count--;
@@ -50,7 +53,7 @@ struct seq_room *seq_rooms_find(const struct seq_rooms *rs, struct span name)
 
 static bool in_use(const struct seq_room *room)
 {
-    return room->busy || room->watchers;
+    return room->busy || room->watchers || list_linked(&room->unsure);
 }
 
 /* Forgets the room that is missed least; false: all are in use. */
@@ -78,6 +81,8 @@ static struct seq_room *make(struct seq_rooms *rs, struct span name)
     room->ref.name = (struct span){copy, name.n};
     presence_init(&room->presence);
     list_init(&room->idle);
+    list_init(&room->unsure);
+    list_init(&room->stale);
     for (uint32_t i = 0; i < rs->hubs; i++) {
         room->hubs[i].room = room;
         list_init(&room->hubs[i].missed);

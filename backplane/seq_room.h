@@ -12,6 +12,7 @@
 #include "backplane/base/map.h"
 #include "backplane/port.h"
 #include "backplane/presence.h"
+#include "backplane/roster.h"
 #include "backplane/seq_walk.h"
 
 struct seq_room {
@@ -20,8 +21,12 @@ struct seq_room {
     struct stream_limits limits; /* as the hubs last stated them */
     struct position top;         /* as last told or read; offset 0 before the first publication */
     struct presence presence;
+    struct roster *roster; /* NULL: nobody here wants to hear who comes and goes, or too many do */
+    bool roster_known, roster_asked; /* it was read; it is being read */
+    struct list unsure, stale;       /* see seq_presence.h */
     struct list idle;
     uint32_t members;       /* of all hubs */
+    uint32_t listeners;     /* of these, who want to hear of joins and leaves */
     uint32_t watchers;      /* members, and subscribes under way */
     uint32_t busy;          /* operations in flight */
     struct interest hubs[]; /* one per hub */

@@ -67,7 +67,12 @@ static struct msg *msg_from(struct span text)
 void seq_signalled(void *owner, struct stream_ref *ref, struct span what, struct span text)
 {
     struct sequencer *s = owner;
-    if (seq_control_is(s, ref) || !span_eq(what, SPAN(SIGNAL_PUSH)) || !text.n)
+    bool came = span_eq(what, SPAN(SIGNAL_JOIN));
+    if (seq_control_is(s, ref) || !text.n)
+        return;
+    if (came || span_eq(what, SPAN(SIGNAL_LEAVE)))
+        seq_heard_of(s, seq_room_of(ref), text, came);
+    if (!span_eq(what, SPAN(SIGNAL_PUSH)))
         return;
     struct msg *m = msg_from(text);
     if (m)

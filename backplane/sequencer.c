@@ -58,26 +58,10 @@ static void push_publication(struct sequencer *s, struct interest *in, struct ms
         miss(s, in);
 }
 
-/* Joins and leaves are in no stream: a member list that missed one is wrong until it is read
- * anew. */
-static void push_presence_to_hubs(struct sequencer *s, struct seq_room *room, enum msg_kind kind,
-                                  const struct client_info *client)
+void seq_lose(struct sequencer *s, struct interest *in)
 {
-    if (room->presence.num_clients > JOIN_LEAVE_MEMBERS_MAX)
-        return;
-    struct msg *m = NULL;
-    for (uint32_t i = 0; i < s->rooms.hubs; i++) {
-        struct interest *in = &room->hubs[i];
-        if (!in->listeners)
-            continue;
-        if (!m)
-            m = push_presence(kind, room->ref.name, client_info_json(client));
-        if (m && !interest_left_out(in) && seq_push(s, in, m))
-            continue;
-        in->lost = true;
-        miss(s, in);
-    }
-    msg_unref(m);
+    in->lost = true;
+    miss(s, in);
 }
 
 /* ---- subscriptions ------------------------------------------------------------------------- */
@@ -141,6 +125,9 @@ static void join(struct sequencer *s, struct seq_room *room, struct request_subs
     m->announce = sub->announce;
     m->join_leave = sub->join_leave;
     in->listeners += m->join_leave;
+    room->listeners += m->join_leave;
+    if (m->join_leave)
+        seq_roster_wanted(s, room, true);
 }
 
 static void leave(struct sequencer *s, struct member *m, uint8_t hub)
@@ -152,6 +139,8 @@ static void leave(struct sequencer *s, struct member *m, uint8_t hub)
     struct interest *in = &room->hubs[hub];
     room->busy++; /* stays until everything below is done */
     in->listeners -= m->join_leave;
+    room->listeners -= m->join_leave;
+    seq_roster_wanted(s, room, room->listeners);
     s->rooms.occupied -= !--room->members;
     if (!--in->members) {
         in->handle = NULL;
@@ -161,8 +150,10 @@ static void leave(struct sequencer *s, struct member *m, uint8_t hub)
     }
     const struct client_info *client = m->present.client;
     presence_remove(&room->presence, &m->present);
+    if (client)
+        seq_left(s, room, client);
     if (client && m->announce)
-        push_presence_to_hubs(s, room, MSG_LEAVE, client);
+        seq_announce(s, room, MSG_LEAVE, client);
     m->room = NULL;
     unwatch(s, room);
     seq_room_release(&s->rooms, room);
@@ -218,6 +209,8 @@ static enum err settle(struct sequencer *s, struct request_subscribe *sub, struc
         e = presence_add(&room->presence, &sub->member->present, sub->client);
     if (!e)
         join(s, room, sub);
+    if (!e && sub->presence)
+        seq_entered(s, room, sub->client, sub->announce);
     return e;
 }
 
@@ -251,7 +244,7 @@ static void subscribe_read(struct sequencer *s, struct stream_read *r)
     }
     seq_answer(s, &sub->request, e);
     if (announce) /* the joiner hears of itself too, after the reply */
-        push_presence_to_hubs(s, room, MSG_JOIN, client);
+        seq_announce(s, room, MSG_JOIN, client);
     seq_answer_presence(s, in, m->leaving ? m->asked_before : s->asked);
     after_subscribe(s, m);
     seq_answer_presence(s, in, s->asked);
@@ -465,10 +458,17 @@ static void read_done(void *owner, struct stream_read *r)
 static void returned(void *owner)
 {
     seq_control_returned(owner);
+    seq_shared_returned(owner);
+}
+
+static void hearing(void *owner)
+{
+    seq_presence_doubt_all(owner, false);
 }
 
 static const struct driver_events events = {
     .returned = returned,
+    .hearing = hearing,
     .signalled = seq_signalled,
     .published = published,
     .lost = lost,
@@ -549,6 +549,7 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     s->actor.flush = flush;
     loop_add(loop, &s->actor);
     *out = s;
+    seq_shared_open(s);
     if (!(e = seq_control_open(s)))
         return OK;
     sequencer_free(s);
@@ -562,6 +563,7 @@ void sequencer_free(struct sequencer *s)
     loop_remove(s->loop, &s->actor);
     (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
     seq_control_close(s);
+    seq_shared_close(s);
     s->driver->ops->stop(s->driver); /* fills may be under way */
     seq_control_forget(s);
     seq_rooms_deinit(&s->rooms);

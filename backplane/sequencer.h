@@ -41,8 +41,10 @@ struct sequencer_counters {
     counter sanctions, bans, slow_rooms;
     counter rooms, occupied, stream_bytes, commits, publications, repeats, behind, fills;
     counter insufficient;
-    counter recalls;  /* times all sessions were told to come again */
-    counter accounts; /* of users and addresses, whose rates are limited */
+    counter recalls;          /* times all sessions were told to come again */
+    counter gateways;         /* that are alive, this one included; 0: the driver is not shared */
+    counter presence_refused; /* members that others do not see, for want of their memory */
+    counter accounts;         /* of users and addresses, whose rates are limited */
 };
 
 /* Made on any thread before its loop runs. */

@@ -70,6 +70,10 @@ static const struct metric sequencer_metrics[] = {
                  "Fills of a room of a hub that had been behind"),
     OF_SEQUENCER(recalls, "madang_recalls_total", "counter",
                  "Times all clients were told to connect again, since orders may be missing"),
+    OF_SEQUENCER(gateways, "madang_gateways", "gauge",
+                 "Gateways that are alive, this one included; 0: there can be no others"),
+    OF_SEQUENCER(presence_refused, "madang_presence_refused_total", "counter",
+                 "Members that were not entered for other gateways, for their memory is full"),
     OF_SEQUENCER(insufficient, "madang_insufficient_total", "counter",
                  "Times the subscribers of a room had to be told that publications are lost"),
 };

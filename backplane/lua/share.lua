@@ -23,8 +23,9 @@ local function members(gateway, r)
   return P .. ':members:' .. gateway .. ':' .. r
 end
 
-local function tell(r, what, info)
-  redis.call('PUBLISH', P .. ':pub:' .. r, 's ' .. node .. ' ' .. what .. ' ' .. info)
+-- In the name of a gateway, which is the only one that does not listen.
+local function tell(gateway, r, what, info)
+  redis.call('PUBLISH', P .. ':pub:' .. r, 's ' .. gateway .. ' ' .. what .. ' ' .. info)
 end
 
 local function alive()
@@ -61,13 +62,13 @@ local function remove(gateway, r, id, value, most)
     redis.call('SREM', P .. ':in:' .. r, gateway)
     redis.call('SREM', P .. ':rooms:' .. gateway, r)
   end
-  if tells then tell(r, 'l', info) end
+  if tells then tell(gateway, r, 'l', info) end
 end
 
 local verbs = {}
 
 function verbs.signal()
-  tell(name, ARGV[4], ARGV[5])
+  tell(node, name, ARGV[4], ARGV[5])
   return {}
 end
 
@@ -85,7 +86,7 @@ function verbs.enter()
     redis.call('SADD', P .. ':in:' .. name, node)
     redis.call('SADD', P .. ':rooms:' .. node, name)
   end
-  if ARGV[7] == '1' and total(name) <= tonumber(ARGV[8]) then tell(name, 'j', ARGV[6]) end
+  if ARGV[7] == '1' and total(name) <= tonumber(ARGV[8]) then tell(node, name, 'j', ARGV[6]) end
   return {}
 end
 
@@ -127,7 +128,7 @@ function verbs.beat()
   redis.call('ZADD', nodes, text(now() + ms), node)
   redis.call('SET', P .. ':node:' .. node, ARGV[5], 'PX', text(ms))
   local dead = redis.call('ZRANGEBYSCORE', nodes, '-inf', text(now()))
-  local out = {lease and '0' or '1', text(#dead)}
+  local out = {lease and tonumber(lease) > now() and '0' or '1', text(#dead)}
   for _, gateway in ipairs(dead) do out[#out + 1] = gateway end
   for _, gateway in ipairs(alive()) do
     local record = redis.call('GET', P .. ':node:' .. gateway)
