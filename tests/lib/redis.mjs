@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+
+import { RedisClient } from './redis_client.mjs'
 
 export async function freePort() {
   const server = createServer()
@@ -15,59 +17,6 @@ export async function freePort() {
   const { port } = server.address()
   await new Promise((settle) => server.close(settle))
   return port
-}
-
-// What a server says, as JS: text, numbers, null, arrays; an error is thrown. { value, rest }, or null
-// if it is not complete.
-function parse(bytes) {
-  const end = bytes.indexOf('\r\n')
-  if (end < 0) return null
-  const line = bytes.subarray(1, end).toString()
-  const rest = bytes.subarray(end + 2)
-  const n = Number(line)
-  switch (String.fromCharCode(bytes[0])) {
-    case '+':
-      return { value: line, rest }
-    case '-':
-      return { value: new Error(line), rest }
-    case ':':
-      return { value: n, rest }
-    case '$':
-      if (n < 0) return { value: null, rest }
-      return rest.length < n + 2 ? null : { value: rest.subarray(0, n).toString(), rest: rest.subarray(n + 2) }
-    case '*': {
-      const value = []
-      let left = rest
-      for (let i = 0; i < n; i++) {
-        const one = parse(left)
-        if (!one) return null
-        value.push(one.value)
-        left = one.rest
-      }
-      return { value: n < 0 ? null : value, rest: left }
-    }
-    default:
-      throw new Error(`not a reply: ${bytes}`)
-  }
-}
-
-// One command over a connection of its own.
-function ask(port, words) {
-  const text = words.map((word) => `$${Buffer.byteLength(String(word))}\r\n${word}\r\n`).join('')
-  return new Promise((settle, fail) => {
-    let bytes = Buffer.alloc(0)
-    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(`*${words.length}\r\n${text}`))
-    socket.on('error', fail)
-    socket.on('close', () => fail(new Error('the connection was closed')))
-    socket.on('data', (more) => {
-      bytes = Buffer.concat([bytes, more])
-      const answer = parse(bytes)
-      if (!answer) return
-      if (answer.value instanceof Error) fail(answer.value)
-      else settle(answer.value)
-      socket.destroy()
-    })
-  })
 }
 
 export class Redis {
@@ -102,8 +51,14 @@ export class Redis {
     })
   }
 
-  say(...words) {
-    return ask(this.port, words)
+  // One command over a connection of its own.
+  async say(...words) {
+    const client = await RedisClient.connect(this.port)
+    try {
+      return await client.say(...words)
+    } finally {
+      client.close()
+    }
   }
 
   // The numbers and words of INFO.

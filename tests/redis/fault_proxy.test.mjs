@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it as plainIt } from 'node:test'
 
 import { FaultProxy } from '../lib/fault_proxy.mjs'
-import { Redis, RedisClient } from '../lib/redis.mjs'
+import { Redis } from '../lib/redis.mjs'
+import { RedisClient } from '../lib/redis_client.mjs'
 
 const it = (name, body) => plainIt(name, { timeout: 30_000 }, body)
 
