@@ -11,13 +11,15 @@
 
 #include <stdlib.h>
 
-/* How long rooms may take to answer, and a client whose connect was refused to go. */
-#define ANSWERS_MS 5000
+/* How long rooms may take to answer, less than clients wait; and a client whose connect was refused
+ * to go. */
+#define ANSWERS_MS 3000
 #define REFUSED_MS 5000
 
 struct connecting {
     uint32_t id;
     uint32_t waiting; /* rooms that have not answered, and one while they are being asked */
+    bool counting;    /* whether the user may have this connection is not known yet */
     struct buf subs;  /* "room":{…},"room":{…} */
     struct msg **held;
     size_t count, cap, bytes;
@@ -124,17 +126,25 @@ void connecting_counted(struct session *s, enum err e)
 {
     if (!s->connecting)
         return;
+    s->connecting->counting = false;
     if (e)
         refuse_later(s, e);
     else
         one_less(s);
 }
 
+/* Rooms that answer later are told by pushes. */
 static void too_late(struct timer *t)
 {
     struct session *s = container_of(t, struct session, timer);
-    if (s->connecting)
+    if (!s->connecting || !session_alive(s))
+        return;
+    if (s->connecting->counting) {
         refuse_later(s, ERR_INTERNAL);
+    } else {
+        finish(s);
+        session_resume(s);
+    }
 }
 
 void connecting_drop(struct session *s)
@@ -449,7 +459,7 @@ void connecting_begin(struct session *s, uint32_t id, const struct token *token,
         return;
     }
     s->connecting->id = id;
-    s->connecting->waiting = asked;
+    s->connecting->waiting = s->connecting->counting = asked;
     ask_rooms(s, token, subs);
 }
 

@@ -4,7 +4,8 @@
  * Its reply tells the position of every room, so it can leave only when all have answered; but from
  * the answer of one room on, what is published there belongs to the session. Until the reply
  * leaves, pushes are held back behind it, bounded as the output queue is. Commands wait meanwhile.
- * There is a deadline.
+ * There is a deadline, after which it leaves without the rooms that have not answered, and so it
+ * does where a room cannot be had for now: those follow by pushes (gateway/later.h).
  *
  * Exists from the first request to the reply. Belongs to the hub's thread.
  */

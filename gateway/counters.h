@@ -25,6 +25,8 @@
     X(sessions_total, "madang_sessions_total", "counter", "Sessions that ever said connect")       \
     X(users, "madang_users", "gauge", "Users with sessions, once for each hub")                    \
     X(subscriptions, "madang_subscriptions", "gauge", "Subscriptions of all sessions")             \
+    X(late, "madang_subscriptions_late", "gauge",                                                  \
+      "Server-side subscriptions that could not be had yet")                                       \
     X(rooms, "madang_hub_rooms", "gauge", "Rooms with subscribers here")                           \
     X(commands, "madang_commands_total", "counter", "Commands received")                           \
     X(errors, "madang_command_errors_total", "counter", "Commands answered with an error")         \

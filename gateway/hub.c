@@ -454,6 +454,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     list_init(&h->replying);
     list_init(&h->backlogged);
     list_init(&h->told);
+    later_init(&h->later);
     list_init(&h->inputs);
     api_desk_init(&h->api);
     parties_init(&h->parties);
@@ -474,6 +475,7 @@ void hub_close(struct hub *h)
 {
     loop_cancel(h->loop, &h->slow_timer);
     loop_cancel(h->loop, &h->tell_timer);
+    loop_cancel(h->loop, &h->later.timer);
     loop_cancel(h->loop, &h->drain_timer);
     loop_cancel(h->loop, &h->recall_timer);
     loop_cancel(h->loop, &h->parties.sweep);

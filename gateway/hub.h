@@ -18,6 +18,7 @@
 #include "gateway/counters.h"
 #include "gateway/gateway.h"
 #include "gateway/keys.h"
+#include "gateway/later.h"
 #include "gateway/lobby.h"
 #include "gateway/party.h"
 #include "gateway/session_state.h"
@@ -70,6 +71,7 @@ struct hub {
     struct list backlogged; /* sessions with an output queue */
     struct list told;       /* subscriptions that lost publications and are to be told, paced */
     struct timer tell_timer;
+    struct later later;
     struct entry *behind; /* HUB_BEHIND, to be sent back once most pushes have left; may be NULL */
     uint32_t credits_used;
     size_t awaited;      /* bytes with which requests may yet be answered */

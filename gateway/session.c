@@ -6,6 +6,7 @@
 #include "gateway/credentials.h"
 #include "gateway/input.h"
 #include "gateway/socket.h"
+#include "gateway/subscribing.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -167,6 +168,7 @@ void session_detach(struct session *s, struct subscription *sub)
     sub_deactivate(&sub->sub);
     list_del(&sub->told);
     lease_drop(sub);
+    subscribing_drop(sub);
 }
 
 void subscription_free(struct hub *h, struct subscription *sub)
@@ -174,6 +176,7 @@ void subscription_free(struct hub *h, struct subscription *sub)
     sub_deactivate(&sub->sub);
     list_del(&sub->told);
     lease_drop(sub);
+    subscribing_drop(sub);
     client_info_unref(sub->client);
     rooms_release(&h->rooms, sub->sub.room);
     free(sub);

@@ -22,6 +22,7 @@ struct lws;
 struct connecting;
 struct credentials;
 struct lease;
+struct subscribing;
 
 /* A session in a room. Held by the session, or, once it is to end, by the request that ends it. */
 struct subscription {
@@ -30,12 +31,14 @@ struct subscription {
     struct session *session;
     struct client_info *client; /* a reference: the session's, or with what a token adds */
     struct lease *lease;        /* NULL: it does not expire */
-    struct list told; /* in hub.told: publications were lost, the client is to hear of it */
-    bool server_side; /* the client did not ask for it */
-    bool granted;     /* by the connection's token */
-    bool counted;     /* only within same_rooms() */
-    bool pending;     /* the subscribe is under way */
-    bool unwanted;    /* to be ended by the server as soon as that has been answered */
+    struct list told; /* in hub.told: publications were lost, the client is to hear of it; or in
+                         hub.later.waiting */
+    struct subscribing *again; /* NULL, or it is to be asked for again: what is asked */
+    bool server_side;          /* the client did not ask for it */
+    bool granted;              /* by the connection's token */
+    bool counted;              /* only within same_rooms() */
+    bool pending;              /* the subscribe is under way */
+    bool unwanted;             /* to be ended by the server as soon as that has been answered */
 };
 
 /* A frame of which not all bytes, or not all commands, could be handled yet. */

@@ -23,7 +23,7 @@ struct subscribing {
     struct subscription *sub;
     struct terms terms;
     int64_t expires_s;
-    bool asked_to_recover, optional;
+    bool asked_to_recover, optional, server_side;
     struct control *order; /* NULL, or a reference: told by a push, not in a reply */
     size_t data_len;
     char data[]; /* for the client, from the token */
@@ -141,6 +141,7 @@ enum err subscribe(struct session *s, uint32_t id, const struct room_rules *r, c
     q->terms = agree(s, r, w);
     q->expires_s = w->expires_s;
     q->optional = w->optional;
+    q->server_side = w->server_side;
     q->data_len = w->data.n;
     if (w->data.n)
         memcpy(q->data, w->data.p, w->data.n);
@@ -185,7 +186,10 @@ void unsubscribe_by_order(struct session *s, const struct control *c)
     struct subscription *sub = session_find(s, c->channel);
     if (!sub)
         return;
-    if (sub->pending) /* first the client hears that it is subscribed, then that it no longer is */
+    if (sub->again)
+        give_up(s, sub); /* the client never heard of it, and the sequencer knows nothing of it */
+    else if (
+        sub->pending) /* first the client hears that it is subscribed, then that it no longer is */
         sub->unwanted = true;
     else
         unsubscribe_with(sub, UNSUBSCRIBE_SERVER,
@@ -316,18 +320,77 @@ static bool is_attached(const struct session *s, const struct subscription *sub)
     return false;
 }
 
+/* ---- what cannot be had for now ---- */
+
+static void subscribing_free(struct subscribing *q)
+{
+    control_unref(q->order);
+    stream_read_deinit(&q->request.read);
+    free(q->request.why);
+    free(q);
+}
+
+/* What is asked again, if it is not under way. */
+static struct subscribing *take_again(struct subscription *sub)
+{
+    struct subscribing *q = sub->again;
+    if (q)
+        counter_sub(&sub->session->hub->counters.late, 1);
+    sub->again = NULL;
+    return q;
+}
+
+void subscribing_drop(struct subscription *sub)
+{
+    struct subscribing *q = take_again(sub);
+    if (q)
+        subscribing_free(q);
+}
+
+void subscribe_again(struct subscription *sub)
+{
+    struct request *r = &take_again(sub)->request.request;
+    hub_request(sub->session->hub, sub->session, r, REQUEST_SUBSCRIBE, r->id);
+}
+
+/* Without a place among the rooms that are remembered it is the same: there may be one later. */
+static bool may_come_later(const struct session *s, const struct subscribing *q, bool attached)
+{
+    enum err e = q->request.request.error;
+    return attached && q->server_side && !q->sub->unwanted && !s->failed && session_alive(s) &&
+           (err_temporary(e) || e == ERR_LIMIT);
+}
+
+/* Keeps the question, which is as good as new. */
+static void put_off(struct session *s, struct subscribing *q)
+{
+    struct request_subscribe *r = &q->request;
+    stream_read_deinit(&r->read);
+    free(r->why);
+    r->why = NULL;
+    r->recovered = false;
+    r->request.error = r->read.error = OK;
+    r->read.top = (struct position){0};
+    q->sub->again = q;
+    counter_add(&s->hub->counters.late, 1);
+    later_wait(s->hub, q->sub);
+    connecting_failed(s, OK, true);
+}
+
+/* ---- for good ---- */
+
 static void fail(struct session *s, const struct subscribing *q, bool attached)
 {
     const struct request *r = &q->request.request;
-    bool server_side = attached && q->sub->server_side;
+    bool optional = q->optional || r->error == ERR_PERMISSION || (attached && q->sub->unwanted);
     if (attached)
         give_up(s, q->sub);
     if (!session_alive(s))
         return;
     if (q->order)
         return;
-    if (server_side) /* a ban from one room is no reason to keep a user out altogether */
-        connecting_failed(s, r->error, q->optional || r->error == ERR_PERMISSION);
+    if (q->server_side) /* a ban from one room is no reason to keep a user out altogether */
+        connecting_failed(s, r->error, optional);
     else
         reply_refusal(s, r->id, r->error, q->request.why);
 }
@@ -340,12 +403,20 @@ static void activate(struct session *s, struct subscribing *q)
         session_close(s, CLOSE_INTERNAL);
 }
 
+/* The client hears of it by a push: nobody waits for an answer, or not any more. */
+static bool is_pushed(const struct session *s, const struct subscribing *q)
+{
+    return q->order || (q->server_side && !s->connecting && !s->failed);
+}
+
 /* The answer reaches the client in its own way, and from then on pushes do. */
 static void begin(struct session *s, struct subscribing *q)
 {
     struct subscription *sub = q->sub;
     sub->pending = false;
-    if (q->order) {
+    if (q->server_side)
+        later_served(s->hub);
+    if (is_pushed(s, q)) {
         push_subscribed(s, q);
         activate(s, q);
     } else if (sub->server_side) {
@@ -366,15 +437,16 @@ void answered_subscribe(struct hub *h, struct request *r)
     struct session *s = r->owner;
     bool attached = is_attached(s, q->sub);
     (void)h;
+    if (r->error && may_come_later(s, q, attached)) {
+        put_off(s, q);
+        return;
+    }
     if (r->error) {
         fail(s, q, attached);
     } else if (session_alive(s) && attached) {
         begin(s, q);
-    } else if (session_alive(s) && !q->order) {
+    } else if (session_alive(s) && !q->server_side) {
         reply_subscribed(s, q); /* its unsubscribe is answered next */
     }
-    control_unref(q->order);
-    stream_read_deinit(&q->request.read);
-    free(q->request.why);
-    free(q);
+    subscribing_free(q);
 }

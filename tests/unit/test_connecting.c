@@ -16,15 +16,28 @@ static void say(struct lws *wsi, const char *text)
     kit_run();
 }
 
-static int start(void **state)
+static int start_with(uint32_t max_rooms)
 {
-    (void)state;
     options = options_new();
+    if (max_rooms)
+        options->max_rooms = max_rooms;
     options->queue_bytes = 4096;
     kit_open(options);
     assert_true(client_open(&reader) && client_open(&writer));
     say(&writer, "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}");
     return 0;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return start_with(0);
+}
+
+static int start_full(void **state)
+{
+    (void)state;
+    return start_with(1);
 }
 
 static int stop(void **state)
@@ -105,19 +118,115 @@ static void what_is_held_back_is_bounded(void **state)
     assert_int_equal(reader.reply_count + reader.push_count, 0);
 }
 
-static void rooms_that_do_not_answer_are_not_waited_for(void **state)
+static void pass_ms(uint64_t ms)
+{
+    wheel_turn(&kit_loop.wheel, kit_loop.wheel.now + ms);
+    kit_run();
+}
+
+/* a has answered, b does not. */
+static void wait_in_vain(void)
+{
+    connect_reader("");
+    let_one_go();
+    say(&writer, "{\"id\":3,\"publish\":{\"channel\":\"a\",\"data\":\"held\"}}");
+    pass_ms(4000);
+}
+
+static void rooms_that_do_not_answer_in_time_follow_by_a_push(void **state)
 {
     (void)state;
-    connect_reader("\n{\"id\":2,\"publish\":{\"channel\":\"a\",\"data\":1}}");
+    wait_in_vain();
+    size_t reply = place_of("{\"id\":1,\"connect\":{");
+    assert_true(reply < place_of("\"data\":\"held\""));
+    assert_null(memmem(reader.replies.p, reader.replies.n, "\"b\":{", 5));
+    say(&writer, "{\"id\":4,\"publish\":{\"channel\":\"b\",\"data\":\"before\"}}");
     let_one_go();
-    say(&writer, "{\"id\":3,\"publish\":{\"channel\":\"a\",\"data\":2}}");
-    wheel_turn(&kit_loop.wheel, kit_loop.wheel.now + 6000);
-    kit_run();
-    (void)place_of("{\"id\":1,\"error\":{\"code\":100,");
-    (void)place_of("\"temporary\":true");
-    let_one_go();
+    (void)place_of("{\"push\":{\"channel\":\"b\",\"subscribe\":{");
+    say(&writer, "{\"id\":5,\"publish\":{\"channel\":\"b\",\"data\":\"behind\"}}");
+    (void)place_of("\"data\":\"behind\"");
+    assert_null(memmem(reader.replies.p, reader.replies.n, "before", 6));
     assert_int_equal(reader.reply_count, 1);
-    assert_int_equal(reader.push_count, 0);
+}
+
+static void what_does_not_answer_can_be_left(void **state)
+{
+    (void)state;
+    wait_in_vain();
+    client_send(&reader, "{\"id\":2,\"unsubscribe\":{\"channel\":\"b\"}}");
+    struct entry *leave = inbox_take(sequencer_inbox(kit_gateway.sequencer));
+    assert_non_null(leave);
+    kept->next = leave;
+    let_one_go();
+    let_one_go();
+    (void)place_of("{\"id\":2,\"unsubscribe\":{}}");
+    assert_int_equal(reader.reply_count, 2);
+    assert_null(memmem(reader.replies.p, reader.replies.n, "\"subscribe\"", 11));
+}
+
+static bool said(const char *what)
+{
+    return memmem(reader.replies.p, reader.replies.n, what, strlen(what)) != NULL;
+}
+
+/* All rooms that can be remembered are in use: the first and only one is the writer's. */
+static void connect_to_what_is_full(void)
+{
+    say(&reader, "{\"id\":1,\"connect\":{\"subs\":{\"b\":{}}}}");
+    (void)place_of("{\"id\":1,\"connect\":{");
+    assert_false(said("\"b\""));
+    assert_int_equal(counter_get(&hub_counters(kit_hub)->late), 1);
+}
+
+static void try_again(void)
+{
+    assert_true(kit_fire(&kit_hub->later.timer));
+    kit_run();
+}
+
+static void a_room_that_cannot_be_had_follows_when_it_can(void **state)
+{
+    (void)state;
+    connect_to_what_is_full();
+    for (int i = 0; i < 10; i++)
+        try_again();
+    assert_false(said("\"b\""));
+    assert_int_equal(counter_get(&hub_counters(kit_hub)->late), 1);
+    say(&reader, "{\"id\":2,\"subscribe\":{\"channel\":\"b\"}}");
+    (void)place_of("{\"id\":2,\"error\":{\"code\":105,");
+    say(&writer, "{\"id\":3,\"unsubscribe\":{\"channel\":\"a\"}}");
+    try_again();
+    (void)place_of("{\"push\":{\"channel\":\"b\",\"subscribe\":{");
+    assert_false(kit_fire(&kit_hub->later.timer));
+    assert_int_equal(counter_get(&hub_counters(kit_hub)->late), 0);
+    say(&writer, "{\"id\":4,\"publish\":{\"channel\":\"b\",\"data\":\"live\"}}");
+    (void)place_of("\"data\":\"live\"");
+}
+
+static void a_room_that_cannot_be_had_can_be_left(void **state)
+{
+    (void)state;
+    connect_to_what_is_full();
+    say(&reader, "{\"id\":2,\"unsubscribe\":{\"channel\":\"b\"}}");
+    (void)place_of("{\"id\":2,\"unsubscribe\":{}}");
+    assert_int_equal(counter_get(&hub_counters(kit_hub)->late), 0);
+    say(&writer, "{\"id\":3,\"unsubscribe\":{\"channel\":\"a\"}}");
+    (void)kit_fire(&kit_hub->later.timer);
+    kit_run();
+    assert_false(said("\"subscribe\""));
+}
+
+static void who_leaves_is_not_asked_for_any_more(void **state)
+{
+    (void)state;
+    connect_to_what_is_full();
+    client_deinit(&reader);
+    kit_run();
+    assert_int_equal(counter_get(&hub_counters(kit_hub)->late), 0);
+    assert_int_equal(counter_get(&hub_counters(kit_hub)->rooms), 1);
+    (void)kit_fire(&kit_hub->later.timer);
+    kit_run();
+    assert_true(client_open(&reader));
 }
 
 static void a_client_that_leaves_meanwhile_leaves_nothing_behind(void **state)
@@ -138,7 +247,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             what_is_published_between_the_answers_comes_behind_the_reply, start, stop),
         cmocka_unit_test_setup_teardown(what_is_held_back_is_bounded, start, stop),
-        cmocka_unit_test_setup_teardown(rooms_that_do_not_answer_are_not_waited_for, start, stop),
+        cmocka_unit_test_setup_teardown(rooms_that_do_not_answer_in_time_follow_by_a_push, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(what_does_not_answer_can_be_left, start, stop),
+        cmocka_unit_test_setup_teardown(a_room_that_cannot_be_had_follows_when_it_can, start_full,
+                                        stop),
+        cmocka_unit_test_setup_teardown(a_room_that_cannot_be_had_can_be_left, start_full, stop),
+        cmocka_unit_test_setup_teardown(who_leaves_is_not_asked_for_any_more, start_full, stop),
         cmocka_unit_test_setup_teardown(a_client_that_leaves_meanwhile_leaves_nothing_behind, start,
                                         stop),
     };
