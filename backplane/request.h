@@ -26,6 +26,7 @@ enum request_kind {
     REQUEST_REMOVE,    /* a stream's publications */
     REQUEST_REDACT,    /* one of them: its text */
     REQUEST_ROOMS,     /* which rooms have subscribers */
+    REQUEST_GATEWAYS,  /* which gateways there are */
     REQUEST_SANCTION,  /* a ban or mute, or the end of one */
     REQUEST_SANCTIONS, /* which there are */
     REQUEST_PACE,      /* slow mode of a room */
@@ -157,6 +158,12 @@ struct request_rooms {
     struct buf json;     /* `{"room":{"num_clients":n},…}` */
     struct span pattern; /* see glob.h; empty: all; borrowed from `name` */
     char name[];
+};
+
+struct request_gateways {
+    struct request request;
+    /* answer: what each tells of itself, this one first: `{…},{…}` */
+    struct buf json;
 };
 
 struct request_sanction {

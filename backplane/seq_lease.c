@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* This gateway's lease among others, and what becomes of those whose lease has run out. */
-#include "backplane/base/log.h"
+#include "backplane/base/fields.h"
 #include "backplane/seq_private.h"
 
 #include <stdlib.h>
@@ -57,6 +57,47 @@ static uint64_t number(struct span s)
     return v;
 }
 
+static void describe(const struct sequencer *s, struct buf *b)
+{
+    if (s->config.describe)
+        s->config.describe(s->config.owner, b);
+    else
+        buf_lit(b, "{}");
+}
+
+/* Anybody may have written it. */
+static bool is_of_another(const struct sequencer *s, struct span record)
+{
+    struct span uid = {0};
+    struct scratch none = {0};
+    static const struct field field = {"uid", FIELD_STRING, 0};
+    bool line = record.n && !memchr(record.p, '\n', record.n);
+    return line && object_read(&none, record, &field, 1, &uid) && uid.n &&
+           !span_eq(uid, span_str(s->config.node));
+}
+
+static void note_others(struct sequencer *s, const struct span *records, size_t n)
+{
+    struct buf *b = &s->shared.others;
+    buf_clear(b);
+    for (size_t i = 0; i < n; i++) {
+        if (!is_of_another(s, records[i]))
+            continue;
+        buf_char(b, ',');
+        buf_span(b, records[i]);
+    }
+    if (b->failed)
+        buf_deinit(b);
+}
+
+void seq_on_gateways(struct sequencer *s, struct request *r)
+{
+    struct request_gateways *q = (struct request_gateways *)r;
+    describe(s, &q->json);
+    buf_add(&q->json, s->shared.others.p, s->shared.others.n);
+    seq_answer(s, r, q->json.failed ? ERR_INTERNAL : OK);
+}
+
 static void beaten(void *owner, struct share *share)
 {
     struct sequencer *s = owner;
@@ -67,7 +108,10 @@ static void beaten(void *owner, struct share *share)
             seq_presence_doubt_all(s, true);
         else
             seq_presence_go_on(s);
+        if (dead > share->answers - 2)
+            dead = share->answers - 2;
         counter_set(&s->counters.gateways, share->answers - 2 - dead);
+        note_others(s, share->answer + 2 + dead, share->answers - 2 - dead);
         if (dead && !s->shared.burying)
             bury(s, share->answer[2]);
     }
@@ -82,9 +126,13 @@ static void beat(struct sequencer *s)
     c->share.verb = SHARE_BEAT;
     c->share.done = beaten;
     add_u64(c, 0, LEASE_MS);
-    c->share.words[c->share.count++] = SPAN("{}");
+    struct buf record = {0};
+    describe(s, &record);
+    c->share.words[c->share.count++] =
+        record.failed ? SPAN("{}") : (struct span){record.p, record.n};
     s->shared.beating = true;
     s->driver->ops->share(s->driver, &c->share);
+    buf_deinit(&record);
 }
 
 static void on_beat(struct timer *t)
@@ -111,4 +159,5 @@ void seq_shared_close(struct sequencer *s)
 {
     s->shared.closing = true;
     loop_cancel(s->loop, &s->shared.beat);
+    buf_deinit(&s->shared.others);
 }

@@ -14,6 +14,7 @@
 #ifndef MADANG_BACKPLANE_SEQ_PRESENCE_H
 #define MADANG_BACKPLANE_SEQ_PRESENCE_H
 
+#include "backplane/base/buf.h"
 #include "backplane/base/loop.h"
 #include "backplane/base/msg.h"
 #include "backplane/driver.h"
@@ -30,6 +31,7 @@ struct seq_shared {
     struct list unsure, stale; /* struct seq_room */
     uint32_t comparing;        /* of these, under way */
     struct timer beat;
+    struct buf others; /* what the other gateways told of themselves: `,{…},{…}` */
     bool beating, burying, closing;
 };
 

@@ -75,6 +75,7 @@ void seq_redacted(void *owner, struct stream_redaction *r);
 void seq_on_arrive(struct sequencer *s, struct request *r);
 void seq_on_depart(struct sequencer *s, struct request *r);
 void seq_on_spend(struct sequencer *s, struct request *r);
+void seq_on_gateways(struct sequencer *s, struct request *r);
 void seq_on_rooms(struct sequencer *s, struct request *r);
 
 /* What moderators have decided. An error, and words for it (`why` may be NULL), if `who` may not

@@ -487,7 +487,8 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_ARRIVE] = seq_on_arrive,       [REQUEST_DEPART] = seq_on_depart,
     [REQUEST_SPEND] = seq_on_spend,         [REQUEST_DRAINED] = on_drained,
     [REQUEST_REDACT] = seq_on_redact,       [REQUEST_SANCTION] = seq_on_sanction,
-    [REQUEST_SANCTIONS] = seq_on_sanctions, [REQUEST_PACE] = seq_on_pace,
+    [REQUEST_SANCTIONS] = seq_on_sanctions, [REQUEST_GATEWAYS] = seq_on_gateways,
+    [REQUEST_PACE] = seq_on_pace,
 };
 
 static bool turn(struct actor *a)

@@ -31,6 +31,10 @@ struct sequencer_config {
     size_t hub_inbox_bytes; /* of pushes waiting for one hub */
     uint32_t max_rooms;     /* remembered; idle ones are forgotten first, and when all are in use:
                                ERR_LIMIT */
+    /* Appends what this gateway tells of itself, a JSON object; from the sequencer's thread. May be
+     * NULL. */
+    void (*describe)(void *owner, struct buf *b);
+    void *owner;
     const char *node;       /* tells this gateway from all others; borrowed */
     uint32_t max_sanctions; /* bans and mutes; and so many rooms in slow mode */
 };

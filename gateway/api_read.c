@@ -4,7 +4,6 @@
 #include "gateway/methods.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 /* ---- presence ------------------------------------------------------------------------------- */
 
@@ -203,37 +202,26 @@ void api_channels(struct api_task *t)
     hub_ask(t->call->hub, &q->request, REQUEST_ROOMS, rooms_answered);
 }
 
-static void number(struct buf *b, const char *name, uint64_t value)
+static void gateways_answered(struct hub *h, struct request *r)
 {
-    buf_lit(b, ",\"");
-    buf_str(b, name);
-    buf_lit(b, "\":");
-    buf_u64(b, value);
+    struct request_gateways *q = (struct request_gateways *)r;
+    struct api_task *t = r->owner;
+    (void)h;
+    buf_lit(&t->result, "{\"nodes\":[");
+    buf_add(&t->result, q->json.p, q->json.n);
+    buf_lit(&t->result, "]}");
+    api_done(t, r->error);
+    buf_deinit(&q->json);
+    free(q);
 }
 
 void api_info(struct api_task *t)
 {
-    const struct gateway *g = t->call->hub->gateway;
-    struct buf *b = &t->result;
-    uint64_t clients = 0, users = 0, subs = 0;
-    char host[256] = "";
-    for (uint32_t i = 0; i < g->hub_count; i++) {
-        const struct hub_counters *c = hub_counters(g->hubs[i]);
-        clients += counter_get(&c->sessions);
-        users += counter_get(&c->users);
-        subs += counter_get(&c->subscriptions);
+    struct request_gateways *q = calloc(1, sizeof(*q));
+    if (!q) {
+        api_done(t, ERR_INTERNAL);
+        return;
     }
-    (void)gethostname(host, sizeof(host) - 1);
-    buf_lit(b, "{\"nodes\":[{\"uid\":");
-    buf_json(b, span_str(g->node));
-    buf_lit(b, ",\"name\":");
-    buf_json(b, span_str(host));
-    buf_lit(b, ",\"version\":\"madang " MADANG_VERSION "\"");
-    number(b, "num_clients", clients);
-    number(b, "num_users", users);
-    number(b, "num_subs", subs);
-    number(b, "num_channels", counter_get(&sequencer_counters(g->sequencer)->occupied));
-    number(b, "uptime", (wall_ms() - g->started_ms) / 1000);
-    buf_lit(b, "}]}");
-    api_done(t, OK);
+    q->request.owner = t;
+    hub_ask(t->call->hub, &q->request, REQUEST_GATEWAYS, gateways_answered);
 }

@@ -4,6 +4,7 @@
 #include "backplane/base/log.h"
 #include "backplane/local.h"
 #include "backplane/redis/tls.h"
+#include "gateway/describe.h"
 #include "gateway/keys.h"
 
 #include <stdio.h>
@@ -88,7 +89,7 @@ bool backplane_choose(struct chosen_backplane *b, const struct options *options,
 }
 
 struct sequencer_config backplane_config(const struct chosen_backplane *b, const struct options *o,
-                                         const char *node)
+                                         struct gateway *g)
 {
     return (struct sequencer_config){
         .driver = b->driver,
@@ -96,7 +97,9 @@ struct sequencer_config backplane_config(const struct chosen_backplane *b, const
         .max_stream_bytes = o->max_stream_bytes,
         .hub_inbox_bytes = o->hub_inbox_bytes,
         .max_rooms = o->max_rooms,
-        .node = node,
+        .node = g->node,
+        .describe = describe_gateway,
+        .owner = g,
         .max_sanctions = o->max_sanctions,
     };
 }

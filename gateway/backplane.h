@@ -5,6 +5,7 @@
 
 #include "backplane/redis.h"
 #include "backplane/sequencer.h"
+#include "gateway/gateway.h"
 #include "gateway/options.h"
 
 struct chosen_backplane {
@@ -22,7 +23,7 @@ bool backplane_choose(struct chosen_backplane *b, const struct options *o, const
                       struct buf *report);
 /* For a sequencer that is to use it; borrows all three. */
 struct sequencer_config backplane_config(const struct chosen_backplane *b, const struct options *o,
-                                         const char *node);
+                                         struct gateway *g);
 
 void backplane_deinit(struct chosen_backplane *b); /* the driver is closed */
 

@@ -377,7 +377,7 @@ static bool make_sequencer(struct server *sv)
     struct loop *loop = own ? &sv->sequencer_loop : &sv->seats[0].loop;
     if (own && !(sv->has_sequencer_loop = loop_ok(loop, "the sequencer")))
         return false;
-    struct sequencer_config c = backplane_config(&sv->backplane, options_of(sv), sv->gateway.node);
+    struct sequencer_config c = backplane_config(&sv->backplane, options_of(sv), &sv->gateway);
     sv->gateway.sequencer_loop = loop;
     return sequencer_new(&sv->gateway.sequencer, loop, &c) == OK;
 }

@@ -84,6 +84,18 @@ describe('presence over several gateways', () => {
     })
   })
 
+  it('every gateway tells of all', async () => {
+    await among(2, async (cluster, a, b) => {
+      const there = await guest(b, 'r')
+      const nodes = async (gateway) => (await new Api(gateway).ok('info')).nodes.map(({ num_clients }) => num_clients)
+      assert.equal((await nodes(b))[0], 1)
+      await until(() => nodes(a), [0, 1])
+      await until(() => nodes(b), [1, 0])
+      await until(async () => (await a.metrics()).madang_gateways, 2)
+      there.cut()
+    })
+  })
+
   it('who is typing is seen on other gateways', async () => {
     await among(2, async (cluster, a, b) => {
       const [here, there] = [await guest(a, 'r'), await guest(b, 'r')]
