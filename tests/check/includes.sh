@@ -52,6 +52,7 @@ jansson\.h        gateway/                   99
 ini\.h            (backplane/base|gateway)/  1
 uthash\.h         backplane/base/map\.h      1
 openssl/          (gateway/|backplane/redis/(tls|script)\.c)  99
+sqlite3\.h        backplane/store/           99
 hiredis/          backplane/redis/codec\.c   1
 jose/             gateway/                   1
 curl/             gateway/                   1

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/store/store.h"
+
+#include "backplane/base/list.h"
+#include "backplane/base/log.h"
+#include "backplane/base/loop.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A transaction holds at most this much, so that nobody waits for a batch without end. */
+#define BATCH_TASKS 512
+#define BATCH_BYTES (4u * 1024 * 1024)
+
+/* What commits wrote beside the file is merged once it is this large, and whatever is there when
+ * nothing else is to be done. Small merges are short merges. */
+#define MERGE_BYTES (4u * 1024 * 1024)
+#define IDLE_MS     200
+#define RETRY_MS    1000 /* a broken file, a full disk */
+
+struct queue {
+    struct entry *head, **end;
+};
+
+/* The thread's side. */
+struct keeper {
+    struct loop loop;
+    struct actor actor;
+    struct inbox inbox;
+    struct outbox out;
+    struct queue waiting[STORE_CLASSES];
+    struct file *file; /* NULL: broken */
+    struct file_config config;
+    char *path;
+    uint64_t life; /* one more after each transaction of unknown outcome */
+    bool full, ballast;
+    struct timer idle, retry;
+    struct store_counters counters;
+};
+
+/* The owner's side. */
+struct store {
+    struct actor actor;
+    struct inbox inbox;
+    struct outbox out;
+    struct store_config config;
+    uint64_t life; /* the last that the owner has been told of */
+    pthread_t thread;
+    struct keeper keeper;
+};
+
+static struct store_task *task_of(struct entry *e)
+{
+    return container_of(e, struct store_task, entry);
+}
+
+static void queue_init(struct queue *q)
+{
+    q->head = NULL;
+    q->end = &q->head;
+}
+
+static void queue_push(struct queue *q, struct entry *e)
+{
+    e->next = NULL;
+    *q->end = e;
+    q->end = &e->next;
+}
+
+static struct entry *queue_shift(struct queue *q)
+{
+    struct entry *e = q->head;
+    if (!e)
+        return NULL;
+    q->head = e->next;
+    if (!q->head)
+        q->end = &q->head;
+    return e;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* ---- the thread: a transaction --------------------------------------------------------------- */
+
+/* The disk is full: the reserve goes, so that what frees space can go on. */
+static void on_full(struct keeper *k)
+{
+    if (k->ballast && file_ballast_drop(k->file))
+        log_error("store %s: the disk is full; until there is space nothing new is taken; what "
+                  "frees space goes on with a reserve",
+                  k->path);
+    k->ballast = false;
+    k->full = true;
+    counter_set(&k->counters.full, 1);
+}
+
+static enum err run_task(struct keeper *k, struct store_task *t)
+{
+    if (t->needs_space && k->full)
+        return ERR_INTERNAL;
+    if (t->many && file_part_begin(k->file))
+        return ERR_INTERNAL;
+    enum err e = t->run(t, k->file);
+    if (t->many && file_part_end(k->file, !e))
+        return ERR_INTERNAL;
+    return e;
+}
+
+/* Whatever the file holds of a lost batch, nobody knows: a life is over, and the owner learns it
+ * from the first task that says so. */
+static void give_back(struct keeper *k, struct queue *batch, bool lost)
+{
+    k->life += lost;
+    for (struct entry *e; (e = queue_shift(batch));) {
+        if (lost)
+            task_of(e)->error = ERR_INTERNAL;
+        task_of(e)->life = k->life;
+        outbox_post(&k->out, e);
+    }
+}
+
+static void open_again(struct keeper *k)
+{
+    char why[FILE_WHY_MAX];
+    file_abandon(k->file);
+    k->file = file_open(&k->config, why);
+    counter_set(&k->counters.broken, !k->file);
+    if (!k->file) {
+        log_error("%s; trying again each second", why);
+        return;
+    }
+    counter_set(&k->counters.generation, (uint64_t)file_generation(k->file));
+    k->ballast = !k->full && file_ballast_take(k->file);
+}
+
+static void on_retry(struct timer *t);
+
+/* After a sync that failed, only a new connection knows what is there. */
+static void begin_anew(struct keeper *k, const char *failed)
+{
+    log_error("store %s: %s failed: %s; the file is opened anew", k->path, failed,
+              file_error(k->file));
+    counter_add(&k->counters.failures, 1);
+    if (file_failure(k->file) == FILE_FULL)
+        on_full(k);
+    int64_t generation = file_generation(k->file);
+    open_again(k);
+    if (k->file && file_generation(k->file) != generation)
+        k->life++; /* rooms have other epochs now */
+    loop_arm(&k->loop, &k->retry, RETRY_MS, on_retry);
+}
+
+static bool batch_takes(size_t tasks, size_t bytes)
+{
+    return tasks < BATCH_TASKS && bytes < BATCH_BYTES;
+}
+
+static struct entry *next_waiting(struct keeper *k)
+{
+    for (int c = 0; c < STORE_CLASSES; c++)
+        if (k->waiting[c].head)
+            return queue_shift(&k->waiting[c]);
+    return NULL;
+}
+
+/* Tasks of an earlier life rest on what is not so. */
+static void run_one(struct keeper *k, struct store_task *t)
+{
+    t->error = t->life == k->life ? run_task(k, t) : ERR_INTERNAL;
+}
+
+static bool broke(struct keeper *k)
+{
+    enum file_failure how = file_failure(k->file);
+    return how == FILE_BROKEN || how == FILE_FULL;
+}
+
+static void commit(struct keeper *k, struct queue *batch, size_t tasks)
+{
+    uint64_t began = now_us();
+    bool lost = file_commit(k->file) != OK;
+    uint64_t took = now_us() - began;
+    counter_add(&k->counters.commits, 1);
+    counter_add(&k->counters.tasks, tasks);
+    counter_add(&k->counters.commit_us, took);
+    if (took > counter_get(&k->counters.slowest_commit_us))
+        counter_set(&k->counters.slowest_commit_us, took);
+    if (lost)
+        begin_anew(k, "a commit");
+    give_back(k, batch, lost);
+}
+
+/* One transaction; true if more is waiting. */
+static bool run_batch(struct keeper *k)
+{
+    struct queue batch;
+    size_t tasks = 0, bytes = 0;
+    queue_init(&batch);
+    struct entry *e = next_waiting(k);
+    if (!e)
+        return false;
+    bool begun = k->file && file_begin(k->file) == OK;
+    for (; e; e = batch_takes(tasks, bytes) ? next_waiting(k) : NULL) {
+        if (begun)
+            run_one(k, task_of(e));
+        queue_push(&batch, e);
+        tasks++;
+        bytes += e->weight;
+        if (begun && broke(k))
+            break;
+    }
+    if (!begun) {
+        give_back(k, &batch, true);
+    } else if (broke(k)) {
+        file_rollback(k->file);
+        begin_anew(k, "a statement");
+        give_back(k, &batch, true);
+    } else {
+        commit(k, &batch, tasks);
+    }
+    return k->waiting[STORE_CHAT].head || k->waiting[STORE_QUEUE].head;
+}
+
+/* ---- the thread: upkeep ---------------------------------------------------------------------- */
+
+/* All that was committed lies beside the file until it is merged, so nothing is lost if that
+ * fails. */
+static void merge(struct keeper *k)
+{
+    if (!k->file || !file_unmerged_bytes(k->file))
+        return;
+    counter_add(&k->counters.merges, 1);
+    if (file_merge(k->file))
+        begin_anew(k, "merging");
+}
+
+static void on_idle(struct timer *t)
+{
+    merge(container_of(t, struct keeper, idle));
+}
+
+static void on_retry(struct timer *t)
+{
+    struct keeper *k = container_of(t, struct keeper, retry);
+    if (!k->file)
+        open_again(k);
+    else if (!k->ballast)
+        k->ballast = file_ballast_take(k->file);
+    if (k->file && k->ballast && k->full) {
+        k->full = false;
+        counter_set(&k->counters.full, 0);
+        log_info("store %s: there is space again", k->path);
+    }
+    if (!k->file || !k->ballast)
+        loop_arm(&k->loop, &k->retry, RETRY_MS, on_retry);
+}
+
+static bool keeper_turn(struct actor *a)
+{
+    struct keeper *k = container_of(a, struct keeper, actor);
+    struct entry *e = inbox_take(&k->inbox);
+    bool busy = e != NULL;
+    while (e) {
+        struct entry *next = e->next;
+        queue_push(&k->waiting[task_of(e)->class], e);
+        e = next;
+    }
+    bool more = run_batch(k);
+    if (k->file && file_unmerged_bytes(k->file) >= MERGE_BYTES)
+        merge(k);
+    counter_set(&k->counters.unmerged_bytes, k->file ? file_unmerged_bytes(k->file) : 0);
+    if (busy)
+        loop_arm(&k->loop, &k->idle, IDLE_MS, on_idle);
+    return more;
+}
+
+static void keeper_flush(struct actor *a)
+{
+    outbox_flush(&container_of(a, struct keeper, actor)->out);
+}
+
+static void *run(void *arg)
+{
+    loop_run(arg);
+    return NULL;
+}
+
+/* ---- the owner ------------------------------------------------------------------------------- */
+
+static void tell(struct store *s, struct store_task *t)
+{
+    if (t->life != s->life) { /* the first that comes back from a life that is over */
+        s->life = t->life;
+        s->config.undone(s->config.owner);
+    }
+    t->done(t);
+}
+
+static bool store_turn(struct actor *a)
+{
+    struct store *s = container_of(a, struct store, actor);
+    for (struct entry *e = inbox_take(&s->inbox), *next; e; e = next) {
+        next = e->next;
+        tell(s, task_of(e));
+    }
+    return false;
+}
+
+static void store_flush(struct actor *a)
+{
+    outbox_flush(&container_of(a, struct store, actor)->out);
+}
+
+void store_submit(struct store *s, struct store_task *t)
+{
+    t->life = s->life;
+    t->error = OK;
+    t->entry.kind = 0;
+    outbox_post(&s->out, &t->entry);
+}
+
+static bool start_thread(struct store *s)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all); /* neither can fail; signals are for the main thread */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&s->thread, NULL, run, &s->keeper.loop) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+static bool keeper_init(struct store *s, char why[FILE_WHY_MAX])
+{
+    struct keeper *k = &s->keeper;
+    k->path = strdup(s->config.file.path);
+    k->config = s->config.file;
+    k->config.path = k->path;
+    k->config.doubtful = false;
+    k->file = k->path ? file_open(&k->config, why) : NULL;
+    if (!k->file)
+        goto no_file;
+    if (loop_init(&k->loop) != 0)
+        goto no_loop;
+    k->ballast = file_ballast_take(k->file);
+    counter_set(&k->counters.generation, (uint64_t)file_generation(k->file));
+    for (int c = 0; c < STORE_CLASSES; c++)
+        queue_init(&k->waiting[c]);
+    inbox_init(&k->inbox, &k->loop);
+    outbox_init(&k->out, &k->loop, &s->inbox);
+    k->actor = (struct actor){.turn = keeper_turn, .flush = keeper_flush};
+    loop_add(&k->loop, &k->actor);
+    k->config.doubtful = true; /* whenever it is opened again */
+    if (!k->ballast)
+        loop_arm(&k->loop, &k->retry, RETRY_MS, on_retry);
+    return true;
+
+no_loop:
+    (void)snprintf(why, FILE_WHY_MAX, "the store %s: its thread cannot have a loop", k->path);
+    file_close(k->file);
+no_file:
+    free(k->path);
+    return false;
+}
+
+static void keeper_deinit(struct keeper *k)
+{
+    merge(k);
+    file_close(k->file);
+    loop_cancel(&k->loop, &k->idle);
+    loop_cancel(&k->loop, &k->retry);
+    inbox_deinit(&k->inbox);
+    if (loop_deinit(&k->loop) != 0)
+        log_error("store %s: its loop is still in use", k->path);
+    free(k->path);
+}
+
+struct store *store_new(const struct store_config *config, char why[FILE_WHY_MAX])
+{
+    struct store *s = calloc(1, sizeof(*s));
+    if (!s) {
+        (void)snprintf(why, FILE_WHY_MAX, "the store %s: there is no memory", config->file.path);
+        return NULL;
+    }
+    s->config = *config;
+    inbox_init(&s->inbox, config->loop);
+    if (!keeper_init(s, why))
+        goto no_keeper;
+    outbox_init(&s->out, config->loop, &s->keeper.inbox);
+    s->actor = (struct actor){.turn = store_turn, .flush = store_flush};
+    if (start_thread(s)) {
+        loop_add(config->loop, &s->actor);
+        return s;
+    }
+    (void)snprintf(why, FILE_WHY_MAX, "the store %s: its thread cannot be started",
+                   config->file.path);
+    keeper_deinit(&s->keeper);
+no_keeper:
+    inbox_deinit(&s->inbox);
+    free(s);
+    return NULL;
+}
+
+void store_free(struct store *s)
+{
+    if (!s)
+        return;
+    struct keeper *k = &s->keeper;
+    outbox_flush(&s->out);
+    loop_quit(&k->loop);
+    (void)pthread_join(s->thread, NULL); /* fails only for a thread that is none */
+    while (keeper_turn(&k->actor))       /* what the thread had not got to */
+        ;
+    outbox_flush(&k->out);
+    (void)store_turn(&s->actor);
+    loop_remove(s->config.loop, &s->actor);
+    keeper_deinit(k);
+    inbox_deinit(&s->inbox);
+    free(s);
+}
+
+int64_t store_generation(const struct store *s)
+{
+    return (int64_t)counter_get(&s->keeper.counters.generation);
+}
+
+const struct store_counters *store_counters(const struct store *s)
+{
+    return &s->keeper.counters;
+}

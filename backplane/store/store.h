@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* store.h: the thread that owns the database file, and how work gets there and back.
+ *
+ * Work is a task: a function that runs on the store's thread within a transaction, and one that
+ * hears of the outcome on the owner's loop. What was submitted while a transaction was being made
+ * durable shares the next one, so a sync is paid per batch, and the owner never waits. Tasks are
+ * run and told in the order in which they were submitted, those of chat before those of the queue.
+ *
+ * A transaction that cannot be committed has an unknown outcome. Then all its tasks, and all that
+ * were submitted before the owner could know of it, fail with ERR_INTERNAL; the file is opened
+ * anew; and the owner is told by `undone`, before any of them is told, that everything it believes
+ * about the file is to be read again. If the file cannot be opened, it is tried again each second,
+ * and tasks fail meanwhile.
+ *
+ * A full disk fails only tasks that need space. For the others there is a reserve.
+ */
+#ifndef MADANG_BACKPLANE_STORE_STORE_H
+#define MADANG_BACKPLANE_STORE_STORE_H
+
+#include "backplane/base/counter.h"
+#include "backplane/base/inbox.h"
+#include "backplane/store/file.h"
+
+struct store;
+struct loop;
+
+enum store_class { STORE_CHAT, STORE_QUEUE, STORE_CLASSES };
+
+struct store_task {
+    struct entry entry; /* `weight`: bytes that it will write, roughly */
+    enum store_class class;
+    bool needs_space; /* adds to the file: refused while the disk is full */
+    bool many;        /* more than one statement: an error takes all of them back */
+    /* On the store's thread. An error takes back what this task did, and that alone. */
+    enum err (*run)(struct store_task *t, struct file *f);
+    /* On the owner's loop, exactly once, with `error`: what run returned, or ERR_INTERNAL. */
+    void (*done)(struct store_task *t);
+    enum err error;
+    uint64_t life; /* the store's */
+};
+
+struct store_config {
+    struct file_config file;
+    struct loop *loop; /* the owner's: tasks are submitted and told there */
+    void *owner;
+    void (*undone)(void *owner);
+};
+
+/* Any thread may read them; the store's thread writes. */
+struct store_counters {
+    counter commits, tasks;    /* transactions, and what was in them */
+    counter commit_us;         /* spent in making them durable, in all */
+    counter slowest_commit_us; /* of all */
+    counter merges, failures;  /* failures: times the file had to be opened anew */
+    counter unmerged_bytes;    /* in the file beside the file */
+    counter full;              /* 1 while the disk is full */
+    counter broken;            /* 1 while the file cannot be opened again */
+    counter generation;        /* see file_generation */
+};
+
+/* Opens the file and starts the thread. NULL: `why` says why. */
+struct store *store_new(const struct store_config *config, char why[FILE_WHY_MAX]);
+
+/* Waits for what was submitted, tells it, closes the file, ends the thread. The owner's loop does
+ * not run any more. */
+void store_free(struct store *s);
+
+/* Hands the task over until it is told; sent with the owner's next flush. */
+void store_submit(struct store *s, struct store_task *t);
+
+int64_t store_generation(const struct store *s); /* any thread; changes only before `undone` */
+const struct store_counters *store_counters(const struct store *s);
+
+#endif

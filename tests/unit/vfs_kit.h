@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* vfs_kit.h: SQLite's own file system with faults that a test turns on.
+ *
+ * Everything is passed on to the default VFS, except what a knob says. Knobs may be turned from any
+ * thread.
+ */
+#ifndef MADANG_TESTS_UNIT_VFS_KIT_H
+#define MADANG_TESTS_UNIT_VFS_KIT_H
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FAULTY_VFS "faulty"
+
+static struct {
+    atomic_int log_sync_fails;  /* so many of the next syncs of the log fail with EIO */
+    atomic_int file_sync_fails; /* … of the database itself */
+    atomic_int full;            /* files do not grow */
+    atomic_int stall_ms;        /* each sync takes so long */
+    atomic_int syncs;           /* counted */
+} faults;
+
+struct faulty_file {
+    sqlite3_file base;
+    sqlite3_file *real;
+    atomic_int *sync_fails;
+};
+
+static inline sqlite3_file *real_of(sqlite3_file *f)
+{
+    return ((struct faulty_file *)f)->real;
+}
+
+static inline int faulty_close(sqlite3_file *f)
+{
+    sqlite3_file *real = real_of(f);
+    int rc = real->pMethods ? real->pMethods->xClose(real) : SQLITE_OK;
+    free(real);
+    return rc;
+}
+
+static inline int faulty_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+    return real_of(f)->pMethods->xRead(real_of(f), p, n, at);
+}
+
+static inline int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+    sqlite3_int64 size = 0;
+    if (atomic_load(&faults.full) &&
+        (real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK || at + n > size))
+        return SQLITE_FULL;
+    return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
+}
+
+static inline int faulty_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+    return real_of(f)->pMethods->xTruncate(real_of(f), size);
+}
+
+static inline int faulty_sync(sqlite3_file *f, int flags)
+{
+    int ms = atomic_load(&faults.stall_ms);
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    if (ms)
+        nanosleep(&t, NULL);
+    atomic_fetch_add(&faults.syncs, 1);
+    atomic_int *fails = ((struct faulty_file *)f)->sync_fails;
+    if (atomic_load(fails) > 0) {
+        atomic_fetch_sub(fails, 1);
+        return SQLITE_IOERR_FSYNC;
+    }
+    return real_of(f)->pMethods->xSync(real_of(f), flags);
+}
+
+static inline int faulty_size(sqlite3_file *f, sqlite3_int64 *size)
+{
+    return real_of(f)->pMethods->xFileSize(real_of(f), size);
+}
+
+static inline int faulty_lock(sqlite3_file *f, int level)
+{
+    return real_of(f)->pMethods->xLock(real_of(f), level);
+}
+
+static inline int faulty_unlock(sqlite3_file *f, int level)
+{
+    return real_of(f)->pMethods->xUnlock(real_of(f), level);
+}
+
+static inline int faulty_reserved(sqlite3_file *f, int *out)
+{
+    return real_of(f)->pMethods->xCheckReservedLock(real_of(f), out);
+}
+
+static inline int faulty_control(sqlite3_file *f, int op, void *arg)
+{
+    return real_of(f)->pMethods->xFileControl(real_of(f), op, arg);
+}
+
+static inline int faulty_sector(sqlite3_file *f)
+{
+    return real_of(f)->pMethods->xSectorSize(real_of(f));
+}
+
+static inline int faulty_device(sqlite3_file *f)
+{
+    return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
+}
+
+/* Version 1 has no shared memory, which exclusive mode does not need. */
+static const sqlite3_io_methods faulty_methods = {
+    .iVersion = 1,
+    .xClose = faulty_close,
+    .xRead = faulty_read,
+    .xWrite = faulty_write,
+    .xTruncate = faulty_truncate,
+    .xSync = faulty_sync,
+    .xFileSize = faulty_size,
+    .xLock = faulty_lock,
+    .xUnlock = faulty_unlock,
+    .xCheckReservedLock = faulty_reserved,
+    .xFileControl = faulty_control,
+    .xSectorSize = faulty_sector,
+    .xDeviceCharacteristics = faulty_device,
+};
+
+static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags,
+                              int *out)
+{
+    struct faulty_file *ff = (struct faulty_file *)f;
+    sqlite3_vfs *real = vfs->pAppData;
+    ff->base.pMethods = NULL;
+    ff->real = calloc(1, (size_t)real->szOsFile);
+    if (!ff->real)
+        return SQLITE_NOMEM;
+    ff->sync_fails = flags & SQLITE_OPEN_WAL ? &faults.log_sync_fails : &faults.file_sync_fails;
+    int rc = real->xOpen(real, name, ff->real, flags, out);
+    if (rc == SQLITE_OK)
+        ff->base.pMethods = &faulty_methods;
+    else
+        free(ff->real);
+    return rc;
+}
+
+/* Makes FAULTY_VFS known; once per process. */
+static inline int vfs_kit_register(void)
+{
+    static sqlite3_vfs vfs;
+    sqlite3_vfs *real = sqlite3_vfs_find(NULL);
+    vfs = *real;
+    vfs.zName = FAULTY_VFS;
+    vfs.pNext = NULL;
+    vfs.pAppData = real;
+    vfs.szOsFile = sizeof(struct faulty_file);
+    vfs.xOpen = faulty_open;
+    return sqlite3_vfs_register(&vfs, 0);
+}
+
+#endif
