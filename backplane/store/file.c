@@ -133,6 +133,17 @@ enum err file_run(struct file *f, sqlite3_stmt *s)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? OK : ERR_INTERNAL;
 }
 
+bool file_row(struct file *f, sqlite3_stmt *s, enum err *error)
+{
+    int rc = s ? note(f, sqlite3_step(s)) : SQLITE_ERROR;
+    if (rc == SQLITE_ROW)
+        return true;
+    if (rc != SQLITE_DONE)
+        *error = ERR_INTERNAL;
+    (void)sqlite3_reset(s); /* says the same again */
+    return false;
+}
+
 static void finalize_all(struct file *f)
 {
     for (size_t i = 0; i < STATEMENTS; i++)

@@ -51,6 +51,10 @@ sqlite3_stmt *file_statement(struct file *f, const char *sql);
 /* Runs a statement that has no rows to show, and resets it. */
 enum err file_run(struct file *f, sqlite3_stmt *s);
 
+/* The next row of a statement; false: there is none, or it failed, and only then `error` is set.
+ * Who leaves before the last row resets the statement. */
+bool file_row(struct file *f, sqlite3_stmt *s, enum err *error);
+
 /* What the last failure was, in words, for logs. */
 const char *file_error(const struct file *f);
 

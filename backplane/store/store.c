@@ -109,6 +109,7 @@ static enum err run_task(struct keeper *k, struct store_task *t)
         return ERR_INTERNAL;
     if (t->many && file_part_begin(k->file))
         return ERR_INTERNAL;
+    t->full = k->full;
     enum err e = t->run(t, k->file);
     if (t->many && file_part_end(k->file, !e))
         return ERR_INTERNAL;

@@ -36,6 +36,7 @@ struct store_task {
     /* On the owner's loop, exactly once, with `error`: what run returned, or ERR_INTERNAL. */
     void (*done)(struct store_task *t);
     enum err error;
+    bool full;     /* for run: the disk is full, so what adds is to be refused */
     uint64_t life; /* the store's */
 };
 
