@@ -31,7 +31,74 @@ static const char ROOMS[] =
     ") WITHOUT ROWID, STRICT;"
     "CREATE UNIQUE INDEX publication_key ON publication(room, sender) WHERE sender IS NOT NULL;";
 
-const char *const schema_scripts[] = {ROOMS, NULL};
+/* Each index holds only what its question may find: of a million delayed jobs, no take sees one.
+ * The dead lie apart, so that history does not slow down what is alive. In `queue_last` are the
+ * last id, the last number of a lease, and the time of the last step, which never goes back. */
+static const char JOBS[] =
+    "CREATE TABLE queue("
+    " id INTEGER PRIMARY KEY,"
+    " name BLOB NOT NULL UNIQUE,"
+    " paused INTEGER NOT NULL, draining INTEGER NOT NULL,"
+    " rules BLOB NOT NULL," /* numbers, see jobs_shelf.c */
+    " ready INTEGER NOT NULL, leased INTEGER NOT NULL, delayed INTEGER NOT NULL,"
+    " blocked INTEGER NOT NULL, dead INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " put INTEGER NOT NULL, repeated INTEGER NOT NULL, delivered INTEGER NOT NULL,"
+    " acked INTEGER NOT NULL, failed INTEGER NOT NULL, lapsed INTEGER NOT NULL,"
+    " died INTEGER NOT NULL, cancelled INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE job("
+    " id INTEGER PRIMARY KEY,"
+    " queue INTEGER NOT NULL,"
+    " state INTEGER NOT NULL,"    /* enum job_state */
+    " priority INTEGER NOT NULL,"
+    " due INTEGER NOT NULL,"      /* delayed: until; leased: end of the lease */
+    " token INTEGER NOT NULL, nonce INTEGER NOT NULL," /* of the lease, else 0 */
+    " first INTEGER NOT NULL,"    /* when the lease was given */
+    " deliveries INTEGER NOT NULL, failures INTEGER NOT NULL, max_failures INTEGER NOT NULL,"
+    " created INTEGER NOT NULL,"
+    " expires INTEGER,"
+    " cancelled INTEGER NOT NULL,"
+    " again INTEGER,"             /* leased: when acked, it is due again then */
+    " owner BLOB, grp BLOB, key BLOB,"
+    " kind BLOB NOT NULL,"
+    " error BLOB,"
+    " data BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX job_ready ON job(queue, priority, id) WHERE state=0;"
+    "CREATE INDEX job_due ON job(due) WHERE state IN (1,2);"
+    "CREATE INDEX job_group ON job(queue, grp, id) WHERE grp IS NOT NULL;"
+    "CREATE INDEX job_expires ON job(expires) WHERE expires IS NOT NULL AND state<>1;"
+    "CREATE TABLE job_key("
+    " queue INTEGER NOT NULL, key BLOB NOT NULL, job INTEGER NOT NULL, until INTEGER NOT NULL,"
+    " mode INTEGER NOT NULL," /* enum key_mode */
+    " PRIMARY KEY(queue, key)"
+    ") WITHOUT ROWID, STRICT;"
+    "CREATE INDEX job_key_until ON job_key(until);"
+    "CREATE TABLE job_dead("
+    " id INTEGER PRIMARY KEY,"
+    " queue INTEGER NOT NULL,"
+    " died INTEGER NOT NULL,"
+    " death INTEGER NOT NULL," /* enum job_death */
+    " priority INTEGER NOT NULL,"
+    " deliveries INTEGER NOT NULL, failures INTEGER NOT NULL, max_failures INTEGER NOT NULL,"
+    " created INTEGER NOT NULL,"
+    " grp BLOB, key BLOB,"
+    " kind BLOB NOT NULL,"
+    " error BLOB,"
+    " data BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX job_dead_died ON job_dead(queue, died);"
+    "CREATE INDEX job_dead_id ON job_dead(queue, id);"
+    "CREATE TABLE job_result("
+    " id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, until INTEGER NOT NULL, data BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX job_result_until ON job_result(until);"
+    "CREATE TABLE queue_last("
+    " one INTEGER PRIMARY KEY CHECK(one=1),"
+    " id INTEGER NOT NULL, token INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;"
+    "INSERT INTO queue_last VALUES(1, 0, 0, 0);";
+
+const char *const schema_scripts[] = {ROOMS, JOBS, NULL};
 
 int schema_version(void)
 {

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/queue/queue.h"
+
+#include "backplane/base/utf8.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+const struct queue_rules queue_default_rules = {
+    .max_failures = 12,
+    .max_deliveries = 24,
+    .backoff_ms = 1000,
+    .backoff_cap_ms = 3600000,
+    .max_jobs = 1000000,
+    .max_bytes = 1024ULL * 1024 * 1024,
+    .max_data = 256 * 1024,
+    .key_ms = 7 * 86400000ULL,
+    .dead_ms = 30 * 86400000ULL,
+    .dead_jobs = 100000,
+    .result_ms = 3600000,
+};
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+const char *job_death_text(enum job_death why)
+{
+    static const char *const texts[] = {"", "max_failures", "max_deliveries", "rejected",
+                                        "expired"};
+    return texts[why];
+}
+
+const char *durability_text(enum durability d)
+{
+    static const char *const texts[] = {"unknown", "mem", "os", "fsync"};
+    return texts[d];
+}
+
+const char *settled_text(enum settled s)
+{
+    static const char *const texts[] = {"ok", "lease_lost", "gone", "cancelled"};
+    return texts[s];
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+struct job *job_new(const struct job *from)
+{
+    size_t n =
+        from->queue.n + from->kind.n + from->data.n + from->group.n + from->key.n + from->error.n;
+    struct job *j = malloc(sizeof(*j) + n);
+    if (!j)
+        return NULL;
+    *j = *from;
+    char *at = j->bytes;
+    struct span *spans[] = {&j->queue, &j->kind, &j->data, &j->group, &j->key, &j->error};
+    for (size_t i = 0; i < sizeof(spans) / sizeof(*spans); i++)
+        *spans[i] = span_copy(&at, *spans[i]);
+    return j;
+}
+
+static void drop_jobs(struct job ***jobs, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        free((*jobs)[i]);
+    free(*jobs);
+    *jobs = NULL;
+    *count = 0;
+}
+
+void queue_op_deinit(struct queue_op *op)
+{
+    if (op->verb == QUEUE_TAKE) {
+        struct queue_take *t = container_of(op, struct queue_take, op);
+        drop_jobs(&t->jobs, &t->count);
+    } else if (op->verb == QUEUE_DEAD) {
+        struct queue_list *l = container_of(op, struct queue_list, op);
+        drop_jobs(&l->jobs, &l->count);
+    } else if (op->verb == QUEUE_GET) {
+        struct queue_look *l = container_of(op, struct queue_look, op);
+        free(l->job);
+        l->job = NULL;
+        l->state = JOB_UNKNOWN;
+    }
+}
+
+/* ---- what an operation may say --------------------------------------------------------------- */
+
+static bool fits(struct span s, size_t most)
+{
+    return s.n > 0 && s.n <= most;
+}
+
+static bool is_name(struct span s, size_t most)
+{
+    return fits(s, most) && utf8_valid(s);
+}
+
+static bool optional(struct span s, size_t most)
+{
+    return !s.n || is_name(s, most);
+}
+
+static enum put_status check_job(const struct queue_job *j)
+{
+    bool delayed = j->delay_ms || j->at_ms;
+    if (!is_name(j->kind, QUEUE_KIND_MAX) || !optional(j->key, QUEUE_KEY_MAX) ||
+        !optional(j->group, QUEUE_KEY_MAX) || j->priority >= JOB_PRIORITIES ||
+        j->key_mode > KEY_WINDOW || j->delay_ms > QUEUE_DELAY_MAX || j->ttl_ms > QUEUE_DELAY_MAX ||
+        j->key_ms > QUEUE_DELAY_MAX || j->at_ms >> 53 || (j->delay_ms && j->at_ms) ||
+        (delayed && j->group.n) || (j->again && !j->key.n))
+        return PUT_BAD;
+    return PUT_OK;
+}
+
+static enum err check_put(struct queue_op *op)
+{
+    struct queue_put *p = container_of(op, struct queue_put, op);
+    p->durable = DURABLE_UNKNOWN;
+    p->retry_ms = 0;
+    if (!p->count || p->count > QUEUE_ITEMS_MAX)
+        return ERR_BAD_REQUEST;
+    for (size_t i = 0; i < p->count; i++) {
+        p->jobs[i].id = 0;
+        p->jobs[i].status = check_job(&p->jobs[i]);
+    }
+    return OK;
+}
+
+static enum err check_take(struct queue_op *op)
+{
+    struct queue_take *t = container_of(op, struct queue_take, op);
+    t->jobs = NULL;
+    t->count = 0;
+    t->more = false;
+    if (!t->queue_count || t->queue_count > QUEUE_NAMES_MAX || !t->max ||
+        t->max > QUEUE_ITEMS_MAX || t->lease_ms < QUEUE_LEASE_MIN ||
+        t->lease_ms > QUEUE_LEASE_MAX || !optional(t->owner, QUEUE_OWNER_MAX))
+        return ERR_BAD_REQUEST;
+    for (size_t i = 0; i < t->queue_count; i++)
+        if (!is_name(t->queues[i].name, QUEUE_NAME_MAX))
+            return ERR_BAD_REQUEST;
+    return OK;
+}
+
+static enum err check_settle(struct queue_op *op)
+{
+    struct queue_settle *s = container_of(op, struct queue_settle, op);
+    if (!s->count || s->count > QUEUE_ITEMS_MAX)
+        return ERR_BAD_REQUEST;
+    for (size_t i = 0; i < s->count; i++) {
+        struct queue_item *item = &s->items[i];
+        item->status = SETTLED_GONE;
+        item->until_ms = 0;
+        if (op->verb == QUEUE_ACK && item->text.n > QUEUE_RESULT_MAX)
+            return ERR_BAD_REQUEST;
+        if (op->verb == QUEUE_EXTEND && (item->ms < QUEUE_LEASE_MIN || item->ms > QUEUE_LEASE_MAX))
+            return ERR_BAD_REQUEST;
+        if (op->verb == QUEUE_NACK && item->ms != QUEUE_BACKOFF && item->ms > QUEUE_DELAY_MAX)
+            return ERR_BAD_REQUEST;
+    }
+    return OK;
+}
+
+static enum err check_look(struct queue_op *op)
+{
+    struct queue_look *l = container_of(op, struct queue_look, op);
+    l->state = JOB_UNKNOWN;
+    l->job = NULL;
+    return OK;
+}
+
+static enum err check_list(struct queue_op *op)
+{
+    struct queue_list *l = container_of(op, struct queue_list, op);
+    l->jobs = NULL;
+    l->count = 0;
+    return l->max && l->max <= QUEUE_ITEMS_MAX ? OK : ERR_BAD_REQUEST;
+}
+
+static enum err check_pick(struct queue_op *op)
+{
+    struct queue_pick *p = container_of(op, struct queue_pick, op);
+    p->changed = 0;
+    if (p->count > QUEUE_ITEMS_MAX || p->delay_ms > QUEUE_DELAY_MAX)
+        return ERR_BAD_REQUEST;
+    return p->count || (p->max && p->max <= QUEUE_ITEMS_MAX) ? OK : ERR_BAD_REQUEST;
+}
+
+static enum err check_nothing(struct queue_op *op)
+{
+    (void)op;
+    return OK;
+}
+
+static enum err check_stats(struct queue_op *op)
+{
+    struct queue_stats *s = container_of(op, struct queue_stats, op);
+    memset(s->number, 0, sizeof(s->number));
+    s->oldest_ms = 0;
+    s->paused = s->draining = false;
+    return OK;
+}
+
+enum err queue_check(struct queue_op *op)
+{
+    static enum err (*const check[QUEUE_VERBS])(struct queue_op *) = {
+        [QUEUE_PUT] = check_put,        [QUEUE_TAKE] = check_take,
+        [QUEUE_ACK] = check_settle,     [QUEUE_NACK] = check_settle,
+        [QUEUE_RELEASE] = check_settle, [QUEUE_EXTEND] = check_settle,
+        [QUEUE_CANCEL] = check_settle,  [QUEUE_GET] = check_look,
+        [QUEUE_DEAD] = check_list,      [QUEUE_RETRY] = check_pick,
+        [QUEUE_PURGE] = check_pick,     [QUEUE_PAUSE] = check_nothing,
+        [QUEUE_DRAIN] = check_nothing,  [QUEUE_RESUME] = check_nothing,
+        [QUEUE_STATS] = check_stats,
+    };
+    enum err e = check[op->verb](op); /* first, since it clears the answer */
+    if (op->verb != QUEUE_TAKE && !is_name(op->queue.name, QUEUE_NAME_MAX))
+        return ERR_BAD_REQUEST;
+    return e;
+}
+
+/* ---- leases ---------------------------------------------------------------------------------- */
+
+uint64_t queue_backoff(const struct queue_rules *rules, uint32_t failures, uint64_t random)
+{
+    uint64_t d = rules->backoff_ms;
+    for (uint32_t i = 1; i < failures && d < rules->backoff_cap_ms; i++)
+        d *= 2;
+    if (d > rules->backoff_cap_ms)
+        d = rules->backoff_cap_ms;
+    return d - d / 2 + random % (d / 2 + 1);
+}
+
+void queue_token(char out[QUEUE_TOKEN_MAX], uint64_t n, uint64_t nonce)
+{
+    (void)snprintf(out, QUEUE_TOKEN_MAX, "%" PRIu64 ".%016" PRIx64, n, nonce);
+}
+
+bool queue_token_parse(struct span token, uint64_t *n, uint64_t *nonce)
+{
+    char text[QUEUE_TOKEN_MAX], again[QUEUE_TOKEN_MAX], *end;
+    if (!fits(token, sizeof(text) - 1))
+        return false;
+    memcpy(text, token.p, token.n);
+    text[token.n] = '\0';
+    *n = strtoull(text, &end, 10);
+    *nonce = *end == '.' ? strtoull(end + 1, NULL, 16) : 0;
+    queue_token(again, *n, *nonce); /* there is one way to write it */
+    return strcmp(text, again) == 0;
+}
+
+uint64_t queue_random(void)
+{
+    uint64_t r;
+    while (getrandom(&r, sizeof(r), 0) != (ssize_t)sizeof(r))
+        ; /* interrupted */
+    return r;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* queue_local.h: the queue driver that keeps jobs in the store of this gateway.
+ *
+ * What is begun in one turn of the loop shares one step, and steps share transactions, so a sync is
+ * paid per batch. A take that is begun right behind a put is in the same transaction.
+ *
+ * It is closed after the store was freed, which tells what was under way.
+ */
+#ifndef MADANG_BACKPLANE_QUEUE_LOCAL_H
+#define MADANG_BACKPLANE_QUEUE_LOCAL_H
+
+#include "backplane/queue/queue.h"
+#include "backplane/store/store.h"
+
+/* On the loop of the store's owner. NULL: no memory. */
+struct queue_driver *queue_local_open(const struct queue_config *config, struct store *store,
+                                      struct loop *loop, bool full);
+
+#endif
