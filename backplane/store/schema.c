@@ -49,16 +49,16 @@ static const char JOBS[] =
     "CREATE TABLE job("
     " id INTEGER PRIMARY KEY,"
     " queue INTEGER NOT NULL,"
-    " state INTEGER NOT NULL,"    /* enum job_state */
+    " state INTEGER NOT NULL," /* enum job_state */
     " priority INTEGER NOT NULL,"
-    " due INTEGER NOT NULL,"      /* delayed: until; leased: end of the lease */
+    " due INTEGER NOT NULL," /* delayed: until; leased: end of the lease */
     " token INTEGER NOT NULL, nonce INTEGER NOT NULL," /* of the lease, else 0 */
-    " first INTEGER NOT NULL,"    /* when the lease was given */
+    " first INTEGER NOT NULL,"                         /* when the lease was given */
     " deliveries INTEGER NOT NULL, failures INTEGER NOT NULL, max_failures INTEGER NOT NULL,"
     " created INTEGER NOT NULL,"
     " expires INTEGER,"
     " cancelled INTEGER NOT NULL,"
-    " again INTEGER,"             /* leased: when acked, it is due again then */
+    " again INTEGER," /* leased: when acked, it is due again then */
     " owner BLOB, grp BLOB, key BLOB,"
     " kind BLOB NOT NULL,"
     " error BLOB,"

@@ -38,6 +38,7 @@ static _Atomic uint64_t clock_now, chance; /* read on the store's thread too */
 static bool inside;                        /* a call into the driver that may not complete any */
 static size_t told;                        /* operations */
 static size_t ready_told;                  /* jobs, by events */
+static bool unsynced;                      /* for many steps in short time */
 
 static inline uint64_t our_clock(void)
 {
@@ -70,12 +71,13 @@ static inline void store_undone(void *owner)
 static inline struct queue_driver *open_local(const struct queue_config *config)
 {
     char why[FILE_WHY_MAX];
-    struct store_config c = {
-        .file = {path, .full = true, .vfs = FAULTY_VFS}, .loop = &loop, .undone = store_undone};
+    struct store_config c = {.file = {path, .full = !unsynced, .vfs = FAULTY_VFS},
+                             .loop = &loop,
+                             .undone = store_undone};
     store = store_new(&c, why);
     if (!store)
         fail_msg("%s", why);
-    return queue_local_open(config, store, &loop, true);
+    return queue_local_open(config, store, &loop, !unsynced);
 }
 
 static inline void close_local(void)
@@ -121,7 +123,7 @@ static inline int queue_begin_test(void **state)
     clock_now = NOON;
     chance = 0;
     told = ready_told = 0;
-    alarm(110);
+    alarm(600);
     if (!mkdtemp(dir) || loop_init(&loop) != 0)
         return -1;
     (void)snprintf(path, sizeof(path), "%s/madang.db", dir);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* test_queue_model.c: anything at any time, and after each step the driver and the model agree on
+ * the answer and on every job.
+ */
+#include "backplane/queue/queue.h"
+
+#include "tests/unit/queue_model.h"
+
+#include <stdio.h>
+
+#define ROUNDS  20
+#define STEPS   700
+#define TORTURE 50 /* times as many rounds */
+
+/* What workers believe to hold; most of it is long over. */
+static struct {
+    uint64_t id, lease;
+    char token[QUEUE_TOKEN_MAX];
+} grants[4 * STEPS];
+static size_t grant_count;
+
+static void step_put(void)
+{
+    static const char *const names[MODEL_KEYS] = {"", "1", "2", "3", "4", "5", "6", "7"};
+    int group = one_in(3) ? (int)random_below(4) : 0;
+    int key = one_in(3) ? (int)random_below(MODEL_KEYS) : 0;
+    struct queue_job j = {
+        .data = SPAN("data"),
+        .group = span_str(names[group]),
+        .key = span_str(names[key]),
+        .priority = (uint8_t)random_below(JOB_PRIORITIES),
+        .delay_ms = !group && one_in(3) ? 1 + random_below(300) : 0,
+        .ttl_ms = one_in(5) ? 1 + random_below(600) : 0,
+        .max_failures = 1 + random_below(4),
+        .again = key && one_in(2),
+    };
+    enum put_status got = put("q", &j);
+    uint64_t id = j.id;
+    assert_int_equal(got, model_put(&j, group, key, &id));
+    if (got == PUT_REPEATED)
+        assert_int_equal(j.id, id);
+}
+
+static void step_take(void)
+{
+    uint32_t max = 1 + random_below(4);
+    uint64_t lease_ms = 1 + random_below(400);
+    size_t n = take("q", max, lease_ms);
+    for (size_t i = 0; i < n; i++) {
+        struct model_job *j = model_take(lease_ms);
+        const struct job *got = taken.jobs[i];
+        assert_non_null(j);
+        assert_int_equal(got->id, j->id);
+        assert_int_equal(got->deliveries, j->deliveries); /* I6 */
+        assert_int_equal(got->failures, j->failures);
+        assert_int_equal(got->until_ms, j->due);
+        assert_int_equal(strtoull(got->token, NULL, 10), j->lease); /* I5 */
+        grants[grant_count].id = got->id;
+        grants[grant_count].lease = j->lease;
+        strcpy(grants[grant_count++].token, got->token);
+    }
+    assert_true(n == max || !model_take(lease_ms));
+}
+
+static void step_settle(void)
+{
+    static const enum queue_verb verbs[] = {QUEUE_ACK,     QUEUE_ACK,    QUEUE_NACK,
+                                            QUEUE_RELEASE, QUEUE_EXTEND, QUEUE_CANCEL};
+    if (!grant_count)
+        return;
+    size_t newest = grant_count < 6 ? grant_count : 6;
+    size_t which = one_in(4) ? random_below((uint32_t)grant_count)
+                             : grant_count - 1 - random_below((uint32_t)newest);
+    enum queue_verb verb = verbs[random_below(COUNT_OF(verbs))];
+    struct queue_item item = {.id = grants[which].id,
+                              .token = span_str(grants[which].token),
+                              .ms = 1 + random_below(300),
+                              .fatal = one_in(8)};
+    if (verb == QUEUE_NACK && one_in(2))
+        item.ms = QUEUE_BACKOFF;
+    enum settled expected = model_settle(verb, &item, grants[which].lease);
+    assert_int_equal(settle_item("q", verb, &item), expected);
+}
+
+static void step_cancel(void)
+{
+    if (!model_count)
+        return;
+    struct queue_item item = {.id = model[random_below((uint32_t)model_count)].id};
+    enum settled expected = model_settle(QUEUE_CANCEL, &item, 0);
+    assert_int_equal(settle_item("q", QUEUE_CANCEL, &item), expected);
+}
+
+static void step_dead(void)
+{
+    uint64_t ids[3];
+    bool retry = !one_in(3);
+    uint32_t changed = 0;
+    for (size_t i = 0; i < 3 && model_count; i++) {
+        ids[i] = model[random_below((uint32_t)model_count)].id;
+        changed += model_pick(ids[i], retry);
+    }
+    struct queue_pick p = {.ids = ids, .count = model_count ? 3 : 0, .max = 1};
+    assert_int_equal(run(&p.op, retry ? QUEUE_RETRY : QUEUE_PURGE, "q"), OK);
+    assert_int_equal(p.changed, changed);
+}
+
+static void step_control(void)
+{
+    static const enum queue_verb verbs[] = {QUEUE_PAUSE, QUEUE_DRAIN, QUEUE_RESUME, QUEUE_RESUME,
+                                            QUEUE_RESUME};
+    enum queue_verb verb = verbs[random_below(COUNT_OF(verbs))];
+    control("q", verb);
+    model_paused = verb == QUEUE_PAUSE || (model_paused && verb != QUEUE_RESUME);
+    model_draining = verb == QUEUE_DRAIN || (model_draining && verb != QUEUE_RESUME);
+}
+
+static void step_time(void)
+{
+    clock_now += one_in(10) ? random_below(2000) : random_below(120);
+    model_time(clock_now);
+    pass(0);
+}
+
+static void step_restart(void)
+{
+    if (one_in(10))
+        open_again();
+}
+
+/* Every job, and every count (I9, I10). */
+static void compare(void)
+{
+    int64_t levels[QUEUE_LEVELS] = {0};
+    for (size_t i = 0; i < model_count; i++) {
+        const struct model_job *m = &model[i];
+        struct job *j;
+        assert_int_equal(look("q", m->id, &j), m->state);
+        if (j) {
+            assert_int_equal(j->deliveries, m->deliveries);
+            assert_int_equal(j->failures, m->failures);
+            assert_int_equal(j->death, m->state == JOB_DEAD ? m->death : DEATH_NONE);
+            levels[m->state]++;
+            levels[NUMBER_bytes] += m->state <= JOB_BLOCKED ? 4 : 0;
+        }
+        free(j);
+    }
+    struct queue_stats s = stats("q");
+    for (int i = 0; i < QUEUE_LEVELS; i++)
+        assert_int_equal(s.number[i], levels[i]);
+    assert_int_equal(s.paused, model_paused);
+    assert_int_equal(s.draining, model_draining);
+}
+
+static void forget_all(void)
+{
+    model_count = grant_count = 0;
+    model_leases = 0;
+    model_paused = model_draining = false;
+    memset(model_key, 0, sizeof(model_key));
+}
+
+static void driver_and_model_agree_whatever_happens(void **state) /* C2 */
+{
+    static void (*const steps[])(void) = {step_put,    step_put,     step_put,    step_take,
+                                          step_take,   step_settle,  step_settle, step_settle,
+                                          step_settle, step_time,    step_time,   step_cancel,
+                                          step_dead,   step_control, step_restart};
+    random_begin("queue model");
+    const char *torture = getenv("MADANG_TORTURE"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    for (int round = 0; round < ROUNDS * (torture ? TORTURE : 1); round++) {
+        forget_all();
+        rules.max_jobs = 40;
+        rules.max_deliveries = 6;
+        rules.key_ms = 700;
+        model_time(clock_now);
+        control("q", QUEUE_RESUME);
+        for (int i = 0; i < STEPS; i++) {
+            steps[random_below(COUNT_OF(steps))]();
+            if (i % 50 == 0)
+                compare();
+        }
+        compare();
+        (void)end_test(state);
+        assert_int_equal(begin_test(state), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(driver_and_model_agree_whatever_happens)};
+    unsynced = true;
+    return over_every_driver(tests);
+}
