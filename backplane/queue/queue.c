@@ -55,8 +55,9 @@ struct job *job_new(const struct job *from)
         return NULL;
     *j = *from;
     char *at = j->bytes;
-    struct span *spans[] = {&j->queue, &j->kind, &j->data, &j->group, &j->key, &j->error};
-    for (size_t i = 0; i < sizeof(spans) / sizeof(*spans); i++)
+    enum { SPANS = 6 };
+    struct span *spans[SPANS] = {&j->queue, &j->kind, &j->data, &j->group, &j->key, &j->error};
+    for (size_t i = 0; i < SPANS; i++)
         *spans[i] = span_copy(&at, *spans[i]);
     return j;
 }

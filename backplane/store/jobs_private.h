@@ -20,9 +20,9 @@ struct span jobs_column(sqlite3_stmt *q, int at);       /* until the next row */
 
 /* ---- queues (jobs_shelf.c) ------------------------------------------------------------------- */
 
-/* The queue of that name, made if there is none and `rules` or `make` asks for it; NULL: there is
+/* The queue of that name, made if there is none and that is asked for; NULL: there is
  * none. Good until the next call of either. */
-struct jobs_shelf *jobs_shelf(struct jobs_step *s, const struct queue_ref *ref, bool make);
+struct jobs_shelf *jobs_shelf(struct jobs_step *s, const struct queue_ref *ref, bool made);
 struct jobs_shelf *jobs_shelf_of(struct jobs_step *s, int64_t id); /* NULL: only after an error */
 void jobs_shelves_save(struct jobs_step *s);
 

@@ -322,10 +322,10 @@ static inline int end_test(void **state)
 
 static inline int over_each(const struct CMUnitTest *tests, size_t count)
 {
-    static const struct queue_subject *const subjects[] = {&local_subject};
+    static const struct queue_subject *const subjects[] = {&local_subject, NULL};
     int failed = vfs_kit_register() != SQLITE_OK;
     map_seed();
-    for (size_t i = 0; i < sizeof(subjects) / sizeof(*subjects); i++) {
+    for (size_t i = 0; subjects[i]; i++) {
         subject = subjects[i];
         failed += _cmocka_run_group_tests(subject->name, tests, count, NULL, NULL);
     }

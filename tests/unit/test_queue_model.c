@@ -57,7 +57,7 @@ static void step_take(void)
         assert_int_equal(strtoull(got->token, NULL, 10), j->lease); /* I5 */
         grants[grant_count].id = got->id;
         grants[grant_count].lease = j->lease;
-        strcpy(grants[grant_count++].token, got->token);
+        memcpy(grants[grant_count++].token, got->token, QUEUE_TOKEN_MAX);
     }
     assert_true(n == max || !model_take(lease_ms));
 }

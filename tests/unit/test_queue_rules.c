@@ -104,22 +104,22 @@ static void a_key_is_free_when_its_job_is_done_however_it_ended(void **state)
     (void)state;
     uint64_t first, second;
     struct queue_job plain = {.data = SPAN("1"), .max_failures = 1};
-    for (int how = 0; how < 4; how++) {
+    for (int how = 0; how < 3; how++) {
         assert_int_equal(put_key("k", plain, &first), PUT_OK);
         assert_int_equal(put_key("k", plain, &second), PUT_REPEATED);
         assert_int_equal(second, first);
-        const struct job *j = how < 3 ? take_one("q", 1000) : NULL;
-        if (j)
-            assert_int_equal(put_key("k", plain, &second), PUT_REPEATED);
+        const struct job *j = take_one("q", 1000);
+        assert_int_equal(put_key("k", plain, &second), PUT_REPEATED);
         if (how == 0)
             assert_int_equal(settle_job(QUEUE_ACK, j), SETTLED_OK);
         if (how == 1)
             assert_int_equal(settle_job(QUEUE_NACK, j), SETTLED_OK); /* and is dead */
         if (how == 2)
             assert_int_equal(settle("q", QUEUE_CANCEL, first, ""), SETTLED_CANCELLED);
-        if (how == 3)
-            assert_int_equal(settle("q", QUEUE_CANCEL, first, ""), SETTLED_OK);
     }
+    assert_int_equal(put_key("k", plain, &first), PUT_OK);
+    assert_int_equal(put_key("k", plain, &second), PUT_REPEATED);
+    assert_int_equal(settle("q", QUEUE_CANCEL, first, ""), SETTLED_OK);
     assert_int_equal(put_key("k", plain, &second), PUT_OK);
     assert_true(second > first);
     assert_int_equal(stats("q").number[NUMBER_repeated], 7);
@@ -133,7 +133,7 @@ static void a_key_holds_no_longer_than_its_ceiling(void **state) /* C6 */
     assert_int_equal(put_key("k", j, &first), PUT_OK);
     const struct job *got = take_one("q", 60000); /* and its worker hangs */
     char token[QUEUE_TOKEN_MAX];
-    strcpy(token, got->token);
+    memcpy(token, got->token, sizeof(token));
     pass(60);
     j.key_ms = 60000;
     assert_int_equal(put_key("k", j, &second), PUT_OK);
@@ -353,7 +353,7 @@ static void all_of_it_survives_a_restart_and_ids_go_on(void **state)
     struct queue_job later = {.data = SPAN("2"), .delay_ms = 100};
     assert_int_equal(put("q", &later), PUT_OK);
     char token[QUEUE_TOKEN_MAX];
-    strcpy(token, take_one("q", 60000)->token);
+    memcpy(token, take_one("q", 60000)->token, sizeof(token));
     open_again();
     assert_int_equal(settle("q", QUEUE_ACK, id, token), SETTLED_OK);
     if (subject->our_clock)
