@@ -10,12 +10,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
+import { jobs } from './jobs.mjs';
 import { budgets } from './rows.mjs';
 import { backplane } from './backplane.mjs';
 import { gatewayBinary, requireBinaries, toolBinary } from './tool.mjs';
 import { troubles } from './trouble.mjs';
 
-const scenarios = { ...budgets, ...backplane, ...troubles };
+const scenarios = { ...budgets, ...jobs, ...backplane, ...troubles };
 
 function parse(argv) {
   const options = { only: Object.keys(scenarios), turns: 5, quick: false };
