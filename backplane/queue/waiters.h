@@ -2,12 +2,12 @@
 /* waiters.h: takes that wait until there is something to take.
  *
  * Above the drivers, and the same for all. Who waits for a queue stands in its line, first come
- * first served; a job that becomes ready wakes one. A put whose jobs somebody waits for is followed
- * at once by the takes of those who do, so that a driver can make both in one step. A take that
- * finds more than it may have wakes the next.
+ * first served; a job that becomes ready wakes one. A put whose jobs somebody waits for is
+ * followed at once by the takes of those who do, so that a driver can make both in one step. A
+ * take that finds more than it may have wakes the next.
  *
- * Lives on the driver's loop. All puts go through waiters_put(), and the driver's `ready` events are
- * handed to waiters_ready().
+ * Lives on the driver's loop. All puts go through waiters_put(), and the driver's `ready` events
+ * are handed to waiters_ready().
  */
 #ifndef MADANG_QUEUE_WAITERS_H
 #define MADANG_QUEUE_WAITERS_H

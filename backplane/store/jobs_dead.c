@@ -20,7 +20,7 @@ static bool forget(struct jobs_step *s, struct jobs_shelf *h, int64_t id)
     return true;
 }
 
-/* Where a job goes that is put again: its id is older than those of its group, so it is the next. */
+/* Where a job goes that is put again: its id is older than those of its group, so it is next. */
 static bool place_of(struct jobs_step *s, const struct jobs_shelf *h, const struct queue_pick *p,
                      struct jobs_row *r)
 {
