@@ -20,6 +20,7 @@ enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL, FOR_CONTROL };
 
 struct sequencer {
     struct actor actor;
+    bool stopped; /* see sequencer_stop */
     struct loop *loop;
     struct inbox inbox;
     struct sequencer_config config;

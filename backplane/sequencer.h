@@ -54,6 +54,8 @@ struct sequencer_counters {
 /* Made on any thread before its loop runs. */
 enum err sequencer_new(struct sequencer **out, struct loop *loop,
                        const struct sequencer_config *config);
+/* The driver lets go of its servers, and opens no more connections. Its loop has stopped. */
+void sequencer_stop(struct sequencer *s);
 void sequencer_free(struct sequencer *s); /* its loop has stopped, every request has come back */
 
 /* Introduces a hub before any loop runs; returns its index. */

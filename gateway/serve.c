@@ -244,6 +244,8 @@ static void server_deinit(struct server *sv)
     join(&sv->sequencer_loop, sv->sequencer_thread, &sv->sequencer_running);
     flush(&sv->actor);
     take_inbox(sv);
+    /* The library closes a descriptor twice: nothing may be connecting to servers by then. */
+    sequencer_stop(sv->gateway.sequencer);
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
         struct seat *seat = &sv->seats[i];
         if (!seat->hub)
