@@ -557,33 +557,6 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     return e;
 }
 
-void sequencer_stop(struct sequencer *s)
-{
-    if (!s || s->stopped)
-        return;
-    s->stopped = true;
-    loop_remove(s->loop, &s->actor);
-    (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
-    seq_control_close(s);
-    seq_shared_close(s);
-    s->driver->ops->stop(s->driver); /* fills may be under way */
-}
-
-void sequencer_free(struct sequencer *s)
-{
-    if (!s)
-        return;
-    sequencer_stop(s);
-    seq_control_forget(s);
-    seq_rooms_deinit(&s->rooms);
-    ledger_deinit(&s->ledger);
-    sanctions_deinit(&s->sanctions);
-    pace_deinit(&s->pace);
-    s->driver->ops->close(s->driver);
-    inbox_deinit(&s->inbox);
-    free(s);
-}
-
 uint8_t sequencer_add_hub(struct sequencer *s, struct inbox *hub)
 {
     assert(s->rooms.hubs < HUBS_MAX && !s->rooms.count);
