@@ -55,7 +55,7 @@ static bool begin(struct servers *v, const struct redis_settings *to, struct buf
     for (size_t i = 0; i < to->server_count; i++) {
         struct buf why = {0};
         enum redis_verdict verdict;
-        v->talk[i] = redis_talk_open(&to->servers[i].server.link, &verdict, &why);
+        v->talk[i] = redis_talk_open(&to->servers[i].server, &verdict, &why);
         if (!v->talk[i])
             complain(v, i, span_of(&why));
         well &= v->talk[i] != NULL;

@@ -29,7 +29,7 @@ static bool belongs(struct redis_talk *t, const struct redis_settings *s, struct
 enum redis_verdict redis_try(const struct redis_settings *s, size_t i, struct buf *why)
 {
     enum redis_verdict verdict;
-    struct redis_talk *t = redis_talk_open(&s->servers[i].server.link, &verdict, why);
+    struct redis_talk *t = redis_talk_open(&s->servers[i].server, &verdict, why);
     if (t && !belongs(t, s, why))
         verdict = REDIS_REFUSED;
     redis_talk_close(t);

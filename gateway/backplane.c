@@ -8,6 +8,7 @@
 #include "gateway/keys.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* "[redis]" or "[redis NAME]" */
 static void begin_line(const struct redis_place *p, struct buf *report)
@@ -19,6 +20,8 @@ static bool read_url(struct redis_url *url, const struct redis_place *p, struct 
 {
     struct buf text = {0}, why = {0};
     bool well = keys_read_secret(p->url, p->url_file, &text, report);
+    if (well && !text.n)
+        buf_lit(&text, "redis://sentinels"); /* they tell the host; nobody logs in */
     if (well && !redis_url_parse(url, (struct span){text.p, text.n}, &why)) {
         begin_line(p, report);
         buf_fmt(report, "url %.*s\n", (int)why.n, why.p ? why.p : "");
@@ -46,12 +49,54 @@ static bool make_tls(struct chosen_backplane *b, const struct redis_source *o, s
     return b->tls != NULL;
 }
 
+static bool copy_text(char *to, size_t size, struct span text)
+{
+    if (text.n >= size)
+        return false;
+    if (text.n)
+        memcpy(to, text.p, text.n);
+    to[text.n] = '\0';
+    return true;
+}
+
+static bool add_sentinels(struct redis_server_options *server, const struct redis_place *p,
+                          struct buf *report)
+{
+    struct redis_sentinel_options *s = &server->sentinels;
+    struct buf password = {0};
+    if (!p->sentinels_count)
+        return true;
+    s->count = p->sentinels_count;
+    for (size_t i = 0; i < s->count; i++)
+        (void)redis_address_parse(&s->list[i], p->sentinels[i]); /* was checked */
+    (void)snprintf(s->master, sizeof(s->master), "%s", p->master);
+    s->link = server->link;
+    bool well =
+        keys_read_secret(p->sentinel_password, p->sentinel_password_file, &password, report);
+    if (well &&
+        (!copy_text(s->link.url.user, sizeof(s->link.url.user), span_str(p->sentinel_user)) ||
+         !copy_text(s->link.url.password, sizeof(s->link.url.password),
+                    (struct span){password.p, password.n}))) {
+        begin_line(p, report);
+        buf_lit(report, "sentinel_user or sentinel_password is too long\n");
+        well = false;
+    }
+    if (well && server->link.url.transport == REDIS_UNIX) {
+        begin_line(p, report);
+        buf_lit(report, "a unix socket and sentinels do not go together\n");
+        well = false;
+    }
+    buf_deinit(&password);
+    return well;
+}
+
 static bool add_server(struct chosen_backplane *b, const struct redis_source *o,
                        const struct redis_place *p, struct buf *report)
 {
     char *name = b->names[b->redis.server_count];
     (void)snprintf(name, sizeof(b->names[0]), "%s", *p->name ? p->name : REDIS_DEFAULT_NAME);
-    struct redis_link_options *link = &redis_settings_add(&b->redis, name)->server.link;
+    struct redis_server_options *server = &redis_settings_add(&b->redis, name)->server;
+    struct redis_link_options *link = &server->link;
     link->connect_ms = (uint32_t)o->connect_timeout_ms;
     link->command_ms = (uint32_t)o->command_timeout_ms;
     link->calls_max = o->commands;
@@ -62,7 +107,7 @@ static bool add_server(struct chosen_backplane *b, const struct redis_source *o,
     if (link->url.transport == REDIS_TLS && !b->tls && !make_tls(b, o, report))
         return false;
     link->tls = b->tls;
-    return true;
+    return add_sentinels(server, p, report);
 }
 
 bool backplane_choose(struct chosen_backplane *b, const struct options *options, const char *node,

@@ -28,6 +28,10 @@ enum backplane_kind { BACKPLANE_LOCAL, BACKPLANE_REDIS };
 struct redis_place {
     char name[SERVER_NAME_MAX]; /* "": the one in [redis] */
     char *url, *url_file;       /* a secret */
+    char **sentinels;           /* for redis_address_parse() */
+    size_t sentinels_count;
+    char *master; /* its name there */
+    char *sentinel_user, *sentinel_password, *sentinel_password_file;
 };
 
 /* How Redis servers are spoken to; see backplane.h. */

@@ -251,25 +251,50 @@ static size_t check_tls(const struct options *o, struct buf *report)
     return 1;
 }
 
+static size_t place_error(const struct redis_place *p, const char *what, struct buf *report)
+{
+    buf_fmt(report, "[redis%s%s] %s\n", *p->name ? " " : "", p->name, what);
+    return 1;
+}
+
+static size_t check_sentinels(const struct redis_place *p, struct buf *report)
+{
+    bool password = *p->sentinel_password, file = *p->sentinel_password_file;
+    if (p->sentinels_count && !*p->master)
+        return place_error(p, "sentinels need to know which master is meant: set master", report);
+    if (!p->sentinels_count && (*p->master || *p->sentinel_user || password || file))
+        return place_error(p, "master and sentinel_… need sentinels to be asked: set sentinels",
+                           report);
+    if (password && file)
+        return place_error(p,
+                           "sentinel_password and sentinel_password_file are both given: set "
+                           "one of them",
+                           report);
+    return 0;
+}
+
 static size_t check_place(const struct options *o, const struct redis_place *p, struct buf *report)
 {
     bool url = *p->url, file = *p->url_file, named = *p->name;
+    bool known = url || file || p->sentinels_count;
     if (url && file)
-        buf_fmt(report, "[redis%s%s] url and url_file are both given: set one of them\n",
-                named ? " " : "", p->name);
-    else if (named && !url && !file)
-        buf_fmt(report, "[redis %s] needs to say where the server is: set url or url_file\n",
-                p->name);
-    else if (o->backplane == BACKPLANE_REDIS && !url && !file && !o->redis.place_count)
+        return place_error(p, "url and url_file are both given: set one of them", report);
+    if (named && !known)
+        return place_error(p, "needs to say where the server is: set url or url_file", report);
+    if (o->backplane == BACKPLANE_REDIS && !known && !o->redis.place_count) {
         buf_lit(report, "backplane redis needs to know where the server is: set [redis] url or "
                         "url_file\n");
-    else if (!named && (url || file) && o->redis.place_count)
-        buf_fmt(report,
-                "[redis] %s and [redis %s] are both given: give the one a name too, as a section "
-                "(that of a server without a name is \"" REDIS_DEFAULT_NAME "\")\n",
-                url ? "url" : "url_file", o->redis.places[0].name);
-    else
-        return 0;
+        return 1;
+    }
+    if (named || !known || !o->redis.place_count)
+        return check_sentinels(p, report);
+    buf_fmt(report,
+            "[redis] %s and [redis %s] are both given: give the one a name too, as a section "
+            "(that of a server without a name is \"" REDIS_DEFAULT_NAME "\")\n",
+            url    ? "url"
+            : file ? "url_file"
+                   : "sentinels",
+            o->redis.places[0].name);
     return 1;
 }
 

@@ -2,6 +2,7 @@
 /* options_redis.c: the tables of the sections [redis] and [redis NAME]. */
 #include "gateway/options_table.h"
 
+#include "backplane/redis/sentinel.h"
 #include "gateway/options.h"
 
 #include <string.h>
@@ -23,6 +24,52 @@ static bool is_prefix(const char *text)
             return false;
     return true;
 }
+
+static bool is_address(const char *text)
+{
+    struct redis_address address;
+    return redis_address_parse(&address, text);
+}
+
+static bool is_master(const char *text)
+{
+    return strlen(text) <= REDIS_MASTER_MAX && !strpbrk(text, " \t\r\n");
+}
+
+/* Of a server: `type_` is the struct, `at_` what stands before the field. */
+#define MASTER(type_, at_)                                                                         \
+    {                                                                                              \
+        .key = "master", .type = OPTION_STRING, OPTION_FIELD(type_, at_ master),                   \
+        .check = is_master, .allowed = "at most 64 bytes without white space", .argument = "NAME", \
+        .initial = "", .help = "With sentinels: the name under which they know the master.",       \
+    }
+#define SENTINEL_PASSWORD(type_, at_)                                                              \
+    {                                                                                              \
+        .key = "sentinel_password", .type = OPTION_STRING,                                         \
+        OPTION_FIELD(type_, at_ sentinel_password), .secret = true, .argument = "PASSWORD",        \
+        .initial = "", .help = "The password of the Sentinels.",                                   \
+    }
+#define SENTINEL_PASSWORD_FILE(type_, at_)                                                         \
+    {                                                                                              \
+        .key = "sentinel_password_file", .type = OPTION_STRING,                                    \
+        OPTION_FIELD(type_, at_ sentinel_password_file), .argument = "FILE", .initial = "",        \
+        .help = "A file with that password; the end of its line does not count.",                  \
+    }
+#define SENTINEL_USER(type_, at_)                                                                  \
+    {                                                                                              \
+        .key = "sentinel_user", .type = OPTION_STRING, OPTION_FIELD(type_, at_ sentinel_user),     \
+        .argument = "NAME", .initial = "",                                                         \
+        .help = "The user to log in as at the Sentinels; none: the default user.",                 \
+    }
+#define SENTINELS(type_, at_)                                                                      \
+    {                                                                                              \
+        .key = "sentinels", .type = OPTION_LIST, OPTION_LIST_FIELD(type_, at_ sentinels),          \
+        .max = REDIS_SENTINELS_MAX, .check = is_address, .allowed = "HOST:PORT, at most 8",        \
+        .argument = "HOST:PORT …", .initial = "",                                                  \
+        .help = "Sentinels that know where the master is, and are asked all the time. The url "    \
+                "then says how to log in there (user, password, database, rediss for TLS); its "   \
+                "host does not count.",                                                            \
+    }
 
 #define TEXT(key_, field_, argument_, help_)                                                       \
     {                                                                                              \
@@ -67,6 +114,7 @@ const struct option redis_options[REDIS_OPTION_COUNT] = {
         .initial = "5s",
         .help = "A connection that takes longer, with TLS and login, is given up and tried again.",
     },
+    MASTER(struct options, redis.only.),
     {
         .key = "out_bytes",
         .type = OPTION_SIZE,
@@ -106,6 +154,10 @@ const struct option redis_options[REDIS_OPTION_COUNT] = {
                 "connect when it is there. A server that refuses the login or is unsuitable is "
                 "always refused.",
     },
+    SENTINEL_PASSWORD(struct options, redis.only.),
+    SENTINEL_PASSWORD_FILE(struct options, redis.only.),
+    SENTINEL_USER(struct options, redis.only.),
+    SENTINELS(struct options, redis.only.),
     TEXT("tls_ca_file", tls_ca_file, "FILE",
          "Certificates to trust, in PEM, instead of the system's."),
     TEXT("tls_cert_file", tls_cert_file, "FILE",
@@ -138,6 +190,11 @@ const struct option redis_options[REDIS_OPTION_COUNT] = {
 #define PLACE(field) OPTION_FIELD(struct redis_place, field)
 
 const struct option server_options[SERVER_OPTION_COUNT] = {
+    MASTER(struct redis_place, ),
+    SENTINEL_PASSWORD(struct redis_place, ),
+    SENTINEL_PASSWORD_FILE(struct redis_place, ),
+    SENTINEL_USER(struct redis_place, ),
+    SENTINELS(struct redis_place, ),
     {
         .key = "url",
         .type = OPTION_STRING,

@@ -42,9 +42,9 @@ extern const struct option gateway_options[GATEWAY_OPTION_COUNT];
 extern const struct option api_options[API_OPTION_COUNT];
 #define JWT_OPTION_COUNT 17
 extern const struct option jwt_options[JWT_OPTION_COUNT];
-#define REDIS_OPTION_COUNT 15
+#define REDIS_OPTION_COUNT 20
 extern const struct option redis_options[REDIS_OPTION_COUNT];
-#define SERVER_OPTION_COUNT 2
+#define SERVER_OPTION_COUNT 7
 extern const struct option server_options[SERVER_OPTION_COUNT];
 #define LIMITS_OPTION_COUNT 14
 extern const struct option limits_options[LIMITS_OPTION_COUNT];

@@ -245,8 +245,12 @@ static void begin(struct redis_link *l)
     l->brought = 0;
     redis_codec_free(l->codec);
     l->codec = redis_codec_new(l->options.reply_bytes_max);
-    l->wire = redis_wire_open(l->loop, &l->options.url, l->options.tls, l->nth++, &wire_events, l);
     loop_arm(l->loop, &l->timer, l->options.connect_ms, on_timer);
+    if (!l->options.url.host[0]) {
+        set_cut(l, FAULT_AWAY, "no Sentinel has said yet where the master is");
+        return;
+    }
+    l->wire = redis_wire_open(l->loop, &l->options.url, l->options.tls, l->nth++, &wire_events, l);
     if (!l->codec || !l->wire)
         set_cut(l, FAULT_AWAY, "no memory for a connection");
 }
@@ -384,6 +388,10 @@ void redis_link_retarget(struct redis_link *l, const char *host, uint16_t port)
     (void)snprintf(l->options.url.host, sizeof(l->options.url.host), "%s", host);
     l->options.url.port = port;
     show_target(l);
+    if (l->state != WAITING)
+        return;
+    backoff_reset(&l->backoff);
+    loop_arm(l->loop, &l->timer, 1, on_timer);
 }
 
 /* Whether n more bytes may be sent; NULL, or why not. */

@@ -121,7 +121,9 @@ void redis_link_close(struct redis_link *l);
  * nothing happens. */
 void redis_link_cut(struct redis_link *l, enum redis_fault fault, const char *why);
 
-/* From the next attempt on the server is at this host and port (a failover). Does not cut. */
+/* From the next attempt on the server is at this host and port (a failover). Does not cut, but a
+ * link that waits tries at once. A link over TCP whose host is "" has no address yet: it fails
+ * until it is told one. */
 void redis_link_retarget(struct redis_link *l, const char *host, uint16_t port);
 
 /* Sends a command of n >= 1 words, which are copied. A call that is refused (not up, too many, too

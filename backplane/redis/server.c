@@ -27,6 +27,7 @@ struct redis_server {
     const struct redis_server_events *events;
     void *owner;
     struct redis_link *commands, *subscriber;
+    struct redis_sentinel *sentinel; /* or NULL */
     struct redis_channels channels;
     struct probe probe;
     struct timer tick;
@@ -173,6 +174,31 @@ static void on_subscriber_down(struct redis_link *l, void *owner, enum redis_fau
     s->events->deaf(s, s->owner, fault, was_up, why);
 }
 
+static void on_found(void *owner, const char *host, uint16_t port)
+{
+    static const char why[] = "the Sentinels name another master";
+    struct redis_server *s = owner;
+
+    redis_link_cut(s->commands, FAULT_AWAY, why);
+    redis_link_cut(s->subscriber, FAULT_AWAY, why);
+    redis_server_retarget(s, host, port);
+}
+
+static void on_helpless(void *owner, enum redis_fault fault, const char *why)
+{
+    (void)owner, (void)fault, (void)why; /* the links tell that there is no master */
+}
+
+static bool open_sentinel(struct redis_server *s)
+{
+    static const struct redis_sentinel_events events = {on_found, on_helpless};
+
+    if (!s->options.sentinels.count)
+        return true;
+    s->sentinel = redis_sentinel_open(s->loop, &s->options.sentinels, &events, s);
+    return s->sentinel != NULL;
+}
+
 static void tell_subscribed(struct redis_server *s, struct redis_channel *c)
 {
     if (c == s->probe.channel)
@@ -245,10 +271,13 @@ struct redis_server *redis_server_open(struct loop *loop, const struct redis_ser
                                        const struct redis_server_events *events, void *owner)
 {
     struct redis_server *s = calloc(1, sizeof(*s));
-    struct redis_link_options subscriber = o->link;
+    struct redis_link_options commands = o->link, subscriber;
 
     if (!s)
         return NULL;
+    if (o->sentinels.count)
+        commands.url.host[0] = '\0';
+    subscriber = commands;
     s->loop = loop;
     s->options = *o;
     s->events = events;
@@ -257,9 +286,9 @@ struct redis_server *redis_server_open(struct loop *loop, const struct redis_ser
     if (!redis_channels_init(&s->channels, o->batch))
         goto no_channels;
     s->probe.channel = redis_channels_want(&s->channels, span_str(o->probe_channel), NULL);
-    s->commands = redis_link_open(loop, &o->link, &command_events, s);
+    s->commands = redis_link_open(loop, &commands, &command_events, s);
     s->subscriber = redis_link_open(loop, &subscriber, &subscriber_events, s);
-    if (!s->probe.channel || !s->commands || !s->subscriber)
+    if (!s->probe.channel || !s->commands || !s->subscriber || !open_sentinel(s))
         goto no_links;
     (void)uv_prepare_init(&loop->uv, &s->prepare);   /* cannot fail */
     (void)uv_prepare_start(&s->prepare, on_prepare); /* nor this */
@@ -281,6 +310,7 @@ void redis_server_close(struct redis_server *s)
         return;
     s->closed = true;
     loop_cancel(s->loop, &s->tick);
+    redis_sentinel_close(s->sentinel);
     redis_link_close(s->commands);
     redis_link_close(s->subscriber);
     redis_channels_deinit(&s->channels);

@@ -26,7 +26,7 @@
 #ifndef MADANG_BACKPLANE_REDIS_SERVER_H
 #define MADANG_BACKPLANE_REDIS_SERVER_H
 
-#include "backplane/redis/link.h"
+#include "backplane/redis/sentinel.h"
 
 struct redis_server;
 struct redis_channel; /* a channel that is listened to */
@@ -39,6 +39,9 @@ struct redis_server_options {
     const char *probe_channel; /* borrowed; no other gateway may use it */
     uint32_t probe_ms;
     uint32_t batch;
+    /* With Sentinels the host and port of the URL do not count: the master that they name is
+     * followed, and a server that is it no longer is left. */
+    struct redis_sentinel_options sentinels;
 };
 
 /* Defaults for everything but url, tls, client_name and probe_channel. */

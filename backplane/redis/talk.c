@@ -3,6 +3,7 @@
 
 #include "backplane/base/loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct redis_talk {
@@ -40,10 +41,78 @@ static void wait(struct redis_talk *t)
         uv_run(&t->loop.uv, UV_RUN_ONCE);
 }
 
-struct redis_talk *redis_talk_open(const struct redis_link_options *o, enum redis_verdict *verdict,
-                                   struct buf *why)
+/* ---- where the master is -------------------------------------------------------------------- */
+
+struct search {
+    struct loop *loop;
+    struct redis_url *url; /* gets the address */
+    struct timer deadline;
+    enum redis_verdict verdict;
+    char why[256]; /* what the last Sentinel said */
+    bool over;
+};
+
+static void on_found(void *owner, const char *host, uint16_t port)
+{
+    struct search *s = owner;
+    (void)snprintf(s->url->host, sizeof(s->url->host), "%s", host);
+    s->url->port = port;
+    s->verdict = REDIS_WELL;
+    s->over = true;
+}
+
+static void on_helpless(void *owner, enum redis_fault fault, const char *why)
+{
+    struct search *s = owner;
+    if (s->verdict == REDIS_WELL || (s->verdict == REDIS_REFUSED && fault == FAULT_AWAY))
+        return;
+    s->verdict = fault == FAULT_REFUSED ? REDIS_REFUSED : REDIS_AWAY;
+    (void)snprintf(s->why, sizeof(s->why), "%s", why);
+}
+
+static void on_deadline(struct timer *t)
+{
+    container_of(t, struct search, deadline)->over = true;
+}
+
+static enum redis_verdict search(struct loop *loop, const struct redis_server_options *o,
+                                 struct redis_url *url, struct buf *why)
+{
+    static const struct redis_sentinel_events events = {on_found, on_helpless};
+    struct search s = {.loop = loop, .url = url, .verdict = REDIS_AWAY, .why = "no answer"};
+    struct redis_sentinel *sentinel = redis_sentinel_open(loop, &o->sentinels, &events, &s);
+    loop_arm(loop, &s.deadline, o->link.connect_ms, on_deadline);
+    while (sentinel && !s.over)
+        uv_run(&loop->uv, UV_RUN_ONCE);
+    loop_cancel(loop, &s.deadline);
+    redis_sentinel_close(sentinel);
+    if (s.verdict != REDIS_WELL)
+        buf_str(why, s.why);
+    return s.verdict;
+}
+
+/* ---- one connection ------------------------------------------------------------------------- */
+
+static void connect_to(struct redis_talk *t, const struct redis_server_options *o)
 {
     static const struct redis_link_events events = {.up = on_up, .down = on_down};
+    struct redis_link_options link = o->link;
+    if (o->sentinels.count) {
+        t->verdict = search(&t->loop, o, &link.url, t->why);
+        if (t->verdict != REDIS_WELL)
+            return;
+    }
+    t->verdict = REDIS_AWAY;
+    t->link = redis_link_open(&t->loop, &link, &events, t);
+    if (t->link)
+        wait(t);
+    else
+        buf_lit(t->why, "no memory for a connection");
+}
+
+struct redis_talk *redis_talk_open(const struct redis_server_options *o,
+                                   enum redis_verdict *verdict, struct buf *why)
+{
     struct redis_talk *t = calloc(1, sizeof(*t));
     *verdict = REDIS_AWAY;
     if (!t || loop_init(&t->loop)) {
@@ -52,12 +121,7 @@ struct redis_talk *redis_talk_open(const struct redis_link_options *o, enum redi
         return NULL;
     }
     t->why = why;
-    t->verdict = REDIS_AWAY;
-    t->link = redis_link_open(&t->loop, o, &events, t);
-    if (t->link)
-        wait(t);
-    else
-        buf_lit(why, "no memory for a connection");
+    connect_to(t, o);
     *verdict = t->verdict;
     if (t->verdict == REDIS_WELL)
         return t;

@@ -7,7 +7,7 @@
 #define MADANG_BACKPLANE_REDIS_TALK_H
 
 #include "backplane/base/buf.h"
-#include "backplane/redis/link.h"
+#include "backplane/redis/server.h"
 
 enum redis_verdict {
     REDIS_WELL,
@@ -17,10 +17,11 @@ enum redis_verdict {
 
 struct redis_talk;
 
-/* Connects; the options are copied but for what they borrow. NULL: *verdict and `why`, which begins
+/* Connects, to the master that the Sentinels name if there are any; the options are copied but for
+ * what they borrow. NULL: *verdict and `why`, which begins
  * with the server's address, say why not. */
-struct redis_talk *redis_talk_open(const struct redis_link_options *o, enum redis_verdict *verdict,
-                                   struct buf *why);
+struct redis_talk *redis_talk_open(const struct redis_server_options *o,
+                                   enum redis_verdict *verdict, struct buf *why);
 void redis_talk_close(struct redis_talk *t); /* NULL is fine */
 
 /* The answer to a command of n words: valid until the next one. NULL: there is none, or it is an

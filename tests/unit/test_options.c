@@ -57,7 +57,7 @@ static void the_table_is_sound(void **state)
 
 static void every_flag_has_one_meaning(void **state)
 {
-    char *seen[128] = {NULL};
+    char *seen[256] = {NULL};
     size_t n = 0;
     (void)state;
     for (size_t i = 0; i < SECTION_SERVERS; i++) {

@@ -29,6 +29,17 @@ static void wrong_flags_are_refused_by_name(void **state)
                  "url_file\n");
     refuse_flags(WORDS("--redis-url=redis://h", "--redis-url-file=f"),
                  "[redis] url and url_file are both given: set one of them\n");
+    refuse_text("[redis]\nsentinels = s:1\n",
+                "[redis] sentinels need to know which master is meant: set master\n");
+    refuse_text("[redis a]\nurl = redis://h\nmaster = m\n",
+                "[redis a] master and sentinel_… need sentinels to be asked: set sentinels\n");
+    refuse_text("[redis a]\nsentinels = s:1\nmaster = m\nsentinel_password = p\n"
+                "sentinel_password_file = f\n",
+                "[redis a] sentinel_password and sentinel_password_file are both given: set one of "
+                "them\n");
+    refuse_text(
+        "[redis]\nsentinels = s:1 user@host\n",
+        "x.ini:2: sentinels: \"user@host\" cannot be used; allowed: HOST:PORT, at most 8\n");
     refuse_text("[redis a]\n", "[redis a] needs to say where the server is: set url or url_file\n");
     refuse_text("[redis a]\nurl = redis://h\n[redis]\nurl = redis://i\n",
                 "[redis] url and [redis a] are both given: give the one a name too, as a section "

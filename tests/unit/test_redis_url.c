@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis/url.h"
 
+#include "backplane/redis/sentinel.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -179,9 +181,33 @@ static void test_what_is_shown_has_no_secrets(void **state)
     assert_shown("unix:///run/s", "unix:///run/s");
 }
 
+static void addresses_of_sentinels_are_hosts_with_or_without_ports(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        uint16_t port;
+    } good[] = {{"h", "h", 26379},
+                {"h:1", "h", 1},
+                {"10.0.0.1:6379", "10.0.0.1", 6379},
+                {"[::1]", "::1", 26379},
+                {"[fd00::1]:2", "fd00::1", 2}};
+    static const char *const bad[] = {"", "u@h", "h:0", "h:65536", "h/1", "h:x", ":1", "a b"};
+    struct redis_address a;
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(redis_address_parse(&a, good[i].text));
+        assert_string_equal(a.host, good[i].host);
+        assert_int_equal(a.port, good[i].port);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (redis_address_parse(&a, bad[i]))
+            fail_msg("\"%s\" was taken", bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_of_sentinels_are_hosts_with_or_without_ports),
         cmocka_unit_test(test_what_is_left_out_has_its_usual_value),
         cmocka_unit_test(test_every_part_is_taken),
         cmocka_unit_test(test_user_and_password_are_percent_decoded),
