@@ -81,6 +81,8 @@ static void on_up(struct redis_server *server, void *owner)
     redis_set_ask(s);
     log_info("%s: connected to %s, version %s", s->label,
              redis_link_target(redis_server_commands(server)), facts->version_text);
+    if (!facts->known)
+        log_warn("%s denies INFO: after each interruption all rooms begin a new epoch", s->label);
 }
 
 void redis_shard_fail_waiting(struct redis_shard *s)

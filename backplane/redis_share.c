@@ -212,7 +212,7 @@ void redis_share(struct driver *driver, struct share *s)
         if (c->shard)
             redis_link_eval(redis_server_commands(c->shard->server), &c->call,
                             redis_script(verbs[s->verb].grows ? SCRIPT_GROW : SCRIPT_SHARE), words,
-                            1, HEAD_WORDS + s->count);
+                            0, HEAD_WORDS + s->count);
     }
 }
 

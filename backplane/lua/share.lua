@@ -10,9 +10,10 @@
 --   P:tenants:N       hash: connections of each user on gateway N, where these are counted
 --   P:undertaker      which gateway buries the dead
 --
--- KEYS  1 P
--- ARGV  1 verb   2 this gateway   3 room   4 … words; see driver.h
-local P, node, name = KEYS[1], ARGV[2], ARGV[3]
+-- ARGV  1 P; then, counted from 1 again: 1 verb   2 this gateway   3 room   4 … words; see driver.h
+-- P itself is no key: the user may have rights on what begins with P: only.
+local P = table.remove(ARGV, 1)
+local node, name = ARGV[2], ARGV[3]
 
 local function now()
   local t = redis.call('TIME')
