@@ -93,6 +93,7 @@ printf 'test(\047a\047, f)\n' | plant tests/protocol/x.test.mjs
 table='| rule | proof |
 |---|---|
 | r | `protocol/x`: "a" |'
+printf '%s\n' "$table" | plant docs/RELIABILITY.md
 for row in '' '| r | not applicable: why |'; do
   printf '%s\n%s\n' "$table" "$row" | plant docs/CONFORMANCE.md
   expect pass "$row" conformance.sh
@@ -101,6 +102,11 @@ for row in '| r | `protocol/x`: "b" |' '| r | `protocol/y`: "a" |' '| r | |'; do
   printf '%s\n%s\n' "$table" "$row" | plant docs/CONFORMANCE.md
   expect fail "$row" conformance.sh
 done
+printf '%s\n' "$table" | plant docs/CONFORMANCE.md
+printf '%s\n\n| a | b |\n|---|---|\n| r | |\n' "$table" | plant docs/RELIABILITY.md
+expect pass 'a table without proofs' conformance.sh
+printf '%s\n| r | `protocol/x`: "b" |\n' "$table" | plant docs/RELIABILITY.md
+expect fail 'the second document' conformance.sh
 
 clean
 for name in puts our_puts; do

@@ -1,19 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: conformance.sh ROOT
-# docs/CONFORMANCE.md says which test proves which rule of the protocol. Each row of its tables must name a
+# docs/CONFORMANCE.md says which test proves which rule of the protocol, docs/RELIABILITY.md which one proves
+# that something that may go wrong is met. Each row of a table whose last column is `proof` must name a
 # test, or say that the rule is not applicable, and each test that is named must exist:
 #   `protocol/subscribe`: "NAME"   in tests/protocol/subscribe.test.mjs
 #   `unit/close`: "NAME"           in tests/unit/test_close.c
 set -u
 root=$1
-doc=$root/docs/CONFORMANCE.md
-[ -r "$doc" ] || { echo "there is no $doc"; exit 1; }
+bad=0
+tab=$(printf '\t')
 
 # One line per proof: line number, file, name. Rows without any: line number, nothing.
-proofs=$(awk '
+proofs_of() { # DOCUMENT
+  awk '
   /^\|/ {
-    if (head++ < 2) next # the names of the columns, and the line below
+    if (!head++) wanted = /\| proof \|$/ # the names of the columns
+    if (!wanted || head < 3) next # and the line below
     rest = $0
     found = /not applicable: /
     while (match(rest, /`[a-z_]+\/[a-z_]+`: "[^"]+"/)) {
@@ -27,31 +30,43 @@ proofs=$(awk '
     next
   }
   { head = 0 }
-' "$doc")
-[ -n "$proofs" ] || { echo "$doc names no tests"; exit 1; }
+' "$1"
+}
 
 has() { # FILE NAME
   case $1 in
-    unit/*) grep -qE "(cmocka_unit_test|TEST)[a-z_]*\($2[,)]" "$root/tests/unit/test_${1#unit/}.c" ;;
+    unit/*) grep -qE "(cmocka_unit_test|TEST|LATE)[a-z_]*\($2[,)]" "$root/tests/unit/test_${1#unit/}.c" ;;
     *) grep -qF -e "it('$2'" -e "it(\`$2\`" -e "test('$2'" -e "scene('$2'" "$root/tests/$1.test.mjs" ;;
   esac 2>/dev/null
 }
 
-printf '%s\n' "$proofs" | {
-  bad=0
-  tab=$(printf '\t')
+complain() { # WHERE WHAT
+  echo "docs/$1: $2"
+  bad=1
+}
+
+# Each line that proofs_of prints, from standard input.
+check() { # DOCUMENT
   while IFS= read -r line; do
     number=${line%%"$tab"*}
     rest=${line#*"$tab"}
     file=${rest%%"$tab"*}
     name=${rest#*"$tab"}
     if [ -z "$file" ]; then
-      echo "docs/CONFORMANCE.md:$number: the row names no test"
-      bad=1
+      complain "$1:$number" 'the row names no test'
     elif ! has "$file" "$name"; then
-      echo "docs/CONFORMANCE.md:$number: there is no test \"$name\" in $file"
-      bad=1
+      complain "$1:$number" "there is no test \"$name\" in $file"
     fi
   done
-  exit $bad
 }
+
+for name in CONFORMANCE.md RELIABILITY.md; do
+  doc=$root/docs/$name
+  [ -r "$doc" ] || { complain "$name" 'it is not there'; continue; }
+  proofs=$(proofs_of "$doc")
+  [ -n "$proofs" ] || { complain "$name" 'it names no tests'; continue; }
+  check "$name" <<END
+$proofs
+END
+done
+exit $bad
