@@ -51,7 +51,7 @@ describe(`${ROOMS} rooms on one gateway`, () => {
       try {
         await run.said('phase measure')
         const before = await full.metrics()
-        assert.equal(before.madang_backplane_watched_rooms, ROOMS)
+        assert.ok(before.madang_backplane_watched_rooms >= ROOMS) // and the gateway's own
         await redis.say('CONFIG', 'RESETSTAT')
         const begin = process.hrtime.bigint()
         await redis.say('CLIENT', 'KILL', 'TYPE', 'pubsub')
