@@ -171,12 +171,6 @@ enum share_verb {
     /* Takes some of what a dead gateway has left away; one gateway at a time does it. In: its name,
      * how many members, up to how many others are told, the lease. Out: whether there is more. */
     SHARE_BURY,
-
-    /* A user connects. In: user, how many connections of it there may be, "0": any. Out: whether it
-     * may. */
-    SHARE_ARRIVE,
-    SHARE_DEPART, /* … and is gone. In: user */
-    SHARE_VACATE, /* All users of this gateway are gone. */
     SHARE_VERBS
 };
 

@@ -7,7 +7,6 @@
 --   P:members:N:R     hash: members of room R on gateway N: id -> '1' (announced) or '0', ClientInfo
 --   P:users:R         hash: members of room R of each user, on all gateways
 --   P:rooms:N         set: rooms with members on gateway N
---   P:tenants:N       hash: connections of each user on gateway N, where these are counted
 --   P:undertaker      which gateway buries the dead
 --
 -- ARGV  1 P; then, counted from 1 again: 1 verb   2 this gateway   3 room   4 … words; see driver.h
@@ -150,7 +149,7 @@ function verbs.bury()
   while left > 0 do
     local r = redis.call('SRANDMEMBER', rooms)
     if not r then
-      redis.call('DEL', rooms, P .. ':tenants:' .. dead, P .. ':node:' .. dead)
+      redis.call('DEL', rooms, P .. ':node:' .. dead)
       redis.call('ZREM', P .. ':nodes', dead)
       return {'0'}
     end
@@ -160,27 +159,6 @@ function verbs.bury()
     left = left - #some / 2 - 1
   end
   return {'1'}
-end
-
-function verbs.arrive()
-  local limit, n = tonumber(ARGV[5]), 0
-  for _, gateway in ipairs(limit > 0 and alive() or {}) do
-    n = n + (tonumber(redis.call('HGET', P .. ':tenants:' .. gateway, ARGV[4])) or 0)
-  end
-  if limit > 0 and n >= limit then return {'0'} end
-  redis.call('HINCRBY', P .. ':tenants:' .. node, ARGV[4], 1)
-  return {'1'}
-end
-
-function verbs.depart()
-  local tenants = P .. ':tenants:' .. node
-  if redis.call('HINCRBY', tenants, ARGV[4], -1) <= 0 then redis.call('HDEL', tenants, ARGV[4]) end
-  return {}
-end
-
-function verbs.vacate()
-  redis.call('DEL', P .. ':tenants:' .. node)
-  return {}
 end
 
 return verbs[ARGV[1]]()
