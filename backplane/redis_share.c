@@ -154,6 +154,8 @@ static void answered(struct redis_call *call)
     c->error = outcome(c);
     if (!c->error)
         redis_reply_move(&c->reply, call->reply);
+    if (!c->error && verbs[c->group->share->verb].grows)
+        redis_shard_part(c->shard, PART_MEMORY, false, NULL);
     if (--c->group->left == 0)
         finish(c->group);
 }
