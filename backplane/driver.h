@@ -29,6 +29,7 @@
 
 struct driver;
 struct loop;
+struct store_counters;
 
 /* A room as the driver sees it: embedded in the sequencer's room, whose name it borrows.
  * `state` is the driver's own; NULL until it first needs one. */
@@ -69,6 +70,7 @@ enum operation_kind { OPERATION_COMMIT, OPERATION_READ, OPERATION_REMOVE, OPERAT
 struct operation {
     struct list link;
     enum operation_kind kind;
+    bool staged; /* for a driver whose work takes effect later */
 };
 
 /* Puts one publication into a room. Owned by the driver until `committed`. */
@@ -268,6 +270,7 @@ struct driver {
     struct driver_counters counters;
     const char *const *parts; /* what it needs from outside, by name; constant once it is open */
     uint32_t part_count;      /* at most 64 */
+    const struct store_counters *store; /* of the file that it keeps streams in; NULL: it has none */
 };
 
 #endif

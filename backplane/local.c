@@ -2,38 +2,17 @@
 #include "backplane/local.h"
 
 #include "backplane/base/loop.h"
+#include "backplane/local_private.h"
 #include "backplane/push.h"
-#include "backplane/recent.h"
-#include "backplane/stream.h"
 
 #include <stdlib.h>
-
-/* The driver's side of a room. Exists from the first operation that needs a stream. */
-struct local_room {
-    struct list idle; /* in local.filled while it holds publications */
-    struct stream *stream;
-    struct stream_limits limits; /* as of the last operation */
-    uint64_t version;
-    char version_epoch[VERSION_EPOCH_MAX]; /* padded with NUL */
-};
-
-/* An operation takes effect when it is called and is told in `turn`, in call order: that is what
- * makes reads and publications of a room fit together. */
-struct local {
-    struct driver base;
-    struct list told_next; /* operations, oldest first */
-    struct list filled;    /* rooms with publications, longest idle first */
-    struct recent recent;  /* keys with a ttl */
-    size_t bytes;
-    uint64_t now_ms;
-};
 
 static struct local *local_of(struct driver *d)
 {
     return (struct local *)d;
 }
 
-static void empty_room(struct local *l, struct local_room *room)
+void local_empty(struct local *l, struct local_room *room)
 {
     l->bytes -= stream_bytes(room->stream);
     stream_clear(room->stream);
@@ -75,7 +54,7 @@ static void make_space(struct local *l, const struct local_room *spared)
         struct local_room *room = container_of(l->filled.next, struct local_room, idle);
         if (room == spared)
             return;
-        empty_room(l, room);
+        l->give_up(l, room);
     }
 }
 
@@ -161,19 +140,23 @@ static enum err put_once(struct local *l, struct commit *c)
     return e;
 }
 
-static void local_commit(struct driver *d, struct commit *c)
+void local_do_commit(struct local *l, struct commit *c)
 {
-    struct local *l = local_of(d);
     c->operation.kind = OPERATION_COMMIT;
     c->repeated = false;
     c->at = (struct position){0};
     c->error = c->idempotency.used && c->idempotency.ttl_ms ? put_once(l, c) : put(l, c);
+}
+
+static void local_commit(struct driver *d, struct commit *c)
+{
+    struct local *l = local_of(d);
+    local_do_commit(l, c);
     list_push(&l->told_next, &c->operation.link);
 }
 
-static void local_read(struct driver *d, struct stream_read *r)
+void local_do_read(struct local *l, struct stream_read *r)
 {
-    struct local *l = local_of(d);
     r->operation.kind = OPERATION_READ;
     r->pubs = NULL;
     r->count = 0;
@@ -186,12 +169,17 @@ static void local_read(struct driver *d, struct stream_read *r)
     } else {
         r->error = ERR_NOT_AVAILABLE;
     }
+}
+
+static void local_read(struct driver *d, struct stream_read *r)
+{
+    struct local *l = local_of(d);
+    local_do_read(l, r);
     list_push(&l->told_next, &r->operation.link);
 }
 
-static void local_remove(struct driver *d, struct stream_removal *r)
+void local_do_remove(struct local *l, struct stream_removal *r)
 {
-    struct local *l = local_of(d);
     r->operation.kind = OPERATION_REMOVE;
     r->error = OK;
     if (!r->limits.count) {
@@ -199,10 +187,16 @@ static void local_remove(struct driver *d, struct stream_removal *r)
     } else {
         struct local_room *room = room_of(l, r->room, &r->limits);
         if (room)
-            empty_room(l, room);
+            local_empty(l, room);
         else
             r->error = ERR_INTERNAL;
     }
+}
+
+static void local_remove(struct driver *d, struct stream_removal *r)
+{
+    struct local *l = local_of(d);
+    local_do_remove(l, r);
     list_push(&l->told_next, &r->operation.link);
 }
 
@@ -228,11 +222,16 @@ static enum err redact(struct local *l, struct stream_redaction *r)
     return OK;
 }
 
+void local_do_redact(struct local *l, struct stream_redaction *r)
+{
+    r->operation.kind = OPERATION_REDACT;
+    r->error = r->limits.count ? redact(l, r) : ERR_NOT_AVAILABLE;
+}
+
 static void local_redact(struct driver *d, struct stream_redaction *r)
 {
     struct local *l = local_of(d);
-    r->operation.kind = OPERATION_REDACT;
-    r->error = r->limits.count ? redact(l, r) : ERR_NOT_AVAILABLE;
+    local_do_redact(l, r);
     list_push(&l->told_next, &r->operation.link);
 }
 
@@ -272,7 +271,7 @@ static void tell_commit(const struct local *l, struct commit *c)
     events->committed(owner, c);
 }
 
-static void tell(const struct local *l, struct operation *o)
+void local_tell(const struct local *l, struct operation *o)
 {
     const struct driver_events *events = l->base.config.events;
     void *owner = l->base.config.owner;
@@ -294,8 +293,9 @@ static void tell(const struct local *l, struct operation *o)
  * fell silent, and only until the first that is young enough: with several ages in use a
  * short-lived one may wait behind a long-lived one, which costs memory within the bound and nothing
  * else. */
-static void expire(struct local *l)
+void local_expire(struct local *l)
 {
+    recent_expire(&l->recent, l->now_ms);
     while (!list_empty(&l->filled)) {
         struct local_room *room = container_of(l->filled.next, struct local_room, idle);
         size_t before = stream_bytes(room->stream);
@@ -314,15 +314,23 @@ static bool local_turn(struct driver *d, uint64_t now_ms)
     list_init(&due);
     list_splice(&due, &l->told_next);
     for (struct list *n; (n = list_shift(&due));)
-        tell(l, container_of(n, struct operation, link));
-    expire(l);
-    recent_expire(&l->recent, now_ms);
+        local_tell(l, container_of(n, struct operation, link));
+    local_expire(l);
     return !list_empty(&l->told_next);
 }
 
-static size_t local_bytes(const struct driver *d)
+size_t local_bytes(const struct driver *d)
 {
     return ((const struct local *)d)->bytes;
+}
+
+void local_init(struct local *l, const struct driver_ops *ops, const struct driver_config *config)
+{
+    l->base = (struct driver){.ops = ops, .config = *config};
+    l->give_up = local_empty;
+    list_init(&l->told_next);
+    list_init(&l->filled);
+    recent_init(&l->recent);
 }
 
 static enum err local_open(struct driver **out, const struct driver_config *config)
@@ -330,10 +338,7 @@ static enum err local_open(struct driver **out, const struct driver_config *conf
     struct local *l = calloc(1, sizeof(*l));
     if (!l)
         return ERR_INTERNAL;
-    l->base = (struct driver){.ops = &local_driver, .config = *config};
-    list_init(&l->told_next);
-    list_init(&l->filled);
-    recent_init(&l->recent);
+    local_init(l, &local_driver, config);
     *out = &l->base;
     return OK;
 }

@@ -93,6 +93,15 @@ struct push_parts push_parts(const struct msg *open)
     return parts;
 }
 
+struct span push_members(const struct msg *m)
+{
+    struct span pub = msg_pub(m);
+    size_t tail = sizeof(",\"offset\":") - 1 + sizeof("}") - 1;
+    for (uint64_t n = m->offset; n; n /= 10)
+        tail++;
+    return (struct span){pub.p, pub.n - tail};
+}
+
 void push_head(struct buf *b, struct span room)
 {
     add_channel(b, room);

@@ -28,6 +28,9 @@ struct push_parts {
 };
 struct push_parts push_parts(const struct msg *open);
 
+/* The text of a sealed publication up to its offset, which it has: an object without its end. */
+struct span push_members(const struct msg *m);
+
 /* The text of a push of this room up to its publication. */
 void push_head(struct buf *b, struct span room);
 

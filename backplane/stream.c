@@ -32,7 +32,7 @@ struct stream {
     struct key *keys;
 };
 
-static void random_epoch(char *epoch)
+void epoch_new(char epoch[EPOCH_MAX])
 {
     unsigned char r[8];
     while (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
@@ -46,7 +46,17 @@ struct stream *stream_new(void)
 {
     struct stream *s = calloc(1, sizeof(*s));
     if (s)
-        random_epoch(s->epoch);
+        epoch_new(s->epoch);
+    return s;
+}
+
+struct stream *stream_behind(const struct position *top)
+{
+    struct stream *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    memcpy(s->epoch, top->epoch, EPOCH_MAX);
+    s->top = top->offset;
     return s;
 }
 
@@ -179,17 +189,16 @@ bool stream_expire(struct stream *s, const struct stream_limits *limits, uint64_
     return true;
 }
 
-/* Offset of the oldest publication kept; top + 1 if there is none. */
-static uint64_t first_offset(const struct stream *s)
+uint64_t stream_first(const struct stream *s)
 {
     return s->top + 1 - s->count;
 }
 
 bool stream_replace(struct stream *s, struct msg *m)
 {
-    if (m->offset < first_offset(s) || m->offset > s->top)
+    if (m->offset < stream_first(s) || m->offset > s->top)
         return false;
-    struct slot *at = slot_at(s, (uint32_t)(m->offset - first_offset(s)));
+    struct slot *at = slot_at(s, (uint32_t)(m->offset - stream_first(s)));
     s->bytes = s->bytes - at->msg->len + m->len;
     msg_unref(at->msg);
     at->msg = msg_ref(m);
@@ -200,7 +209,7 @@ bool stream_replace(struct stream *s, struct msg *m)
  * reading direction, before the byte bound. */
 static uint32_t choose(const struct stream *s, const struct stream_read *r, uint32_t *from)
 {
-    uint64_t first = first_offset(s);
+    uint64_t first = stream_first(s);
     uint64_t n;
     if (r->reverse) {
         uint64_t end = r->since > s->top ? s->top + 1 : r->since; /* exclusive */

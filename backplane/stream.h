@@ -15,11 +15,17 @@ struct stream;
 
 /* A stream without publications and with a fresh random epoch; NULL: no memory. */
 struct stream *stream_new(void);
+
+/* One that goes on behind a position. */
+struct stream *stream_behind(const struct position *top);
 void stream_free(struct stream *s);
 
 struct position stream_top(const struct stream *s);
 size_t stream_bytes(const struct stream *s);
 size_t stream_count(const struct stream *s);
+uint64_t stream_first(const struct stream *s); /* the oldest kept; top + 1: none is */
+
+void epoch_new(char epoch[EPOCH_MAX]); /* at random, of eight letters */
 
 /* Where a key was used; false if it is not known. *same tells whether for the same data. */
 bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64_t *offset,

@@ -110,14 +110,27 @@ static bool add_server(struct chosen_backplane *b, const struct redis_source *o,
     return add_sentinels(server, p, report);
 }
 
+static void choose_store(struct chosen_backplane *b, const struct options *o)
+{
+    if (!options_have_store(o))
+        return;
+    b->driver = &kept_driver;
+    b->kept = (struct kept_settings){.path = o->store,
+                                     .full = o->durability == DURABILITY_FULL,
+                                     .remember_ms = o->remember_ms};
+    b->settings = &b->kept;
+}
+
 bool backplane_choose(struct chosen_backplane *b, const struct options *options, const char *node,
                       struct buf *report)
 {
     const struct redis_source *o = &options->redis;
     bool well = true;
     *b = (struct chosen_backplane){.driver = &local_driver};
-    if (options->backplane == BACKPLANE_LOCAL)
+    if (options->backplane == BACKPLANE_LOCAL) {
+        choose_store(b, options);
         return true;
+    }
     b->driver = &redis_driver;
     b->settings = &b->redis;
     redis_settings_defaults(&b->redis);

@@ -3,6 +3,7 @@
 #ifndef MADANG_GATEWAY_BACKPLANE_H
 #define MADANG_GATEWAY_BACKPLANE_H
 
+#include "backplane/kept.h"
 #include "backplane/redis.h"
 #include "backplane/sequencer.h"
 #include "gateway/gateway.h"
@@ -12,6 +13,7 @@ struct chosen_backplane {
     const struct driver_ops *driver;
     const void *settings; /* for the driver; points into this struct */
     struct redis_settings redis;
+    struct kept_settings kept;
     struct redis_tls *tls;
     char prefix[65];
     char names[REDIS_SERVERS_MAX][REDIS_NAME_MAX + 1]; /* of the servers */

@@ -18,13 +18,14 @@ static const char *auth_words(enum auth_mode mode)
     return words[mode];
 }
 
-static const char *rooms_words(enum backplane_kind kind)
+static void print_rooms(const struct options *o)
 {
-    static const char *const words[] = {
-        [BACKPLANE_LOCAL] = "local: they live in memory and end with this process",
-        [BACKPLANE_REDIS] = "redis: shared with every gateway of the same server and prefix",
-    };
-    return words[kind];
+    if (o->backplane == BACKPLANE_REDIS)
+        printf("  rooms   redis: shared with every gateway of the same server and prefix\n");
+    else if (options_have_store(o))
+        printf("  rooms   local: they are kept in %s\n", o->store);
+    else
+        printf("  rooms   local: they live in memory and end with this process\n");
 }
 
 /* A certificate is for a name. */
@@ -77,11 +78,11 @@ void banner_print(const struct gateway *g)
     const struct options *o = g->settings->options;
     printf("madang " MADANG_VERSION " is ready\n\n");
     print_addresses(g);
-    printf("  auth    %s\n"
-           "  rooms   %s\n"
-           "  hubs    %u\n"
+    printf("  auth    %s\n", auth_words(o->auth));
+    print_rooms(o);
+    printf("  hubs    %u\n"
            "  stop    Ctrl+C, or kill %ld\n\n",
-           auth_words(o->auth), rooms_words(o->backplane), g->hub_count, (long)getpid());
+           g->hub_count, (long)getpid());
     (void)fflush(stdout);
     warn(g);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http.h"
 
+#include "backplane/store/counters.h"
 #include "gateway/api.h"
 #include "gateway/api_keys.h"
 #include "gateway/assets.h"
@@ -155,12 +156,14 @@ static void answer_ready(const struct gateway *g, struct http_answer *out)
         [PHASE_DRAINING] = "draining",
     };
     int phase = atomic_load_explicit(&g->phase, memory_order_relaxed);
-    bool well = pulses_beat(g);
+    const struct driver *d = sequencer_driver(g->sequencer);
+    bool beats = pulses_beat(g), stores = !d->store || !counter_get(&d->store->broken);
+    bool well = beats && stores;
 
     buf_lit(&out->owned, "{\"status\":");
-    buf_json(&out->owned, span_str(well ? words[phase] : "stuck"));
+    buf_json(&out->owned, span_str(well ? words[phase] : beats ? "store broken" : "stuck"));
     buf_lit(&out->owned, ",\"degraded\":[");
-    list_degraded(&out->owned, sequencer_driver(g->sequencer));
+    list_degraded(&out->owned, d);
     buf_lit(&out->owned, "]}\n");
     answer_owned(out, well && phase == PHASE_READY ? 200 : 503, "application/json");
 }

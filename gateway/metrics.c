@@ -4,6 +4,7 @@
  */
 #include "gateway/metrics.h"
 
+#include "backplane/store/counters.h"
 #include "gateway/acceptor.h"
 #include "gateway/hub.h"
 #include "gateway/pulse.h"
@@ -99,6 +100,31 @@ static const struct metric driver_metrics[] = {
               "Operations that failed at once, since a part was away or overloaded"),
     OF_DRIVER(timeouts, "madang_backplane_unknown_total", "counter",
               "Operations that were begun and never answered"),
+};
+
+#define OF_STORE(field, name, type, help)                                                          \
+    {                                                                                              \
+        offsetof(struct store_counters, field), name, type, help                                   \
+    }
+
+static const struct metric store_metrics[] = {
+    OF_STORE(commits, "madang_store_commits_total", "counter", "Transactions made durable"),
+    OF_STORE(tasks, "madang_store_tasks_total", "counter", "Pieces of work that were in them"),
+    OF_STORE(commit_us, "madang_store_commit_microseconds_total", "counter",
+             "Time spent in making them durable"),
+    OF_STORE(slowest_commit_us, "madang_store_slowest_commit_microseconds", "gauge",
+             "The longest of these times"),
+    OF_STORE(waiting, "madang_store_waiting", "gauge", "Pieces of work that wait to be taken up"),
+    OF_STORE(merges, "madang_store_merges_total", "counter",
+             "Times what was written beside the file was moved into it"),
+    OF_STORE(unmerged_bytes, "madang_store_unmerged_bytes", "gauge",
+             "Bytes beside the file, in its -wal"),
+    OF_STORE(failures, "madang_store_failures_total", "counter",
+             "Times the file had to be opened anew"),
+    OF_STORE(full, "madang_store_full", "gauge", "1 while the disk is full"),
+    OF_STORE(broken, "madang_store_broken", "gauge", "1 while the file cannot be opened"),
+    OF_STORE(generation, "madang_store_generation", "gauge",
+             "How often rooms had to begin a new epoch, and once"),
 };
 
 #define OF_ACCEPTOR(field, name, help)                                                             \
@@ -246,6 +272,8 @@ static void backplane(struct buf *b, const struct driver *d)
     for (uint32_t i = 0; i < d->part_count; i++)
         buf_fmt(b, "%s{part=\"%s\"} %d\n", up, d->parts[i], !(away >> i & 1));
     table(b, &d->counters, driver_metrics, COUNT(driver_metrics));
+    if (d->store)
+        table(b, d->store, store_metrics, COUNT(store_metrics));
 }
 
 /* ---- the gateway ---- */

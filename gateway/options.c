@@ -236,6 +236,11 @@ void options_print(const struct options *o, struct buf *text)
     }
 }
 
+bool options_have_store(const struct options *o)
+{
+    return o->backplane == BACKPLANE_LOCAL && strcmp(o->store, "none") != 0;
+}
+
 bool options_listens_beyond_loopback(const struct options *o)
 {
     for (size_t i = 0; i < o->listen_count; i++) {

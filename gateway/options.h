@@ -57,6 +57,8 @@ struct key_sources {
     char *jwks; /* path or URL of a JWK set */
 };
 
+enum durability { DURABILITY_FULL, DURABILITY_PROCESS };
+
 struct options {
     /* [gateway] */
     char **listen; /* for endpoint_parse(); default 127.0.0.1:8000 and [::1]:8000 */
@@ -65,7 +67,7 @@ struct options {
     size_t internal_listen_count;
     enum auth_mode auth;
     enum backplane_kind backplane;
-    char *store;   /* "none" */
+    char *store;   /* path of a file, or "none" */
     uint32_t hubs; /* 0: one per core, at most 8 */
     uint32_t max_connections;
     uint32_t max_connections_per_address; /* 0: any number */
@@ -78,6 +80,10 @@ struct options {
     int log_level; /* enum log_level */
     uint64_t shutdown_timeout_ms;
     uint64_t drain_delay_ms;
+
+    /* [local] */
+    int durability; /* enum durability */
+    uint64_t remember_ms;
 
     /* [client] */
     uint64_t ping_interval_ms;
@@ -180,6 +186,9 @@ bool options_load_text(struct options **out, const char *name, struct span text,
  * as a comment. Loading that text gives the same configuration, but for secrets: of these it only
  * says that they are set. */
 void options_print(const struct options *o, struct buf *text);
+
+/* True if rooms are kept in a file. */
+bool options_have_store(const struct options *o);
 
 /* True if any address to listen on can be reached from outside of this machine. */
 bool options_listens_beyond_loopback(const struct options *o);

@@ -20,7 +20,6 @@
 static const char *const AUTH_WORDS[] = {"guest", "insecure", "jwt", NULL};
 static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
 static const char *const BACKPLANE_WORDS[] = {"local", "redis", NULL};
-static const char *const STORE_WORDS[] = {"none", NULL};
 
 /* ---- syntax of single words ---- */
 
@@ -53,6 +52,11 @@ static bool is_origin(const char *text)
         rest += digits && digits <= 5 ? 1 + digits : 0;
     }
     return *rest == '\0';
+}
+
+static bool is_store(const char *text)
+{
+    return *text && strlen(text) <= 1000;
 }
 
 /* ---- the table ---- */
@@ -196,9 +200,12 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .key = "store",
         .type = OPTION_STRING,
         GATEWAY(store),
-        .choices = STORE_WORDS,
-        .initial = "none",
-        .help = "Where streams are kept. none: in memory only, gone when the process ends.",
+        .check = is_store,
+        .allowed = "the path of a file, of at most 1000 bytes, or none",
+        .argument = "PATH|none",
+        .initial = "./madang.db",
+        .help = "With backplane local, the file in which rooms are kept; it is made if it is not "
+                "there. none: in memory only, gone when the process ends.",
     },
     {
         .key = "trusted_proxies",

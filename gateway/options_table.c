@@ -438,6 +438,14 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = BACKPLANE_OPTIONS,
             .count = COUNT(BACKPLANE_OPTIONS),
         },
+    [SECTION_LOCAL] =
+        {
+            .name = "local",
+            .prefixed = true,
+            .help = "The file in which rooms are kept (backplane local, and store is not none).",
+            .list = local_options,
+            .count = LOCAL_OPTION_COUNT,
+        },
     [SECTION_TLS] =
         {
             .name = "tls",

@@ -26,6 +26,7 @@ enum section_id {
     SECTION_HUB,
     SECTION_API,
     SECTION_BACKPLANE,
+    SECTION_LOCAL,
     SECTION_TLS,
     SECTION_REDIS,
     SECTION_ROOMS,
@@ -42,6 +43,8 @@ extern const struct option gateway_options[GATEWAY_OPTION_COUNT];
 extern const struct option api_options[API_OPTION_COUNT];
 #define JWT_OPTION_COUNT 17
 extern const struct option jwt_options[JWT_OPTION_COUNT];
+#define LOCAL_OPTION_COUNT 2
+extern const struct option local_options[LOCAL_OPTION_COUNT];
 #define REDIS_OPTION_COUNT 20
 extern const struct option redis_options[REDIS_OPTION_COUNT];
 #define SERVER_OPTION_COUNT 7

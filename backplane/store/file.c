@@ -144,6 +144,11 @@ bool file_row(struct file *f, sqlite3_stmt *s, enum err *error)
     return false;
 }
 
+int file_changes(const struct file *f)
+{
+    return sqlite3_changes(f->db);
+}
+
 static void finalize_all(struct file *f)
 {
     for (size_t i = 0; i < STATEMENTS; i++)

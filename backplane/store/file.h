@@ -55,6 +55,8 @@ enum err file_run(struct file *f, sqlite3_stmt *s);
  * Who leaves before the last row resets the statement. */
 bool file_row(struct file *f, sqlite3_stmt *s, enum err *error);
 
+int file_changes(const struct file *f); /* rows that the last statement changed */
+
 /* What the last failure was, in words, for logs. */
 const char *file_error(const struct file *f);
 

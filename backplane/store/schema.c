@@ -4,32 +4,39 @@
 #include <stddef.h>
 
 /* Publications lie in the order in which they are read, so a room's history is one run of pages.
- * A room's row holds its top: what was trimmed, and all of it may be, leaves the offset behind. */
+ * What a room keeps are its publications from `first` to `top`; what lies below is rubbish that is
+ * not swept up yet. */
 static const char ROOMS[] =
     "CREATE TABLE number(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;"
     "CREATE TABLE room("
     " id INTEGER PRIMARY KEY,"
     " name BLOB NOT NULL UNIQUE,"
     " epoch BLOB NOT NULL,"
-    " generation INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL," /* of the file, when the epoch began */
+    " first INTEGER NOT NULL,"
     " top INTEGER NOT NULL,"
-    " version INTEGER NOT NULL DEFAULT 0,"
-    " version_epoch BLOB NOT NULL DEFAULT x'',"
+    " version INTEGER NOT NULL,"
+    " version_epoch BLOB NOT NULL,"
     " written INTEGER NOT NULL," /* ms since 1970, of the last publication */
-    " bytes INTEGER NOT NULL DEFAULT 0,"
-    " count INTEGER NOT NULL DEFAULT 0"
+    " ends INTEGER NOT NULL"     /* the same, when its publications are too old; 0: never */
     ") STRICT;"
-    "CREATE INDEX room_written ON room(written);"
     "CREATE TABLE publication("
     " room INTEGER NOT NULL,"
     " offset INTEGER NOT NULL,"
-    " time INTEGER NOT NULL,"
-    " sender BLOB,"        /* 16 bytes: who, and under which key; NULL: no key */
-    " digest INTEGER,"     /* of the data, by which a key used twice is told apart */
-    " body BLOB NOT NULL," /* the members of the publication as they are pushed, offset left out */
+    " sender BLOB,"             /* 16 bytes: who, and under which key; NULL: no key */
+    " digest INTEGER NOT NULL," /* of the data, by which a key used twice is told apart */
+    " delta INTEGER NOT NULL,"  /* may be sent as what changed */
+    " body BLOB NOT NULL,"      /* the publication as it is pushed, up to its offset */
     " PRIMARY KEY(room, offset)"
     ") WITHOUT ROWID, STRICT;"
-    "CREATE UNIQUE INDEX publication_key ON publication(room, sender) WHERE sender IS NOT NULL;";
+    /* Keys that are remembered for a time, in the order in which they came. */
+    "CREATE TABLE key("
+    " id INTEGER PRIMARY KEY,"
+    " sender BLOB NOT NULL,"
+    " until INTEGER NOT NULL," /* ms since 1970 */
+    " offset INTEGER NOT NULL,"
+    " epoch BLOB NOT NULL"
+    ") STRICT;";
 
 /* Each index holds only what its question may find: of a million delayed jobs, no take sees one.
  * The dead lie apart, so that history does not slow down what is alive. In `queue_last` are the

@@ -214,6 +214,7 @@ static bool run_batch(struct keeper *k)
         if (begun)
             run_one(k, task_of(e));
         queue_push(&batch, e);
+        counter_sub(&k->counters.waiting, 1);
         tasks++;
         bytes += e->weight;
         if (begun && broke(k))
@@ -273,6 +274,7 @@ static bool keeper_turn(struct actor *a)
     while (e) {
         struct entry *next = e->next;
         queue_push(&k->waiting[task_of(e)->class], e);
+        counter_add(&k->counters.waiting, 1);
         e = next;
     }
     bool more = run_batch(k);

@@ -17,8 +17,8 @@
 #ifndef MADANG_BACKPLANE_STORE_STORE_H
 #define MADANG_BACKPLANE_STORE_STORE_H
 
-#include "backplane/base/counter.h"
 #include "backplane/base/inbox.h"
+#include "backplane/store/counters.h"
 #include "backplane/store/file.h"
 
 struct store;
@@ -45,18 +45,6 @@ struct store_config {
     struct loop *loop; /* the owner's: tasks are submitted and told there */
     void *owner;
     void (*undone)(void *owner);
-};
-
-/* Any thread may read them; the store's thread writes. */
-struct store_counters {
-    counter commits, tasks;    /* transactions, and what was in them */
-    counter commit_us;         /* spent in making them durable, in all */
-    counter slowest_commit_us; /* of all */
-    counter merges, failures;  /* failures: times the file had to be opened anew */
-    counter unmerged_bytes;    /* in the file beside the file */
-    counter full;              /* 1 while the disk is full */
-    counter broken;            /* 1 while the file cannot be opened again */
-    counter generation;        /* see file_generation */
 };
 
 /* Opens the file and starts the thread. NULL: `why` says why. */

@@ -19,11 +19,13 @@ const environment = () => Object.fromEntries(Object.entries(process.env).filter(
 
 // Starts `madang serve`. Options that are not given are those of most tests: everything permitted, and
 // a limit for connections (null: the file's) that keeps the library's tables small. `descriptors` limits
-// those of the process. `listen`: other addresses than host and port. `tls`: how clients connect, if it
+// those of the process. Rooms are in memory unless a --store is named, so that gateways do not share a
+// file. `listen`: other addresses than host and port. `tls`: how clients connect, if it
 // speaks TLS.
 export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, limit = 2000, descriptors, tls } = {}) {
   const most = args.includes('--max-connections') || !limit ? [] : ['--max-connections', String(limit)]
-  const all = ['serve', '--listen', listen, '--auth', auth, '--hubs', String(hubs), ...most, ...args]
+  const store = args.includes('--store') ? [] : ['--store', 'none']
+  const all = ['serve', '--listen', listen, '--auth', auth, '--hubs', String(hubs), ...store, ...most, ...args]
   const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, bin]
   const [program, argv] = descriptors ? ['sh', [...limited, ...all]] : [bin, all]
   const child = spawn(program, argv, {

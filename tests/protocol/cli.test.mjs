@@ -174,7 +174,7 @@ describe('the table', () => {
 describe('flags', () => {
   it('are refused by name, with what is allowed', async () => {
     await refused(['check', '--auth', 'oidc'], '--auth: "oidc" is not supported; allowed: guest, insecure, jwt')
-    await refused(['check', '--store', './madang.db'], '--store: "./madang.db" is not supported; allowed: none')
+    await refused(['check', '--local-durability', 'disk'], '--local-durability: "disk" is not supported; allowed: full, process')
     await refused(['check', '--backplane=kafka'], '--backplane: "kafka" is not supported; allowed: local, redis')
     await refused(['check', '--hubs', '-1'], '--hubs: "-1" is not a number; allowed: 0 to 64')
     await refused(['check', '--hubs', '65'], '--hubs: "65" is out of range; allowed: 0 to 64')

@@ -8,6 +8,7 @@
 
 #include "backplane/base/loop.h"
 #include "backplane/driver.h"
+#include "backplane/kept.h"
 #include "backplane/redis.h"
 #include "tests/unit/core_kit.h"
 #include "tests/unit/redis_kit.h"
@@ -21,6 +22,7 @@ struct subject {
     bool streams;   /* false: nothing but ERR_NOT_AVAILABLE is expected */
     bool memory;    /* in this process: at once, on a clock of ours, and gone with the driver */
     size_t servers; /* that it needs, at most SERVERS_MAX */
+    bool file;      /* in a file of this test */
 };
 
 #define WATCHED_MAX 32
@@ -53,6 +55,8 @@ static struct redis_process servers[SERVERS_MAX]; /* for all tests; they use dif
 static const char *const server_names[SERVERS_MAX] = {"redis", "b"};
 static struct redis_settings settings;
 static char prefix[32];
+static char kept_dir[64], kept_path[96];
+static struct kept_settings kept_settings = {.full = true, .remember_ms = 1000ULL * 3600};
 
 static inline void record(struct event e)
 {
@@ -131,6 +135,7 @@ static inline void give_up(uv_timer_t *t)
 #define run_until(condition)                                                                       \
     do {                                                                                           \
         uv_timer_t limit_;                                                                         \
+        loop_again(&driver_loop); /* as it would be in a turn: what was begun is sent */           \
         assert_int_equal(uv_timer_init(&driver_loop.uv, &limit_), 0);                              \
         assert_int_equal(uv_timer_start(&limit_, give_up, 20000, 0), 0);                           \
         while (!(condition))                                                                       \
@@ -172,7 +177,7 @@ static inline void open_driver(size_t max_stream_bytes)
     event_count = due = 0;
     now = 1000;
     memset(watched, 0, sizeof(watched));
-    if (!subject->memory) {
+    if (!subject->memory && !subject->file) {
         redis_settings_defaults(&settings);
         for (size_t i = 0; i < subject->servers; i++) {
             struct redis_member *m = redis_settings_add(&settings, server_names[i]);
@@ -180,6 +185,12 @@ static inline void open_driver(size_t max_stream_bytes)
         }
         settings.prefix = prefix;
         settings.node = "test";
+    }
+    if (subject->file) {
+        kept_settings.path = kept_path;
+        config.settings = &kept_settings;
+    }
+    if (!subject->memory) {
         assert_int_equal(loop_init(&driver_loop), 0);
         driver_actor = (struct actor){.turn = driver_turn};
     }
@@ -211,15 +222,23 @@ static inline int start(void **state)
     static unsigned tests;
     (void)state;
     snprintf(prefix, sizeof(prefix), "t%u", ++tests);
+    strcpy(kept_dir, "/tmp/madang-kept-XXXXXX");
+    if (subject->file && !mkdtemp(kept_dir))
+        return -1;
+    snprintf(kept_path, sizeof(kept_path), "%s/madang.db", kept_dir);
     open_driver(STREAM_BYTES);
     return 0;
 }
 
 static inline int stop(void **state)
 {
+    char command[128];
     (void)state;
     close_driver();
-    return 0;
+    if (!subject->file)
+        return 0;
+    snprintf(command, sizeof(command), "rm -r %s", kept_dir);
+    return system(command);
 }
 
 static inline int start_server(void **state)

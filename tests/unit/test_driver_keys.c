@@ -9,9 +9,10 @@
 #include "backplane/redis.h"
 #include "tests/unit/driver_kit.h"
 
-static const struct subject subjects[] = {{&local_driver, true, true, 0},
-                                          {&redis_driver, true, false, 1},
-                                          {&redis_driver, true, false, 2}};
+static const struct subject subjects[] = {{&local_driver, true, true, 0, false},
+                                          {&kept_driver, true, false, 0, true},
+                                          {&redis_driver, true, false, 1, false},
+                                          {&redis_driver, true, false, 2, false}};
 
 static const struct stream_limits none = {0};
 

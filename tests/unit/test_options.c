@@ -83,7 +83,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_string_equal(o->listen[1], "[::1]:8000");
     assert_int_equal(o->auth, AUTH_GUEST);
     assert_int_equal(o->backplane, BACKPLANE_LOCAL);
-    assert_string_equal(o->store, "none");
+    assert_string_equal(o->store, "./madang.db");
     assert_int_equal(o->hubs, 0);
     assert_int_equal(o->max_connections, 19000);
     assert_int_equal(o->log_level, LOG_INFO);

@@ -20,8 +20,10 @@ static void wrong_flags_are_refused_by_name(void **state)
     (void)state;
     refuse_flags(WORDS("--auth", "oidc"),
                  "--auth: \"oidc\" is not supported; allowed: guest, insecure, jwt\n");
-    refuse_flags(WORDS("--store", "madang.db"),
-                 "--store: \"madang.db\" is not supported; allowed: none\n");
+    refuse_flags(WORDS("--store="), "--store: \"\" is not supported; allowed: the path of a file, of "
+                                    "at most 1000 bytes, or none\n");
+    refuse_flags(WORDS("--local-durability=disk"),
+                 "--local-durability: \"disk\" is not supported; allowed: full, process\n");
     refuse_flags(WORDS("--backplane=rabbit"),
                  "--backplane: \"rabbit\" is not supported; allowed: local, redis\n");
     refuse_flags(WORDS("--backplane=redis"),

@@ -6,7 +6,7 @@
 #include "backplane/base/map.h"
 #include "tests/unit/driver_kit.h"
 
-static const struct subject subjects[] = {{&redis_driver, true, false, 1}};
+static const struct subject subjects[] = {{&redis_driver, true, false, 1, false}};
 static const struct stream_limits unstored = {0};
 
 static size_t told(enum what what)

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* options_local.c: the table of the section [local]. */
+#include "gateway/options_table.h"
+
+#include "gateway/options.h"
+
+#define HOURS(n)       ((n)*3600ULL * 1000ULL)
+#define GATEWAY(field) OPTION_FIELD(struct options, field)
+
+static const char *const DURABILITY_WORDS[] = {"full", "process", NULL}; /* enum durability */
+
+const struct option local_options[LOCAL_OPTION_COUNT] = {
+    {
+        .key = "durability",
+        .type = OPTION_CHOICE,
+        GATEWAY(durability),
+        .choices = DURABILITY_WORDS,
+        .initial = "full",
+        .help = "What a publication that was acknowledged survives. full: power loss. process: the "
+                "end of this process, however it comes; after power loss rooms begin a new epoch, "
+                "and clients are told.",
+    },
+    {
+        .key = "remember",
+        .type = OPTION_DURATION,
+        GATEWAY(remember_ms),
+        .min = HOURS(1),
+        .max = HOURS(24ULL * 3650),
+        .initial = "720h",
+        .help = "A room that nobody has published to for so long is forgotten, with what "
+                "history_ttl 0 would keep for good. It begins anew with another epoch.",
+    },
+};
