@@ -34,7 +34,7 @@ struct kept {
     struct kept_sweep {
         struct store_task task;
         struct timer next;
-        bool under_way;
+        bool under_way, more;
         int64_t cursor;
         uint64_t now, remember_ms; /* ms since 1970 */
     } sweep;

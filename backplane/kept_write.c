@@ -215,7 +215,7 @@ void kept_write_stage(struct kept_write *w)
 static enum err run_sweep(struct store_task *t, struct file *f)
 {
     struct kept_sweep *w = container_of(t, struct kept_sweep, task);
-    return rows_sweep(f, &w->cursor, w->now, w->remember_ms, RECENT_MAX);
+    return rows_sweep(f, &w->cursor, w->now, w->remember_ms, RECENT_MAX, &w->more);
 }
 
 static void sweep_again(struct timer *t)
@@ -229,7 +229,7 @@ static void swept(struct store_task *t)
 {
     struct kept *k = container_of(container_of(t, struct kept_sweep, task), struct kept, sweep);
     k->sweep.under_way = false;
-    bool more = !t->error && k->sweep.cursor;
+    bool more = !t->error && k->sweep.more;
     if (!k->stopping)
         loop_arm(k->local.base.config.loop, &k->sweep.next, more ? SWEEP_SLICE_MS : SWEEP_ROUND_MS,
                  sweep_again);

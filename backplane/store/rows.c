@@ -327,20 +327,23 @@ static size_t next_rooms(struct file *f, int64_t cursor, struct room_row *rows, 
 }
 
 enum err rows_sweep(struct file *f, int64_t *cursor, uint64_t now, uint64_t remember_ms,
-                    uint32_t most_keys)
+                    uint32_t most_keys, bool *more)
 {
     struct room_row rows[SWEPT_ROOMS];
     struct sweep w = {f, now, remember_ms, SWEPT_PUBLICATIONS};
     enum err e;
     size_t n = next_rooms(f, *cursor, rows, &e);
     bool whole = true;
+    *more = true;
     for (size_t i = 0; !e && i < n; i++) {
         e = sweep_room(&w, &rows[i], &whole);
         if (!whole)
             return e; /* goes on with this room */
         *cursor = rows[i].id;
     }
-    if (!e && n < SWEPT_ROOMS)
+    if (!e && n < SWEPT_ROOMS) {
         *cursor = 0;
+        *more = false;
+    }
     return e ? e : sweep_keys(f, now, most_keys);
 }

@@ -71,9 +71,9 @@ enum err rows_read_keys(struct file *f, uint64_t now, uint32_t most,
                         void (*told)(void *owner, const struct key_row *k), void *owner);
 
 /* Sweeps a slice: publications that are too old, rooms that nobody has published to for
- * `remember_ms`, keys that are over. Begins behind the room *cursor, which it moves; 0 at the
- * end: all rooms have been looked at. */
+ * `remember_ms`, keys that are over. Begins behind the room *cursor, which it moves; *more tells
+ * whether there are rooms that have not been looked at; if not, the next one begins anew. */
 enum err rows_sweep(struct file *f, int64_t *cursor, uint64_t now, uint64_t remember_ms,
-                    uint32_t most_keys);
+                    uint32_t most_keys, bool *more);
 
 #endif
