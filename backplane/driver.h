@@ -270,7 +270,8 @@ struct driver {
     struct driver_counters counters;
     const char *const *parts; /* what it needs from outside, by name; constant once it is open */
     uint32_t part_count;      /* at most 64 */
-    const struct store_counters *store; /* of the file that it keeps streams in; NULL: it has none */
+    const struct store_counters
+        *store; /* of the file that it keeps streams in; NULL: it has none */
 };
 
 #endif

@@ -167,8 +167,8 @@ static bool take_in(struct kept_room *kr, struct kept_load *l)
 static void tell_missed(struct kept_room *kr)
 {
     const struct driver_config *c = &kr->kept->local.base.config;
-    struct stream_read r = {.since = kr->told.offset, .max_count = UINT32_MAX,
-                            .max_bytes = SIZE_MAX};
+    struct stream_read r = {
+        .since = kr->told.offset, .max_count = UINT32_MAX, .max_bytes = SIZE_MAX};
     stream_answer(kr->room.stream, &r);
     bool whole = !r.error && r.count == r.top.offset - kr->told.offset;
     kr->told = r.top;
@@ -182,7 +182,7 @@ static void tell_missed(struct kept_room *kr)
     stream_read_deinit(&r);
 }
 
-/* What was written and could not be told is told now; another stream than before is told as lost. */
+/* What was written and could not be told is told now; another stream than before as lost. */
 static void catch_up(struct kept_room *kr)
 {
     const struct driver_config *c = &kr->kept->local.base.config;
@@ -275,7 +275,7 @@ struct kept_start {
     struct key_kept {
         uint64_t key[2], until;
         struct position at;
-    } *keys;
+    } * keys;
     size_t count, cap;
     bool failed;
 };

@@ -19,10 +19,10 @@ struct kept_write {
     struct operation *operation;
     struct room_row row;
     char epoch[EPOCH_MAX], version_epoch[VERSION_EPOCH_MAX];
-    bool add;                     /* the room is new to the file */
-    uint64_t trim_from, trim_to;  /* publications to drop */
-    uint64_t key_until;           /* 0: no key with a ttl */
-    uint64_t had;                 /* publications before the operation */
+    bool add;                    /* the room is new to the file */
+    uint64_t trim_from, trim_to; /* publications to drop */
+    uint64_t key_until;          /* 0: no key with a ttl */
+    uint64_t had;                /* publications before the operation */
     struct kept *kept;
 };
 
@@ -38,7 +38,8 @@ static struct commit *commit_of(struct operation *o)
 
 /* ---- on the store's thread ------------------------------------------------------------------- */
 
-static enum err write_publication(const struct kept_write *w, struct file *f, const struct commit *c)
+static enum err write_publication(const struct kept_write *w, struct file *f,
+                                  const struct commit *c)
 {
     bool keyed = c->idempotency.used;
     struct publication_row p = {.offset = c->at.offset,
@@ -46,7 +47,8 @@ static enum err write_publication(const struct kept_write *w, struct file *f, co
                                 .digest = c->idempotency.data,
                                 .delta = c->msg->delta,
                                 .body = push_members(c->msg)};
-    enum err e = w->add ? rows_add_room(f, w->room->ref->name, &w->row) : rows_move_room(f, &w->row);
+    enum err e =
+        w->add ? rows_add_room(f, w->room->ref->name, &w->row) : rows_move_room(f, &w->row);
     return e ? e : rows_add_publication(f, w->row.id, &p);
 }
 
@@ -58,9 +60,8 @@ static enum err run_commit(struct store_task *t, struct file *f)
     if (!e && w->trim_from < w->trim_to)
         e = rows_drop_publications(f, w->row.id, w->trim_from, w->trim_to);
     if (!e && w->key_until) {
-        struct key_row key = {.until = w->key_until,
-                              .offset = c->at.offset,
-                              .epoch = position_epoch(&c->at)};
+        struct key_row key = {
+            .until = w->key_until, .offset = c->at.offset, .epoch = position_epoch(&c->at)};
         memcpy(key.sender, c->idempotency.key, sizeof(key.sender));
         e = rows_add_key(f, &key);
     }
@@ -243,7 +244,7 @@ void kept_sweep_begin(struct kept *k)
     w->under_way = true;
     w->now = wall_ms();
     w->remember_ms = k->settings.remember_ms;
-    w->task = (struct store_task){.class = STORE_QUEUE, .many = true, .run = run_sweep,
-                                  .done = swept};
+    w->task =
+        (struct store_task){.class = STORE_QUEUE, .many = true, .run = run_sweep, .done = swept};
     store_submit(k->store, &w->task);
 }

@@ -115,9 +115,8 @@ static void choose_store(struct chosen_backplane *b, const struct options *o)
     if (!options_have_store(o))
         return;
     b->driver = &kept_driver;
-    b->kept = (struct kept_settings){.path = o->store,
-                                     .full = o->durability == DURABILITY_FULL,
-                                     .remember_ms = o->remember_ms};
+    b->kept = (struct kept_settings){
+        .path = o->store, .full = o->durability == DURABILITY_FULL, .remember_ms = o->remember_ms};
     b->settings = &b->kept;
 }
 

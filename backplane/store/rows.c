@@ -255,9 +255,9 @@ enum err rows_read_keys(struct file *f, uint64_t now, uint32_t most,
 
 static enum err sweep_keys(struct file *f, uint64_t now, uint32_t most)
 {
-    sqlite3_stmt *s = file_statement(
-        f, "DELETE FROM key WHERE id IN (SELECT id FROM key ORDER BY id LIMIT ?1)"
-           " AND (until<=?2 OR id<=(SELECT max(id) FROM key)-?3)");
+    sqlite3_stmt *s =
+        file_statement(f, "DELETE FROM key WHERE id IN (SELECT id FROM key ORDER BY id LIMIT ?1)"
+                          " AND (until<=?2 OR id<=(SELECT max(id) FROM key)-?3)");
     if (!s)
         return ERR_INTERNAL;
     (void)sqlite3_bind_int(s, 1, SWEPT_KEYS);

@@ -4,8 +4,8 @@
 #include "backplane/kept.h"
 
 #include "backplane/base/map.h"
-#include "backplane/store/rows.h"
 #include "backplane/store/counters.h"
+#include "backplane/store/rows.h"
 #include "tests/unit/driver_kit.h"
 #include "tests/unit/vfs_kit.h"
 
@@ -314,8 +314,13 @@ static void what_is_under_way_at_the_end_is_answered(void **state)
 
 static enum err add_room(struct file *f, int64_t id, const char *name, uint64_t pubs, uint64_t ends)
 {
-    struct room_row row = {.id = id, .epoch = SPAN("e"), .first = 1, .top = pubs,
-                           .version_epoch = SPAN(""), .written = 1000, .ends = ends};
+    struct room_row row = {.id = id,
+                           .epoch = SPAN("e"),
+                           .first = 1,
+                           .top = pubs,
+                           .version_epoch = SPAN(""),
+                           .written = 1000,
+                           .ends = ends};
     enum err e = rows_add_room(f, span_str(name), &row);
     for (uint64_t i = 1; !e && i <= pubs; i++)
         e = rows_add_publication(f, id, &(struct publication_row){.offset = i, .body = SPAN("x")});

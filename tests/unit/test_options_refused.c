@@ -20,7 +20,7 @@ static void wrong_flags_are_refused_by_name(void **state)
     (void)state;
     refuse_flags(WORDS("--auth", "oidc"),
                  "--auth: \"oidc\" is not supported; allowed: guest, insecure, jwt\n");
-    refuse_flags(WORDS("--store="), "--store: \"\" is not supported; allowed: the path of a file, of "
+    refuse_flags(WORDS("--store="), "--store: \"\" cannot be used; allowed: the path of a file, of "
                                     "at most 1000 bytes, or none\n");
     refuse_flags(WORDS("--local-durability=disk"),
                  "--local-durability: \"disk\" is not supported; allowed: full, process\n");
@@ -89,7 +89,7 @@ static void wrong_lines_are_told_by_number(void **state)
     refuse_text("[kafka a]\nurl = x\n",
                 "x.ini:1: unknown section \"kafka a\"; allowed: [gateway], "
                 "[client], [limits], [jwt], [hub], [api], "
-                "[backplane], [tls], [redis], [rooms], [rooms NAME], [redis NAME]\n");
+                "[backplane], [local], [tls], [redis], [rooms], [rooms NAME], [redis NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
                 "x.ini:2: unknown option \"pingg\" in [client]\n"
