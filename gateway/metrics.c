@@ -121,7 +121,8 @@ static const struct metric store_metrics[] = {
              "Bytes beside the file, in its -wal"),
     OF_STORE(failures, "madang_store_failures_total", "counter",
              "Times the file had to be opened anew"),
-    OF_STORE(full, "madang_store_full", "gauge", "1 while the disk is full"),
+    OF_STORE(full, "madang_store_full", "gauge",
+             "1 while the disk is full: publications are refused"),
     OF_STORE(broken, "madang_store_broken", "gauge", "1 while the file cannot be opened"),
     OF_STORE(generation, "madang_store_generation", "gauge",
              "How often rooms had to begin a new epoch, and once"),
@@ -264,6 +265,7 @@ static void refused(struct buf *b, const struct gateway *g)
 static void backplane(struct buf *b, const struct driver *d)
 {
     static const char up[] = "madang_backplane_up";
+    static const struct store_counters no_store;
 
     uint64_t away = counter_get(&d->counters.away);
     head(b, up, "gauge", "1 while that part of the backplane works");
@@ -272,8 +274,7 @@ static void backplane(struct buf *b, const struct driver *d)
     for (uint32_t i = 0; i < d->part_count; i++)
         buf_fmt(b, "%s{part=\"%s\"} %d\n", up, d->parts[i], !(away >> i & 1));
     table(b, &d->counters, driver_metrics, COUNT(driver_metrics));
-    if (d->store)
-        table(b, d->store, store_metrics, COUNT(store_metrics));
+    table(b, d->store ? d->store : &no_store, store_metrics, COUNT(store_metrics));
 }
 
 /* ---- the gateway ---- */

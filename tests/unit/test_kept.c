@@ -9,7 +9,7 @@
 #include "tests/unit/driver_kit.h"
 #include "tests/unit/vfs_kit.h"
 
-static const struct subject subjects[] = {{&kept_driver, true, false, true}};
+static const struct subject subjects[] = {{&kept_driver, true, false, 0, true}};
 
 static void again(void)
 {
