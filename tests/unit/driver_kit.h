@@ -179,7 +179,7 @@ static inline void open_driver(size_t max_stream_bytes)
     memset(watched, 0, sizeof(watched));
     if (!subject->memory && !subject->file) {
         redis_settings_defaults(&settings);
-        for (size_t i = 0; i < subject->servers; i++) {
+        for (size_t i = 0; i < subject->servers && i < SERVERS_MAX; i++) {
             struct redis_member *m = redis_settings_add(&settings, server_names[i]);
             assert_true(redis_url_parse(&m->server.link.url, span_str(servers[i].url), &why));
         }

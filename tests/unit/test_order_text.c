@@ -80,6 +80,8 @@ static void orders_to_sessions_survive_the_way(void **state)
 
 static void what_cannot_be_done_is_refused(void **state)
 {
+    static const char long_epoch[] = "{\"op\":\"subscribe\",\"channel\":\"r\",\"recover_since\":"
+                                     "{\"epoch\":\"0123456789abcdef\"}}";
     static const char *const bad[] = {
         "",
         "1",
@@ -93,8 +95,7 @@ static void what_cannot_be_done_is_refused(void **state)
         "{\"op\":\"disconnect\",\"code\":4000,\"reason\":\"x\",\"whitelist\":[5]}",
         "{\"op\":\"subscribe\"}",
         "{\"op\":\"subscribe\",\"channel\":\"r\",\"data\":\n1}",
-        "{\"op\":\"subscribe\",\"channel\":\"r\",\"recover_since\":{\"epoch\":"
-        "\"0123456789abcdef\"}}",
+        long_epoch,
         "{\"op\":\"unsubscribe\"}",
     };
     (void)state;

@@ -6,6 +6,7 @@
 #include "backplane/base/loop.h"
 #include "tests/unit/vfs_kit.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ static struct loop loop;
 static struct store *store;
 static int undone_count;
 static char told[1024]; /* one character per task: its name, '!' before it if it failed */
+static int told_count;
 
 struct work {
     struct store_task task;
@@ -65,14 +67,16 @@ static void work_done(struct store_task *t)
 {
     struct work *w = container_of(t, struct work, task);
     size_t n = strlen(told);
+    told_count++;
     (void)snprintf(told + n, sizeof(told) - n, t->error ? "!%c" : "%c", w->name);
 }
 
 static void undone(void *owner)
 {
     (void)owner;
+    size_t n = strlen(told);
     undone_count++;
-    strcat(told, "#");
+    (void)snprintf(told + n, sizeof(told) - n, "#");
 }
 
 static void submit(struct work *w, char name, int what, enum store_class class)
@@ -110,12 +114,12 @@ static int64_t counted(void)
 {
     struct work w;
     char before[sizeof(told)];
-    strcpy(before, told);
+    memcpy(before, told, sizeof(before));
     told[0] = '\0';
     submit(&w, 'c', COUNT, STORE_CHAT);
     until_told(1);
     assert_string_equal(told, "c");
-    strcpy(told, before);
+    memcpy(told, before, sizeof(told));
     return w.counted;
 }
 
@@ -128,9 +132,9 @@ static void close_store(void)
 static int start(void **state)
 {
     (void)state;
-    strcpy(dir, "/tmp/madang-store-XXXXXX");
+    (void)snprintf(dir, sizeof(dir), "/tmp/madang-store-XXXXXX");
     memset(&faults, 0, sizeof(faults));
-    undone_count = 0;
+    undone_count = told_count = 0;
     told[0] = '\0';
     alarm(60);
     if (!mkdtemp(dir) || loop_init(&loop) != 0)
@@ -142,11 +146,17 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    char command[128];
+    glob_t files;
+    char pattern[96];
     store_free(store);
     store = NULL;
-    (void)snprintf(command, sizeof(command), "rm -r %s", dir);
-    return loop_deinit(&loop) != 0 || system(command) != 0;
+    (void)snprintf(pattern, sizeof(pattern), "%s/*", dir);
+    if (glob(pattern, 0, NULL, &files) == 0) {
+        for (size_t i = 0; i < files.gl_pathc; i++)
+            (void)unlink(files.gl_pathv[i]); /* the folder stays if one does, and that fails */
+        globfree(&files);
+    }
+    return rmdir(dir) != 0 || loop_deinit(&loop) != 0;
 }
 
 /* ---- work ------------------------------------------------------------------------------------ */
@@ -172,14 +182,8 @@ static void what_was_submitted_is_done_and_told_before_the_end(void **state)
     assert_true(opens(true));
     for (int i = 0; i < 2000; i++)
         submit(&w[i], 'n', i ? NOTHING : ADD, STORE_QUEUE);
-    w[1999].task.done = w[0].task.done;
-    for (int i = 1; i < 2000; i++)
-        w[i].name = '.';
-    told[0] = '\0';
-    for (int i = 600; i < 2000; i++)
-        w[i].task.done = w[0].task.done;
     close_store();
-    assert_int_equal(strlen(told), sizeof(told) - 1); /* as many as fit; the rest was told too */
+    assert_int_equal(told_count, 2000);
     assert_true(opens(true));
     assert_int_equal(counted(), 1);
 }
