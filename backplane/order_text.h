@@ -37,7 +37,7 @@ void order_write_sanction(struct buf *b, struct span id, const struct sanction *
 void order_write_pace(struct buf *b, struct span id, struct span room, uint64_t interval_ms);
 
 /* ERR_METHOD_NOT_FOUND: an op that is not known; ERR_BAD_REQUEST: no order. */
-enum err order_read(struct scratch *mem, struct span text, struct order *out);
+enum err order_read(struct scratch *mem, struct span object, struct order *out);
 
 /* What an ORDER_CONTROL is to the hubs. ERR_BAD_REQUEST: nothing that can be done. */
 enum err order_control(const struct order *o, struct scratch *mem, uint32_t hubs,

@@ -141,7 +141,8 @@ bool roster_read(struct roster *r, const struct span *list, size_t n,
         if (!e->here || e->seen || e->touched || e->own)
             continue;
         told(owner, info_of(e), false);
-        drop(r, e);
+        r->count--;
+        e->here = false;
     }
     roster_read_failed(r); /* which forgets those who have gone */
     return true;

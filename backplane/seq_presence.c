@@ -255,15 +255,16 @@ static void roster_was_read(void *owner, struct share *share)
     struct presence_call *c = container_of(share, struct presence_call, share);
     struct seq_room *room = c->room;
     struct telling t = {s, room};
+    /* Else nobody listens any more, or there are too many to tell of. */
+    bool wanted = room->roster && room->listeners && share->answers != 1;
     bool failed = share->error != OK;
     s->shared.comparing--;
     room->roster_asked = false;
-    if (!room->roster || !room->listeners || share->answers == 1) {
-        give_up_roster(room); /* nobody listens any more, or there are too many to tell of */
-    } else if (failed) {
+    if (wanted && failed) {
         roster_read_failed(room->roster);
         list_push(&s->shared.stale, &room->stale);
-    } else if (roster_read(room->roster, share->answer, share->answers, tell_unheard, &t)) {
+    } else if (wanted &&
+               roster_read(room->roster, share->answer, share->answers, tell_unheard, &t)) {
         room->roster_known = true;
     } else {
         give_up_roster(room);

@@ -62,7 +62,7 @@ bool seq_push(struct sequencer *s, struct interest *in, struct msg *m);
 void seq_lose(struct sequencer *s, struct interest *in);
 /* What is never stored, to whoever is there now, on all gateways. */
 void seq_on_signal(struct sequencer *s, struct request *r);
-void seq_signalled(void *owner, struct stream_ref *room, struct span what, struct span text);
+void seq_signalled(void *owner, struct stream_ref *ref, struct span what, struct span text);
 void seq_on_history(struct sequencer *s, struct request *r);
 void seq_history_read(struct sequencer *s, struct stream_read *r);
 void seq_on_presence(struct sequencer *s, struct request *r);

@@ -9,10 +9,8 @@
 #include "tests/unit/driver_kit.h"
 
 static const struct subject subjects[] = {
-    {&local_driver, true, true, 0, false},
-    {&kept_driver, true, false, 0, true},
-    {&redis_driver, true, false, 1, false},
-    {&redis_driver, true, false, 2, false},
+    {&local_driver, true, true, 0, false},  {&kept_driver, true, false, 0, true},
+    {&redis_driver, true, false, 1, false}, {&redis_driver, true, false, 2, false},
     {&fail_driver, false, true, 0, false},
 };
 
