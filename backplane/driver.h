@@ -274,4 +274,11 @@ struct driver {
         *store; /* of the file that it keeps streams in; NULL: it has none */
 };
 
+/* For drivers. Answers an operation that has its kind, and nothing read but what it owns, with an
+ * error, and with nothing else. */
+void operation_fail(struct operation *o, enum err e);
+
+/* Calls the event that ends the operation; it is its owner's from then on. */
+void driver_tell(const struct driver *d, struct operation *o);
+
 #endif

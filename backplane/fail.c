@@ -8,35 +8,33 @@ struct fail {
     struct list told_next;
 };
 
+static void refuse(struct driver *d, struct operation *o, enum operation_kind kind)
+{
+    o->kind = kind;
+    operation_fail(o, ERR_NOT_AVAILABLE);
+    list_push(&((struct fail *)d)->told_next, &o->link);
+}
+
 static void fail_commit(struct driver *d, struct commit *c)
 {
-    c->operation.kind = OPERATION_COMMIT;
-    c->error = ERR_NOT_AVAILABLE;
-    c->repeated = false;
-    list_push(&((struct fail *)d)->told_next, &c->operation.link);
+    refuse(d, &c->operation, OPERATION_COMMIT);
 }
 
 static void fail_read(struct driver *d, struct stream_read *r)
 {
-    r->operation.kind = OPERATION_READ;
-    r->error = ERR_NOT_AVAILABLE;
     r->pubs = NULL;
     r->count = 0;
-    list_push(&((struct fail *)d)->told_next, &r->operation.link);
+    refuse(d, &r->operation, OPERATION_READ);
 }
 
 static void fail_remove(struct driver *d, struct stream_removal *r)
 {
-    r->operation.kind = OPERATION_REMOVE;
-    r->error = ERR_NOT_AVAILABLE;
-    list_push(&((struct fail *)d)->told_next, &r->operation.link);
+    refuse(d, &r->operation, OPERATION_REMOVE);
 }
 
 static void fail_redact(struct driver *d, struct stream_redaction *r)
 {
-    r->operation.kind = OPERATION_REDACT;
-    r->error = ERR_NOT_AVAILABLE;
-    list_push(&((struct fail *)d)->told_next, &r->operation.link);
+    refuse(d, &r->operation, OPERATION_REDACT);
 }
 
 static void fail_forget(struct driver *d, struct stream_ref *room)
@@ -58,26 +56,6 @@ static void fail_unwatch(struct driver *d, struct stream_ref *room)
     (void)room;
 }
 
-static void tell(const struct driver *d, struct operation *o)
-{
-    const struct driver_events *events = d->config.events;
-    void *owner = d->config.owner;
-    switch (o->kind) {
-    case OPERATION_COMMIT:
-        events->committed(owner, container_of(o, struct commit, operation));
-        break;
-    case OPERATION_READ:
-        events->read_done(owner, container_of(o, struct stream_read, operation));
-        break;
-    case OPERATION_REMOVE:
-        events->removed(owner, container_of(o, struct stream_removal, operation));
-        break;
-    case OPERATION_REDACT:
-        events->redacted(owner, container_of(o, struct stream_redaction, operation));
-        break;
-    }
-}
-
 static bool fail_turn(struct driver *d, uint64_t now_ms)
 {
     (void)now_ms;
@@ -86,7 +64,7 @@ static bool fail_turn(struct driver *d, uint64_t now_ms)
     list_init(&due);
     list_splice(&due, &f->told_next);
     for (struct list *n; (n = list_shift(&due));)
-        tell(d, container_of(n, struct operation, link));
+        driver_tell(d, container_of(n, struct operation, link));
     return !list_empty(&f->told_next);
 }
 

@@ -40,25 +40,6 @@ static void carry_out(struct local *l, struct operation *o)
     }
 }
 
-void kept_fail(struct operation *o, enum err e)
-{
-    struct stream_read *r = container_of(o, struct stream_read, operation);
-    struct commit *c = container_of(o, struct commit, operation);
-    switch (o->kind) {
-    case OPERATION_COMMIT:
-        c->error = e;
-        c->repeated = false;
-        c->at = (struct position){0};
-        break;
-    case OPERATION_READ:
-        stream_read_deinit(r);
-        r->error = e;
-        break;
-    case OPERATION_REMOVE: container_of(o, struct stream_removal, operation)->error = e; break;
-    case OPERATION_REDACT: container_of(o, struct stream_redaction, operation)->error = e; break;
-    }
-}
-
 static bool has_lasting_key(const struct operation *o)
 {
     const struct commit *c = container_of(o, struct commit, operation);
@@ -155,7 +136,7 @@ static void begin(struct kept_room *kr, struct operation *o)
         w = kept_write_new(kr, o);
     if (writes(o) && !w) {
         counter_add(&k->local.base.counters.refused, 1);
-        kept_fail(o, ERR_INTERNAL);
+        operation_fail(o, ERR_INTERNAL);
     } else {
         carry_out(&k->local, o);
     }
@@ -181,7 +162,7 @@ void kept_fail_waiting(struct kept_room *kr)
     for (struct list *n; (n = list_shift(&kr->waiting));) {
         struct operation *o = container_of(n, struct operation, link);
         counter_add(&kr->kept->local.base.counters.refused, 1);
-        kept_fail(o, ERR_INTERNAL);
+        operation_fail(o, ERR_INTERNAL);
         line_up(kr, o);
     }
     list_del(&kr->waits);
@@ -244,7 +225,7 @@ static void enter(struct driver *d, struct stream_ref *ref, struct operation *o)
     if (passes_by(ref, o) && !k->stopping)
         carry_out(&k->local, o);
     else
-        kept_fail(o, ERR_INTERNAL);
+        operation_fail(o, ERR_INTERNAL);
     list_push(&k->local.told_next, &o->link);
 }
 
@@ -319,7 +300,7 @@ void kept_doubt(struct kept_room *kr)
     for (struct list *n = kr->applied.next; n != &kr->applied; n = n->next) {
         struct operation *o = container_of(n, struct operation, link);
         if (!o->staged)
-            kept_fail(o, ERR_INTERNAL);
+            operation_fail(o, ERR_INTERNAL);
     }
     if (!kr->room.stream)
         return;

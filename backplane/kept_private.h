@@ -63,7 +63,6 @@ static inline struct kept_room *kept_room_of(struct local_room *room)
 
 /* ---- kept.c ---- */
 
-void kept_fail(struct operation *o, enum err e);
 /* Lets what waits take effect, as far as it may. */
 void kept_pump(struct kept_room *kr);
 /* The beginning was read, or not: what waited for it goes on, or fails. */

@@ -91,7 +91,7 @@ static void written(struct store_task *t)
     struct kept_room *kr = w->room;
     w->operation->staged = false;
     if (t->error) {
-        kept_fail(w->operation, ERR_INTERNAL);
+        operation_fail(w->operation, ERR_INTERNAL);
         if (w->key_until)
             kept_doubt_keys(w->kept);
         kept_doubt(kr);

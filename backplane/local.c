@@ -262,31 +262,12 @@ static void local_unwatch(struct driver *d, struct stream_ref *ref)
     (void)ref;
 }
 
-static void tell_commit(const struct local *l, struct commit *c)
-{
-    const struct driver_events *events = l->base.config.events;
-    void *owner = l->base.config.owner;
-    if (!c->error && !c->repeated)
-        events->published(owner, c->room, c->msg, &c->at);
-    events->committed(owner, c);
-}
-
 void local_tell(const struct local *l, struct operation *o)
 {
-    const struct driver_events *events = l->base.config.events;
-    void *owner = l->base.config.owner;
-    switch (o->kind) {
-    case OPERATION_COMMIT: tell_commit(l, container_of(o, struct commit, operation)); break;
-    case OPERATION_READ:
-        events->read_done(owner, container_of(o, struct stream_read, operation));
-        break;
-    case OPERATION_REMOVE:
-        events->removed(owner, container_of(o, struct stream_removal, operation));
-        break;
-    case OPERATION_REDACT:
-        events->redacted(owner, container_of(o, struct stream_redaction, operation));
-        break;
-    }
+    struct commit *c = container_of(o, struct commit, operation);
+    if (o->kind == OPERATION_COMMIT && !c->error && !c->repeated)
+        l->base.config.events->published(l->base.config.owner, c->room, c->msg, &c->at);
+    driver_tell(&l->base, o);
 }
 
 /* Streams that nobody touches any more still end. Rooms are looked at in the order in which they

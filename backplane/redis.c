@@ -44,43 +44,17 @@ size_t redis_home(const struct rendezvous *r, struct span room)
 
 /* ---- ends of operations --------------------------------------------------------------------- */
 
-static enum err *error_of(struct operation *o)
-{
-    switch (o->kind) {
-    case OPERATION_COMMIT: return &container_of(o, struct commit, operation)->error;
-    case OPERATION_READ: return &container_of(o, struct stream_read, operation)->error;
-    case OPERATION_REMOVE: return &container_of(o, struct stream_removal, operation)->error;
-    case OPERATION_REDACT: break;
-    }
-    return &container_of(o, struct stream_redaction, operation)->error;
-}
-
 void redis_end(struct redis *d, struct operation *o, enum err e)
 {
-    *error_of(o) = e;
+    operation_fail(o, e);
     list_push(&d->ended, &o->link);
     loop_again(d->base.config.loop);
 }
 
 void redis_tell(struct redis *d, struct operation *o)
 {
-    const struct driver_events *events = d->base.config.events;
-    void *owner = d->base.config.owner;
     counter_sub(&d->base.counters.pending, 1);
-    switch (o->kind) {
-    case OPERATION_COMMIT:
-        events->committed(owner, container_of(o, struct commit, operation));
-        break;
-    case OPERATION_READ:
-        events->read_done(owner, container_of(o, struct stream_read, operation));
-        break;
-    case OPERATION_REMOVE:
-        events->removed(owner, container_of(o, struct stream_removal, operation));
-        break;
-    case OPERATION_REDACT:
-        events->redacted(owner, container_of(o, struct stream_redaction, operation));
-        break;
-    }
+    driver_tell(&d->base, o);
 }
 
 static bool redis_turn(struct driver *driver, uint64_t now_ms)

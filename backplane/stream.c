@@ -246,12 +246,3 @@ void stream_answer(const struct stream *s, struct stream_read *r)
         r->pubs[r->count++] = msg_ref(m);
     }
 }
-
-void stream_read_deinit(struct stream_read *r)
-{
-    for (size_t i = 0; i < r->count; i++)
-        msg_unref(r->pubs[i]);
-    free(r->pubs);
-    r->pubs = NULL;
-    r->count = 0;
-}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/driver.h"
+
+#include <stdlib.h>
+
+void stream_read_deinit(struct stream_read *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        msg_unref(r->pubs[i]);
+    free(r->pubs);
+    r->pubs = NULL;
+    r->count = 0;
+}
+
+void operation_fail(struct operation *o, enum err e)
+{
+    struct stream_read *r = container_of(o, struct stream_read, operation);
+    struct commit *c = container_of(o, struct commit, operation);
+    switch (o->kind) {
+    case OPERATION_COMMIT:
+        c->error = e;
+        c->repeated = false;
+        c->at = (struct position){0};
+        break;
+    case OPERATION_READ:
+        stream_read_deinit(r);
+        r->error = e;
+        break;
+    case OPERATION_REMOVE: container_of(o, struct stream_removal, operation)->error = e; break;
+    case OPERATION_REDACT: container_of(o, struct stream_redaction, operation)->error = e; break;
+    }
+}
+
+void driver_tell(const struct driver *d, struct operation *o)
+{
+    const struct driver_events *events = d->config.events;
+    void *owner = d->config.owner;
+    switch (o->kind) {
+    case OPERATION_COMMIT:
+        events->committed(owner, container_of(o, struct commit, operation));
+        break;
+    case OPERATION_READ:
+        events->read_done(owner, container_of(o, struct stream_read, operation));
+        break;
+    case OPERATION_REMOVE:
+        events->removed(owner, container_of(o, struct stream_removal, operation));
+        break;
+    case OPERATION_REDACT:
+        events->redacted(owner, container_of(o, struct stream_redaction, operation));
+        break;
+    }
+}
