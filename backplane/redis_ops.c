@@ -2,7 +2,6 @@
 /* Operations as scripts, and their answers. backplane/lua/ tells what each word is. */
 #include "backplane/redis_private.h"
 
-#include "backplane/base/log.h"
 #include "backplane/push.h"
 
 #include <assert.h>
@@ -142,27 +141,9 @@ static void evaluate(struct script_call *c, enum redis_script_id id, const struc
                     keys, w->n);
 }
 
-/* What an answer says beyond its value; OK: it is a value. */
 static enum err outcome(const struct script_call *c)
 {
-    struct redis_shard *s = c->shard;
-    const struct redis_reply *r = c->call.reply;
-    if (c->call.outcome != CALL_ANSWERED) {
-        counter_add(c->call.outcome == CALL_UNKNOWN ? &counters_of(s)->timeouts
-                                                    : &counters_of(s)->refused,
-                    1);
-        return ERR_INTERNAL;
-    }
-    if (redis_reply_is_error(r, "OOM")) {
-        counter_add(&counters_of(s)->refused, 1);
-        redis_shard_part(s, PART_MEMORY, true, "its memory is full, it takes no publications");
-        return ERR_INTERNAL;
-    }
-    if (r->type == REPLY_ERROR) {
-        log_warn("%s answers: %.*s", s->label, (int)r->text.n, r->text.p);
-        return ERR_INTERNAL;
-    }
-    return OK;
+    return redis_shard_outcome(c->shard, &c->call, ERR_INTERNAL);
 }
 
 static bool epoch_from(const struct redis_reply *r, size_t i, struct position *out)

@@ -110,7 +110,7 @@ static inline uint64_t shard_now(const struct redis_shard *s)
 
 /* ---- redis.c ---- */
 
-void redis_end(struct redis *d, struct operation *o, enum err e); /* told in the next turn */
+void redis_end(struct redis *d, struct operation *o, enum err e); /* fails; told in the next turn */
 void redis_tell(struct redis *d, struct operation *o);            /* now */
 
 struct redis_shard *redis_shard_of(struct redis *d, struct span room); /* where it lives */
@@ -122,6 +122,8 @@ void redis_shard_close(struct redis_shard *s);      /* every call and all that w
 void redis_shard_look(struct redis_shard *s);       /* each turn: whether all is well again */
 bool redis_shard_able(const struct redis_shard *s); /* commands are taken */
 void redis_shard_part(struct redis_shard *s, enum redis_part part, bool away, const char *why);
+/* What an answer says beyond its value; OK: it is a value. `full` stands for no memory left. */
+enum err redis_shard_outcome(struct redis_shard *s, const struct redis_call *call, enum err full);
 
 void redis_shard_fail_waiting(struct redis_shard *s); /* ends operations that wait */
 

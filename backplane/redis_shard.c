@@ -34,6 +34,25 @@ void redis_shard_part(struct redis_shard *s, enum redis_part part, bool away, co
     }
 }
 
+enum err redis_shard_outcome(struct redis_shard *s, const struct redis_call *call, enum err full)
+{
+    const struct redis_reply *r = call->reply;
+    struct driver_counters *n = counters_of(s);
+    if (call->outcome != CALL_ANSWERED) {
+        counter_add(call->outcome == CALL_UNKNOWN ? &n->timeouts : &n->refused, 1);
+        return ERR_INTERNAL;
+    }
+    if (redis_reply_is_error(r, "OOM")) {
+        counter_add(&n->refused, 1);
+        redis_shard_part(s, PART_MEMORY, true, "its memory is full, it takes no publications");
+        return full;
+    }
+    if (r->type != REPLY_ERROR)
+        return OK;
+    log_warn("%s answers: %.*s", s->label, (int)r->text.n, r->text.p);
+    return ERR_INTERNAL;
+}
+
 void redis_shard_look(struct redis_shard *s)
 {
     if (redis_shard_able(s) && redis_server_hears(s->server))

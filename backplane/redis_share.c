@@ -2,8 +2,6 @@
 /* What gateways share beside streams: one script, which backplane/lua/share.lua tells of. */
 #include "backplane/redis_private.h"
 
-#include "backplane/base/log.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
@@ -59,22 +57,8 @@ bool redis_share_turn(struct redis *d)
 
 static enum err outcome(const struct share_call *c)
 {
-    const struct redis_reply *r = c->call.reply;
-    struct driver_counters *n = counters_of(c->shard);
-    if (c->call.outcome != CALL_ANSWERED) {
-        counter_add(c->call.outcome == CALL_UNKNOWN ? &n->timeouts : &n->refused, 1);
-        return ERR_INTERNAL;
-    }
-    if (redis_reply_is_error(r, "OOM")) {
-        counter_add(&n->refused, 1);
-        redis_shard_part(c->shard, PART_MEMORY, true, "its memory is full");
-        return ERR_LIMIT;
-    }
-    if (r->type == REPLY_ARRAY)
-        return OK;
-    if (r->type == REPLY_ERROR)
-        log_warn("%s answers: %.*s", c->shard->label, (int)r->text.n, r->text.p);
-    return ERR_INTERNAL;
+    enum err e = redis_shard_outcome(c->shard, &c->call, ERR_LIMIT);
+    return e || c->call.reply->type == REPLY_ARRAY ? e : ERR_INTERNAL;
 }
 
 /* Appends the words from `from` up to `to` of an answer. */
