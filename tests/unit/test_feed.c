@@ -94,6 +94,7 @@ static struct reading *readings[READS];
 static size_t asked, told;
 static uint64_t place[READS]; /* the feed's offset when it was sent */
 static bool executed[READS];
+static bool whole; /* the way is whole: no read fails any more */
 
 static void send_read(void)
 {
@@ -127,7 +128,7 @@ static void execute(void)
     r->answer.seq = seq;
     r->answer.stored = r->stored;
     r->shows = count;
-    r->told_to_fail = one_in(15);
+    r->told_to_fail = !whole && one_in(15);
     uint64_t from = place[i % READS], first = top.offset < kept ? 0 : top.offset - kept;
     for (size_t j = cleared; j < count && from != UINT64_MAX; j++) {
         uint64_t offset = happened[j].at.offset;
@@ -206,6 +207,15 @@ static void step(void)
         cleared = count; /* the stream was emptied */
 }
 
+static void drain(void)
+{
+    while (told != asked || pipe_from != pipe_to) {
+        arrive();
+        execute();
+        tell_read();
+    }
+}
+
 static void a_life(void)
 {
     count = epoch_from = cleared = pipe_from = pipe_to = asked = told = 0;
@@ -215,22 +225,17 @@ static void a_life(void)
     top = (struct position){.epoch = "a"};
     feed_init(&feed);
     send_read();
+    whole = false;
     for (int i = 0; i < 1500; i++)
         step();
-    /* The way is whole again: one more read, and everything is there. */
-    for (int i = 0; i < 4; i++) {
-        send_read();
-        while (told != asked || pipe_from != pipe_to) {
-            arrive();
-            execute();
-            tell_read();
-        }
-    }
-    if (feed.started) {
-        assert_int_equal(next, count);
-        assert_position(feed.at, top.offset, top);
-        assert_int_equal(feed.seq, seq);
-    }
+    whole = true; /* one more read, and everything is there */
+    drain();
+    send_read();
+    drain();
+    assert_true(feed.started);
+    assert_int_equal(next, count);
+    assert_position(feed.at, top.offset, top);
+    assert_int_equal(feed.seq, seq);
     feed_deinit(&feed);
     while (count)
         msg_unref(happened[--count].msg);
