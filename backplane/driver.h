@@ -30,6 +30,8 @@
 struct driver;
 struct loop;
 struct store_counters;
+struct queue_config;
+struct queue_driver;
 
 /* A room as the driver sees it: embedded in the sequencer's room, whose name it borrows.
  * `state` is the driver's own; NULL until it first needs one. */
@@ -250,6 +252,10 @@ struct driver_ops {
     void (*remove)(struct driver *d, struct stream_removal *r);
     void (*redact)(struct driver *d, struct stream_redaction *r);
     void (*share)(struct driver *d, struct share *s); /* NULL if it is not shared */
+    /* Opens the queues that lie where the streams do; once. They are stopped before the driver is,
+     * and closed after that. The slot is NULL if it has none, the answer if they cannot be opened.
+     */
+    struct queue_driver *(*queues)(struct driver *d, const struct queue_config *config);
     /* In pairs, not nested. A read of a room that is watched completes only once publications are
      * heard. After unwatch nothing is told of the room but what was asked for. False: no memory,
      * the room is not watched. */

@@ -3,6 +3,7 @@
 
 #include "backplane/base/log.h"
 #include "backplane/kept_private.h"
+#include "backplane/queue_local.h"
 
 #include <stdlib.h>
 
@@ -414,6 +415,12 @@ static enum err kept_open(struct driver **out, const struct driver_config *confi
     return OK;
 }
 
+static struct queue_driver *kept_queues(struct driver *d, const struct queue_config *config)
+{
+    const struct kept *k = kept_of(d);
+    return queue_local_open(config, k->store, d->config.loop, k->settings.full);
+}
+
 static void kept_stop(struct driver *d)
 {
     struct kept *k = kept_of(d);
@@ -445,6 +452,7 @@ const struct driver_ops kept_driver = {
     .read = kept_read,
     .remove = kept_remove,
     .redact = kept_redact,
+    .queues = kept_queues,
     .forget = kept_forget,
     .watch = kept_watch,
     .unwatch = kept_unwatch,

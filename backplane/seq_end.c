@@ -6,6 +6,11 @@
 
 #include <stdlib.h>
 
+struct queue_desk *sequencer_queues(struct sequencer *s)
+{
+    return s->queues;
+}
+
 void sequencer_stop(struct sequencer *s)
 {
     if (!s || s->stopped)
@@ -15,6 +20,7 @@ void sequencer_stop(struct sequencer *s)
     (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
     seq_control_close(s);
     seq_shared_close(s);
+    queue_desk_stop(s->queues);
     s->driver->ops->stop(s->driver); /* fills may be under way */
 }
 
@@ -28,6 +34,7 @@ void sequencer_free(struct sequencer *s)
     ledger_deinit(&s->ledger);
     sanctions_deinit(&s->sanctions);
     pace_deinit(&s->pace);
+    queue_desk_free(s->queues);
     s->driver->ops->close(s->driver);
     inbox_deinit(&s->inbox);
     free(s);

@@ -10,6 +10,7 @@
 #include "backplane/base/loop.h"
 #include "backplane/ledger.h"
 #include "backplane/pace.h"
+#include "backplane/queue_desk.h"
 #include "backplane/seq_control.h"
 #include "backplane/seq_presence.h"
 #include "backplane/seq_room.h"
@@ -30,6 +31,7 @@ struct sequencer {
     struct ledger ledger;
     struct sanctions sanctions;
     struct pace pace;
+    struct queue_desk *queues;
     struct seq_control control;
     struct seq_shared shared;
     struct list listings; /* struct request_rooms, first come, first served */

@@ -550,8 +550,10 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     s->actor.flush = flush;
     loop_add(loop, &s->actor);
     *out = s;
+    s->queues = queue_desk_new(loop, s->driver);
     seq_shared_open(s);
-    if (!(e = seq_control_open(s)))
+    e = s->queues ? seq_control_open(s) : ERR_INTERNAL;
+    if (!e)
         return OK;
     sequencer_free(s);
     return e;

@@ -22,6 +22,7 @@
     1000 /* in larger rooms nobody is told who comes and goes: it grows with the square */
 
 struct loop;
+struct queue_desk;
 struct sequencer;
 
 struct sequencer_config {
@@ -62,6 +63,10 @@ void sequencer_free(struct sequencer *s); /* its loop has stopped, every request
 uint8_t sequencer_add_hub(struct sequencer *s, struct inbox *hub);
 
 struct inbox *sequencer_inbox(struct sequencer *s);
+
+/* Where the queues are asked; see queue_desk.h. Windows are opened before any loop runs, and closed
+ * between sequencer_stop() and sequencer_free(). */
+struct queue_desk *sequencer_queues(struct sequencer *s);
 
 /* For its counters and the names of its parts; any thread. */
 const struct driver *sequencer_driver(const struct sequencer *s);

@@ -366,7 +366,8 @@ static bool turn(struct actor *a)
     counter_set(&h->counters.api_bytes, h->api.bytes);
     counter_set(&h->counters.requests, h->credits_used);
     counter_set(&h->counters.users, h->users.count);
-    if (h->draining && !hub_sessions(h) && !h->api.calls && !h->parties.reports && h->on_empty) {
+    if (h->draining && !hub_sessions(h) && !h->api.calls && !h->queues.calls &&
+        !h->parties.reports && h->on_empty) {
         void (*on_empty)(void *) = h->on_empty;
         h->on_empty = NULL;
         loop_cancel(h->loop, &h->drain_timer);
@@ -460,6 +461,7 @@ enum err hub_new(struct hub **out, struct loop *loop, struct gateway *g, struct 
     parties_init(&h->parties);
     h->actor.turn = turn;
     h->actor.flush = flush;
+    queue_window_open(&h->queues, sequencer_queues(s), loop); /* answers come before our turn */
     loop_add(loop, &h->actor);
     *out = h;
     return OK;
@@ -508,6 +510,7 @@ void hub_free(struct hub *h)
         next = e->next;
         discard(e);
     }
+    queue_window_close(&h->queues);
     rooms_deinit(&h->rooms);
     parties_deinit(&h->parties);
     inbox_deinit(&h->inbox);

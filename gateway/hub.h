@@ -13,6 +13,7 @@
 #ifndef MADANG_GATEWAY_HUB_H
 #define MADANG_GATEWAY_HUB_H
 
+#include "backplane/queue_desk.h"
 #include "backplane/request.h"
 #include "gateway/api.h"
 #include "gateway/counters.h"
@@ -56,6 +57,7 @@ struct hub {
     const struct options *options; /* those of `settings` */
     struct inbox inbox;
     struct outbox to_sequencer;
+    struct queue_window queues;
     struct socket_context *sockets;
     struct lobby lobby;
     struct rooms rooms;

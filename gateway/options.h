@@ -57,7 +57,7 @@ struct key_sources {
     char *jwks; /* path or URL of a JWK set */
 };
 
-enum durability { DURABILITY_FULL, DURABILITY_PROCESS };
+enum store_durability { DURABILITY_FULL, DURABILITY_PROCESS };
 
 struct options {
     /* [gateway] */
@@ -82,7 +82,7 @@ struct options {
     uint64_t drain_delay_ms;
 
     /* [local] */
-    int durability; /* enum durability */
+    int durability; /* enum store_durability */
     uint64_t remember_ms;
 
     /* [client] */

@@ -7,7 +7,7 @@
 #define HOURS(n)       ((n)*3600ULL * 1000ULL)
 #define GATEWAY(field) OPTION_FIELD(struct options, field)
 
-static const char *const DURABILITY_WORDS[] = {"full", "process", NULL}; /* enum durability */
+static const char *const DURABILITY_WORDS[] = {"full", "process", NULL}; /* enum store_durability */
 
 const struct option local_options[LOCAL_OPTION_COUNT] = {
     {

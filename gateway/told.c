@@ -100,6 +100,7 @@ void told_drain(struct hub *h, struct entry *e)
 {
     free(e);
     h->draining = true;
+    queue_end_waits(&h->queues);
     uint64_t left = h->options->shutdown_timeout_ms - h->options->drain_delay_ms;
     uint64_t needed = hub_sessions(h) / (left / 2 / DRAIN_TICK_MS + 1) + 1;
     h->drain_per_tick = needed > DRAIN_PER_TICK ? (int)needed : DRAIN_PER_TICK;
@@ -120,6 +121,7 @@ void told_cut(struct hub *h, struct entry *e)
 {
     free(e);
     h->draining = h->cut = true;
+    queue_end_waits(&h->queues);
     for (int state = SESSION_WAITING; state <= SESSION_CLOSING; state++)
         cut_all(&h->sessions[state]);
 }
