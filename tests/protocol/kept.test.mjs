@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, it as longIt } from 'node:test'
+import { after, test } from 'node:test'
 
 import { Centrifuge } from 'centrifuge'
 import WebSocket from 'ws'
@@ -101,7 +101,7 @@ class Writer {
   }
 }
 
-longIt('kill -9 under load loses nothing that was acknowledged, and the official client goes on each time', { timeout: 1_800_000 }, async () => {
+test('kill -9 under load loses nothing that was acknowledged, and the official client goes on each time', { timeout: 1_800_000 }, async () => {
   const rounds = torture ? 200 : 10
   const store = newStore()
   const limits = ['--rooms-history-size', '1000000', '--rooms-history-bytes', '64MiB', '--history-limit', '10000']

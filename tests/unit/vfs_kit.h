@@ -2,10 +2,12 @@
 /* vfs_kit.h: SQLite's own file system with faults that a test turns on.
  *
  * Everything is passed on to the default VFS, except what a knob says. Knobs may be turned from any
- * thread.
+ * thread. Power is another kit's affair.
  */
 #ifndef MADANG_TESTS_UNIT_VFS_KIT_H
 #define MADANG_TESTS_UNIT_VFS_KIT_H
+
+#include "tests/unit/power_kit.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -21,12 +23,14 @@ static struct {
     atomic_int full;            /* files do not grow */
     atomic_int stall_ms;        /* each sync takes so long */
     atomic_int syncs;           /* counted */
+    atomic_int no_sync;         /* where the power is simulated, the disk need not be waited for */
 } faults;
 
 struct faulty_file {
     sqlite3_file base;
     sqlite3_file *real;
     atomic_int *sync_fails;
+    struct image *image; /* NULL: nobody asks what a power cut would take back */
 };
 
 static inline sqlite3_file *real_of(sqlite3_file *f)
@@ -47,8 +51,28 @@ static inline int faulty_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
     return real_of(f)->pMethods->xRead(real_of(f), p, n, at);
 }
 
+/* What lies between is about to change. */
+static inline int faulty_changes(sqlite3_file *f, sqlite3_int64 from, sqlite3_int64 to)
+{
+    struct faulty_file *ff = (struct faulty_file *)f;
+    sqlite3_int64 size = 0;
+    if (!ff->image)
+        return SQLITE_OK;
+    int rc = ff->real->pMethods->xFileSize(ff->real, &size);
+    for (sqlite3_int64 at = from / SECTOR * SECTOR; at < to && rc == SQLITE_OK; at += SECTOR) {
+        char old[SECTOR];
+        int n = at >= size ? 0 : size - at < SECTOR ? (int)(size - at) : SECTOR;
+        if (n)
+            rc = ff->real->pMethods->xRead(ff->real, old, n, at);
+        image_changes(ff->image, at, old, (size_t)n);
+    }
+    return rc;
+}
+
 static inline int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
+    if (!powered() || faulty_changes(f, at, at + n) != SQLITE_OK)
+        return SQLITE_IOERR_WRITE;
     sqlite3_int64 size = 0;
     if (atomic_load(&faults.full) &&
         (real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK || at + n > size))
@@ -58,6 +82,10 @@ static inline int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_in
 
 static inline int faulty_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
+    sqlite3_int64 before = 0;
+    if (!powered() || real_of(f)->pMethods->xFileSize(real_of(f), &before) != SQLITE_OK ||
+        faulty_changes(f, size, before) != SQLITE_OK)
+        return SQLITE_IOERR_TRUNCATE;
     return real_of(f)->pMethods->xTruncate(real_of(f), size);
 }
 
@@ -73,7 +101,15 @@ static inline int faulty_sync(sqlite3_file *f, int flags)
         atomic_fetch_sub(fails, 1);
         return SQLITE_IOERR_FSYNC;
     }
-    return real_of(f)->pMethods->xSync(real_of(f), flags);
+    struct image *image = ((struct faulty_file *)f)->image;
+    sqlite3_int64 size = 0;
+    if (!powered() || real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK)
+        return SQLITE_IOERR_FSYNC;
+    int rc =
+        atomic_load(&faults.no_sync) ? SQLITE_OK : real_of(f)->pMethods->xSync(real_of(f), flags);
+    if (image && rc == SQLITE_OK)
+        image_synced(image, size);
+    return rc;
 }
 
 static inline int faulty_size(sqlite3_file *f, sqlite3_int64 *size)
@@ -134,16 +170,34 @@ static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *
     struct faulty_file *ff = (struct faulty_file *)f;
     sqlite3_vfs *real = vfs->pAppData;
     ff->base.pMethods = NULL;
+    if (atomic_load(&power.off))
+        return SQLITE_CANTOPEN;
     ff->real = calloc(1, (size_t)real->szOsFile);
     if (!ff->real)
         return SQLITE_NOMEM;
     ff->sync_fails = flags & SQLITE_OPEN_WAL ? &faults.log_sync_fails : &faults.file_sync_fails;
     int rc = real->xOpen(real, name, ff->real, flags, out);
-    if (rc == SQLITE_OK)
-        ff->base.pMethods = &faulty_methods;
-    else
+    if (rc != SQLITE_OK) {
         free(ff->real);
+        return rc;
+    }
+    ff->base.pMethods = &faulty_methods;
+    ff->image = name && power.watched ? image_of(name) : NULL;
+    sqlite3_int64 size;
+    if (ff->image && !ff->image->count &&
+        ff->real->pMethods->xFileSize(ff->real, &size) == SQLITE_OK)
+        image_synced(ff->image, size); /* nothing of it is in doubt */
     return rc;
+}
+
+static inline int faulty_delete(sqlite3_vfs *vfs, const char *name, int sync_directory)
+{
+    sqlite3_vfs *real = vfs->pAppData;
+    if (!powered())
+        return SQLITE_IOERR_DELETE;
+    if (power.watched)
+        image_synced(image_of(name), 0);
+    return real->xDelete(real, name, sync_directory);
 }
 
 /* Makes FAULTY_VFS known; once per process. */
@@ -157,6 +211,7 @@ static inline int vfs_kit_register(void)
     vfs.pAppData = real;
     vfs.szOsFile = sizeof(struct faulty_file);
     vfs.xOpen = faulty_open;
+    vfs.xDelete = faulty_delete;
     return sqlite3_vfs_register(&vfs, 0);
 }
 
