@@ -35,6 +35,7 @@ struct queue_call {
         struct queue_list list;
         struct queue_pick pick;
         struct queue_stats stats;
+        struct queue_names names;
         struct waiter waiter;
     };
     void (*done)(struct queue_call *c);

@@ -84,6 +84,11 @@ void queue_op_deinit(struct queue_op *op)
         free(l->job);
         l->job = NULL;
         l->state = JOB_UNKNOWN;
+    } else if (op->verb == QUEUE_NAMES) {
+        struct queue_names *o = container_of(op, struct queue_names, op);
+        free(o->names);
+        o->names = NULL;
+        o->count = 0;
     }
 }
 
@@ -205,6 +210,14 @@ static enum err check_stats(struct queue_op *op)
     return OK;
 }
 
+static enum err check_names(struct queue_op *op)
+{
+    struct queue_names *o = container_of(op, struct queue_names, op);
+    o->names = NULL;
+    o->count = 0;
+    return o->max && o->max <= QUEUE_ITEMS_MAX ? OK : ERR_BAD_REQUEST;
+}
+
 enum err queue_check(struct queue_op *op)
 {
     static enum err (*const check[QUEUE_VERBS])(struct queue_op *) = {
@@ -215,10 +228,11 @@ enum err queue_check(struct queue_op *op)
         [QUEUE_DEAD] = check_list,      [QUEUE_RETRY] = check_pick,
         [QUEUE_PURGE] = check_pick,     [QUEUE_PAUSE] = check_nothing,
         [QUEUE_DRAIN] = check_nothing,  [QUEUE_RESUME] = check_nothing,
-        [QUEUE_STATS] = check_stats,
+        [QUEUE_STATS] = check_stats,    [QUEUE_NAMES] = check_names,
     };
     enum err e = check[op->verb](op); /* first, since it clears the answer */
-    if (op->verb != QUEUE_TAKE && !is_name(op->queue.name, QUEUE_NAME_MAX))
+    bool of_one = op->verb != QUEUE_TAKE && op->verb != QUEUE_NAMES;
+    if (of_one && !is_name(op->queue.name, QUEUE_NAME_MAX))
         return ERR_BAD_REQUEST;
     return e;
 }

@@ -147,6 +147,7 @@ enum queue_verb {
     QUEUE_DRAIN,  /* … nothing new is taken in */
     QUEUE_RESUME, /* … neither holds */
     QUEUE_STATS,  /* struct queue_stats */
+    QUEUE_NAMES,  /* struct queue_names: which queues there are */
     QUEUE_VERBS
 };
 
@@ -281,6 +282,20 @@ struct queue_stats {
     int64_t number[QUEUE_NUMBER_COUNT];
     uint64_t oldest_ms; /* when the oldest ready job was put; 0: there is none */
     bool paused, draining;
+};
+
+struct queue_name {
+    size_t n;
+    char p[QUEUE_NAME_MAX];
+};
+
+struct queue_names {
+    struct queue_op op; /* its queue is not looked at */
+    struct span after;  /* only names that come behind, byte for byte; empty: from the first */
+    uint32_t max;
+    /* answer, in that order */
+    struct queue_name *names;
+    size_t count;
 };
 
 /* ---- drivers --------------------------------------------------------------------------------- */

@@ -164,6 +164,7 @@ void jobs_do(struct jobs_step *s, struct queue_op *op)
         [QUEUE_CANCEL] = jobs_settle, [QUEUE_GET] = jobs_look,       [QUEUE_DEAD] = jobs_dead,
         [QUEUE_RETRY] = jobs_pick,    [QUEUE_PURGE] = jobs_pick,     [QUEUE_PAUSE] = control,
         [QUEUE_DRAIN] = control,      [QUEUE_RESUME] = control,      [QUEUE_STATS] = jobs_stats,
+        [QUEUE_NAMES] = jobs_names,
     };
     if (!s->error)
         verbs[op->verb](s, op);

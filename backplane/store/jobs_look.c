@@ -2,7 +2,9 @@
 /* What is seen of queues and jobs without changing them. */
 #include "backplane/store/jobs_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The columns that a job is shown by; the first one is what is particular. */
 static struct job *shown(struct jobs_step *s, sqlite3_stmt *q, const struct jobs_shelf *h)
@@ -123,6 +125,29 @@ void jobs_stats(struct jobs_step *s, struct queue_op *op)
     }
     if (o->recount)
         recount(s, h, o->number);
+}
+
+/* ---- which queues there are ------------------------------------------------------------------ */
+
+void jobs_names(struct jobs_step *s, struct queue_op *op)
+{
+    struct queue_names *o = container_of(op, struct queue_names, op);
+    o->names = calloc(o->max, sizeof(*o->names));
+    if (!o->names) {
+        jobs_no_memory(s);
+        return;
+    }
+    sqlite3_stmt *q =
+        jobs_statement(s, "SELECT name FROM queue WHERE name>?1 ORDER BY name LIMIT ?2");
+    jobs_blob(q, 1, o->after);
+    jobs_int(q, 2, o->max);
+    while (jobs_row(s, q)) {
+        struct span name = jobs_column(q, 0);
+        struct queue_name *to = &o->names[o->count++];
+        assert(name.n <= sizeof(to->p));
+        to->n = name.n;
+        memcpy(to->p, name.p, name.n);
+    }
 }
 
 /* ---- the dead, as a list --------------------------------------------------------------------- */

@@ -78,6 +78,7 @@ void jobs_take(struct jobs_step *s, struct queue_op *op);   /* jobs_take.c */
 void jobs_settle(struct jobs_step *s, struct queue_op *op); /* jobs_settle.c */
 void jobs_look(struct jobs_step *s, struct queue_op *op);   /* jobs_look.c: … */
 void jobs_stats(struct jobs_step *s, struct queue_op *op);
+void jobs_names(struct jobs_step *s, struct queue_op *op);
 void jobs_dead(struct jobs_step *s, struct queue_op *op); /* jobs_dead.c: … */
 void jobs_pick(struct jobs_step *s, struct queue_op *op);
 void jobs_trim_dead(struct jobs_step *s, struct jobs_shelf *h);

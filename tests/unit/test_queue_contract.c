@@ -409,6 +409,28 @@ static void a_cancelled_job_is_not_run_again(void **state)
     assert_int_equal(stats("q").number[NUMBER_cancelled], 5);
 }
 
+static void which_queues_there_are_is_told_by_pages(void **state)
+{
+    (void)state;
+    struct queue_names n = {.max = 2};
+    assert_int_equal(run(&n.op, QUEUE_NAMES, ""), OK);
+    assert_int_equal(n.count, 0);
+    queue_op_deinit(&n.op);
+    (void)put_text("b", "1");
+    (void)put_text("ab", "1");
+    control("c", QUEUE_PAUSE);
+    assert_int_equal(run(&n.op, QUEUE_NAMES, ""), OK);
+    assert_int_equal(n.count, 2);
+    assert_span(((struct span){n.names[0].p, n.names[0].n}), "ab");
+    assert_span(((struct span){n.names[1].p, n.names[1].n}), "b");
+    queue_op_deinit(&n.op);
+    n.after = SPAN("b");
+    assert_int_equal(run(&n.op, QUEUE_NAMES, ""), OK);
+    assert_int_equal(n.count, 1);
+    assert_span(((struct span){n.names[0].p, n.names[0].n}), "c");
+    queue_op_deinit(&n.op);
+}
+
 /* ---- all of it over every driver ------------------------------------------------------------- */
 
 int main(void)
@@ -432,6 +454,7 @@ int main(void)
         TEST(what_is_rejected_is_dead_at_once),
         TEST(a_job_past_its_time_is_dead_or_dropped),
         TEST(a_cancelled_job_is_not_run_again),
+        TEST(which_queues_there_are_is_told_by_pages),
     };
     return over_every_driver(tests);
 }
