@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* test_power_jobs.c: a queue in a file while the power fails at any call: a job that was told as put
- * is there, one that was told as done does not come back, and a lease that was told holds (S6, I11).
+/* test_power_jobs.c: a queue in a file while the power fails at any call: a job that was told as
+ * put is there, one that was told as done does not come back, and a lease that was told holds (S6,
+ * I11).
  */
 #include "backplane/queue_local.h"
 
@@ -197,12 +198,12 @@ static int end_powered(void **state)
     return rc;
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin_powered, end_powered)
+#define POWERED(f) cmocka_unit_test_setup_teardown(f, begin_powered, end_powered)
 
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(what_was_told_of_jobs_survives_the_end_of_power)};
+        POWERED(what_was_told_of_jobs_survives_the_end_of_power)};
     subject = &local_subject;
     map_seed();
     log_set_level(LOG_ERROR);
