@@ -35,7 +35,7 @@ proofs_of() { # DOCUMENT
 
 has() { # FILE NAME
   case $1 in
-    unit/*) grep -qE "(cmocka_unit_test|TEST|LATE)[a-z_]*\($2[,)]" "$root/tests/unit/test_${1#unit/}.c" ;;
+    unit/*) grep -qE "(cmocka_unit_test|TEST|LATE|POWERED)[a-z_]*\($2[,)]" "$root/tests/unit/test_${1#unit/}.c" ;;
     *) grep -qF -e "it('$2'" -e "it(\`$2\`" -e "test('$2'" -e "scene('$2'" "$root/tests/$1.test.mjs" ;;
   esac 2>/dev/null
 }

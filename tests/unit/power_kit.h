@@ -5,8 +5,8 @@
  * Writes reach the real file at once, so that they can be read; what they replaced is kept here
  * until the file is synced. After power_fails_in(n) the n-th call that changes a file, and every
  * call behind it, fails: the program sees a dead disk. When it has closed its files,
- * power_returns() puts back a random part of what was not synced. One thread at a time, between power_kit_begin() and
- * power_kit_end().
+ * power_returns() puts back a random part of what was not synced. One thread at a time, between
+ * power_kit_begin() and power_kit_end().
  */
 #ifndef MADANG_TESTS_UNIT_POWER_KIT_H
 #define MADANG_TESTS_UNIT_POWER_KIT_H
