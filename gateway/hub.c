@@ -19,12 +19,6 @@
  * are written between two looks at the clock: what a write costs depends on the machine. */
 #define FLUSH_NS     1500000
 #define FLUSH_WRITES 64
-/* Input of one turn is seldom all there is: a socket is read in small pieces, and senders
- * that answer to the same push write one after the other. Pushes of one batch cost one system
- * call per subscriber together, so the flush waits for a turn without input, but only so
- * often and so long. */
-#define DEFER_TURNS 8
-#define DEFER_NS    500000
 /* Subscriptions told per tick that they lost publications: they all come back at once. */
 #define TELL_PER_TICK            256
 #define TELL_TICK_MS             50
@@ -320,18 +314,9 @@ static void flush_replies(struct hub *h)
  * meanwhile is batched anyway. */
 static bool defer(struct hub *h)
 {
-    bool more = h->had_input;
+    bool more = h->had_input && !h->flushing;
     h->had_input = false;
-    uint64_t now = uv_hrtime();
-    if (!h->deferred)
-        h->deferred_since_ns = now;
-    if (more && !h->flushing && h->deferred < DEFER_TURNS &&
-        now - h->deferred_since_ns < DEFER_NS) {
-        h->deferred++;
-        return true;
-    }
-    h->deferred = 0;
-    return false;
+    return gather_on(&h->gather, more);
 }
 
 /* True if something is left. */

@@ -13,6 +13,7 @@
 #ifndef MADANG_GATEWAY_HUB_H
 #define MADANG_GATEWAY_HUB_H
 
+#include "backplane/base/gather.h"
 #include "backplane/queue_desk.h"
 #include "backplane/request.h"
 #include "gateway/api.h"
@@ -81,10 +82,9 @@ struct hub {
     size_t input_bytes;  /* of all messages that are not complete or not carried out */
     struct list inputs;  /* struct inframe: these */
 
-    bool flushing;     /* the last flush left something */
-    bool had_input;    /* this turn */
-    uint32_t deferred; /* turns in a row in which the flush waited for that */
-    uint64_t deferred_since_ns;
+    bool flushing;  /* the last flush left something */
+    bool had_input; /* this turn */
+    struct gather gather;
     bool draining; /* no new sessions */
     bool cut;      /* … and none that still waits for the peer */
     int drain_per_tick;

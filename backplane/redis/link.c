@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What is told to the owner outside of reading (the end of a connection, refused calls) and what is
  * written leaves from one place: a prepare callback, which libuv calls after the turn and
- * before each wait. So there is one write per turn, whoever made the calls and where, and nothing
- * happens inside the function that caused it.
+ * before each wait. So there is one write for a turn or several, whoever made the calls and where,
+ * and nothing happens inside the function that caused it.
  */
 #include "backplane/redis/link.h"
 
 #include "backplane/base/backoff.h"
+#include "backplane/base/gather.h"
 #include "backplane/base/loop.h"
 #include "backplane/redis/codec.h"
 #include "backplane/redis/handshake.h"
@@ -18,6 +19,8 @@
 #include <stdlib.h>
 
 #define WHY_MAX 384
+/* A server reads so much at a time (PROTO_IOBUF_LEN): more together saves it nothing. */
+#define GATHER_BYTES ((size_t)16 * 1024)
 
 enum state { WAITING, CONNECTING, UP, CLOSED };
 
@@ -49,6 +52,8 @@ struct redis_link {
     uint64_t heard_ms, up_ms;
     bool doubt;       /* the oldest call is overdue, and this is looked at once more */
     uint64_t brought; /* scripts whose text is in this flush, a bit each */
+    struct gather gather;
+    uint64_t gathered; /* bytes of this connection that were written up to the turn before */
     struct redis_link_load load;
 };
 
@@ -242,7 +247,7 @@ static void begin(struct redis_link *l)
 {
     l->state = CONNECTING;
     l->cut = l->doubt = false;
-    l->brought = 0;
+    l->brought = l->gathered = 0;
     redis_codec_free(l->codec);
     l->codec = redis_codec_new(l->options.reply_bytes_max);
     loop_arm(l->loop, &l->timer, l->options.connect_ms, on_timer);
@@ -307,6 +312,23 @@ static void fail(struct redis_link *l)
         l->events->down(l, l->owner, l->fault, was_up, l->why);
 }
 
+/* All that the server was asked for leaves, or waits for what the next turn adds. */
+static void flush(struct redis_link *l)
+{
+    size_t waiting = redis_wire_waiting(l->wire);
+    uint64_t all = redis_wire_sent(l->wire) + waiting;
+    bool more = all > l->gathered && waiting < GATHER_BYTES;
+
+    l->gathered = all;
+    if (waiting && gather_on(&l->gather, more)) {
+        loop_again(l->loop);
+        return;
+    }
+    l->brought = 0;
+    if (waiting)
+        redis_wire_flush(l->wire);
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct redis_link *l = container_of(prepare, struct redis_link, prepare);
@@ -315,11 +337,8 @@ static void on_prepare(uv_prepare_t *prepare)
     if (l->cut)
         fail(l);
     told |= end_all(l, &l->refused);
-    if (l->state == CONNECTING || l->state == UP) {
-        l->brought = 0;
-        if (!l->cut && l->wire && redis_wire_waiting(l->wire) > 0)
-            redis_wire_flush(l->wire);
-    }
+    if ((l->state == CONNECTING || l->state == UP) && !l->cut && l->wire)
+        flush(l);
     if (told || l->cut)
         loop_again(l->loop); /* what the owner posted in return is flushed in a turn */
 }

@@ -12,8 +12,9 @@
  * SELECT, CLIENT SETNAME, ROLE and INFO, whose answers are checked; all of it within connect_ms.
  * Calls made in the `up` event are the first that the server gets on this connection.
  *
- * All commands of a turn leave with one write at its end. Replies are read in slices, so that a
- * reply of many megabytes does not hold up the loop. Each call ends exactly once, by its `done`,
+ * All commands of a turn leave with one write at its end, or with those of the next turns as long
+ * as each brings more (base/gather.h). Replies are read in slices, so that a reply of many
+ * megabytes does not hold up the loop. Each call ends exactly once, by its `done`,
  * never inside the function that made it, in the order of the calls (a call that is refused may
  * end before older ones). If no byte arrives for command_ms while the oldest call waits longer than
  * that, the connection is cut.

@@ -110,6 +110,15 @@ static inline void ask(struct asked *a, const char *command)
     ask_words(a, words, n);
 }
 
+/* Runs the loop until all that was asked for has left. */
+static inline void send_all(void)
+{
+    struct redis_link_load load;
+
+    for (redis_link_load(test_link, &load); load.out_bytes > 0; redis_link_load(test_link, &load))
+        (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
+}
+
 static inline void assert_reply(struct asked *a, const char *text)
 {
     WAIT_FOR(a->ended);

@@ -2,6 +2,7 @@
 /* A link against a real redis-server: calls, their order, their ends, and its return. */
 #include "backplane/redis/link.h"
 
+#include "backplane/base/gather.h"
 #include "backplane/redis/script.h"
 #include "tests/unit/link_kit.h"
 
@@ -96,6 +97,44 @@ static void test_the_calls_of_a_turn_are_one_write(void **state)
     redis_link_load(test_link, &load);
     assert_int_equal(load.out_bytes, 0);
     assert_int_equal(load.calls, 0);
+}
+
+static void test_what_the_next_turn_asks_for_leaves_with_it(void **state)
+{
+    static struct asked first, before, after;
+    struct redis_link_options o = options_of(redis.url);
+    struct redis_link_load load;
+    (void)state;
+
+    open_up(&o);
+    ask(&before, "INFO stats");
+    WAIT_FOR(before.ended);
+    ask(&first, "PING");
+    (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
+    redis_link_load(test_link, &load);
+    assert_true(load.out_bytes > 0);
+    ask(&after, "INFO stats");
+    WAIT_FOR(after.ended);
+    assert_int_equal(first.ended, 1);
+    assert_int_equal(reads_in(&after), reads_in(&before) + 1);
+}
+
+static void test_calls_that_keep_coming_do_not_wait_for_ever(void **state)
+{
+    static struct asked a[64];
+    struct redis_link_options o = options_of(redis.url);
+    struct redis_link_load load;
+    int turns = 0;
+    (void)state;
+
+    open_up(&o);
+    do {
+        ask(&a[turns++], "PING");
+        (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
+        redis_link_load(test_link, &load);
+    } while (load.out_bytes > 0 && turns < 64);
+    assert_true(turns <= GATHER_TURNS + 2);
+    WAIT_FOR(a[turns - 1].ended);
 }
 
 static void call_at_once(void)
@@ -243,8 +282,7 @@ static void test_a_killed_connection_tells_executed_from_never_sent(void **state
 
     open_up(&o);
     ask(&sent, "BLPOP nothing 0");
-    (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
-    (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
+    send_all();
     (void)redis_say(&redis, "CLIENT KILL TYPE normal SKIPME yes");
     ask(&unsent, "SET never 1"); /* the turn in which its end is seen comes first */
     redis_link_cut(test_link, FAULT_AWAY, "the test wants it so");
@@ -315,7 +353,7 @@ static void test_closing_ends_every_call_inside(void **state)
 
     open_up(&o);
     ask(&a[0], "BLPOP nothing 0");
-    (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
+    send_all();
     for (int i = 1; i < 10; i++)
         ask(&a[i], "PING");
     redis_link_cut(test_link, FAULT_AWAY, "before");
@@ -500,6 +538,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_calls_are_answered_in_order),
         TEST(test_the_calls_of_a_turn_are_one_write),
+        TEST(test_what_the_next_turn_asks_for_leaves_with_it),
+        TEST(test_calls_that_keep_coming_do_not_wait_for_ever),
         TEST(test_calls_made_in_up_are_the_first_on_a_connection),
         TEST(test_facts_of_the_server_are_known_when_it_is_up),
         TEST(test_a_call_while_it_is_not_up_is_refused_and_told_later),
