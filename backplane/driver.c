@@ -12,14 +12,40 @@ void stream_read_deinit(struct stream_read *r)
     r->count = 0;
 }
 
+struct followed *followed_add(struct list *found, struct span name)
+{
+    struct followed *line = calloc(1, sizeof(*line) + name.n);
+    if (!line)
+        return NULL;
+    line->name_len = name.n;
+    if (name.n)
+        memcpy(line->name, name.p, name.n);
+    list_push(found, &line->link);
+    return line;
+}
+
+void follow_clear(struct follow *f)
+{
+    f->error = OK;
+    f->changed = f->more = f->partial = false;
+    list_init(&f->found);
+}
+
+void follow_deinit(struct follow *f)
+{
+    for (struct list *n; (n = list_shift(&f->found));)
+        free(container_of(n, struct followed, link));
+}
+
 void operation_fail(struct operation *o, enum err e)
 {
     struct stream_read *r = container_of(o, struct stream_read, operation);
     struct commit *c = container_of(o, struct commit, operation);
+    struct follow *f = container_of(o, struct follow, operation);
     switch (o->kind) {
     case OPERATION_COMMIT:
         c->error = e;
-        c->repeated = false;
+        c->repeated = c->marked = false;
         c->at = (struct position){0};
         break;
     case OPERATION_READ:
@@ -28,6 +54,11 @@ void operation_fail(struct operation *o, enum err e)
         break;
     case OPERATION_REMOVE: container_of(o, struct stream_removal, operation)->error = e; break;
     case OPERATION_REDACT: container_of(o, struct stream_redaction, operation)->error = e; break;
+    case OPERATION_FOLLOW:
+        follow_deinit(f);
+        follow_clear(f);
+        f->error = e;
+        break;
     }
 }
 
@@ -47,6 +78,9 @@ void driver_tell(const struct driver *d, struct operation *o)
         break;
     case OPERATION_REDACT:
         events->redacted(owner, container_of(o, struct stream_redaction, operation));
+        break;
+    case OPERATION_FOLLOW:
+        events->followed(owner, container_of(o, struct follow, operation));
         break;
     }
 }

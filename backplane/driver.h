@@ -66,7 +66,13 @@ struct version {
 };
 #define VERSION_EPOCH_MAX 64
 
-enum operation_kind { OPERATION_COMMIT, OPERATION_READ, OPERATION_REMOVE, OPERATION_REDACT };
+enum operation_kind {
+    OPERATION_COMMIT,
+    OPERATION_READ,
+    OPERATION_REMOVE,
+    OPERATION_REDACT,
+    OPERATION_FOLLOW
+};
 
 /* What every operation begins with. The driver's, while the operation is under way. */
 struct operation {
@@ -88,15 +94,17 @@ struct commit {
      * is erased, in the same step; see SHARE_RECORDS. Empty: neither. */
     struct span record;
     bool erase;
+    /* Who publishes; empty: no user does. A follower that had read all there was has read this. */
+    struct span sender;
     /* Shared drivers: the sender may publish in the room once per interval, and has to wait so long
      * if not; it ends with ERR_TOO_MANY_REQUESTS then. */
-    struct span sender;
     uint64_t interval_ms, wait_ms;
     /* answer */
     enum err error;
     /* Nothing was published: this key was committed before, and `at` is where; or the version is
      * not newer than the stream's, and `at` is the top. */
     bool repeated;
+    bool marked; /* the sender follows the room, and its marker went along */
     struct position at;
 };
 
@@ -143,6 +151,58 @@ struct stream_redaction {
     enum err error; /* ERR_UNRECOVERABLE: another epoch; ERR_BAD_REQUEST: there never was such an
                        offset */
 };
+
+/* ---- followers ---- */
+
+/* A follower is a user who wants to know of a room, there or not, until that is ended. It lives as
+ * long as what is kept, whatever becomes of the stream. Its marker is the position up to which it
+ * has read; within the room it stands at marker_in() (position.h) and only ever moves forward.
+ *
+ * Unread is what the stream holds behind it, but for publications that are `quiet` (see msg.h). */
+enum follow_verb {
+    FOLLOW_BEGIN, /* `user` follows `room`; new followers have read everything. ERR_LIMIT: it
+                     follows max_rooms (where several servers keep rooms, on this one), or the room
+                     has max_users */
+    FOLLOW_END,
+    FOLLOW_READ,  /* the marker goes up to `at`. ERR_NOT_AVAILABLE: it is no follower */
+    FOLLOW_ROOMS, /* what the user follows; `room` is NULL. In order of names, byte by byte */
+    FOLLOW_USERS, /* who follows the room; the same */
+    FOLLOW_VERBS
+};
+
+/* One line of a list. */
+struct followed {
+    struct list link;
+    struct position marker, top;
+    uint64_t unread;
+    size_t name_len;
+    char name[]; /* of the room, or of the user */
+};
+
+#define FOLLOWED_MAX 1000 /* lines of a list at most */
+
+/* Owned by the driver until `followed`. */
+struct follow {
+    struct operation operation;
+    enum follow_verb verb;
+    struct stream_ref *room;
+    struct span user;
+    struct stream_limits limits; /* BEGIN, READ. count 0: ERR_NOT_AVAILABLE */
+    uint32_t max_rooms, max_users;
+    struct span after;  /* lists: what comes behind this name … */
+    uint32_t max_count; /* … and so many of that, at most FOLLOWED_MAX */
+    /* BEGIN, READ: the marker, in the answer. READ: where to; an offset past the top is the top,
+     * an empty epoch that of the stream; in another epoch nothing has been read. */
+    struct position at;
+    /* answer */
+    enum err error;
+    bool changed;      /* BEGIN: it is new; END: it was one; READ: the marker moved */
+    bool more;         /* lists: there is more behind the last one */
+    bool partial;      /* ROOMS: some servers could not be asked */
+    struct list found; /* struct followed */
+};
+
+void follow_deinit(struct follow *f); /* drops what was listed */
 
 /* ---- what gateways share beside streams; of drivers with `shared` only ---- */
 
@@ -209,6 +269,7 @@ struct driver_events {
     void (*read_done)(void *owner, struct stream_read *r);
     void (*removed)(void *owner, struct stream_removal *r);
     void (*redacted)(void *owner, struct stream_redaction *r);
+    void (*followed)(void *owner, struct follow *f);
     /* Of shared drivers. A SHARE_SIGNAL of another gateway, in a room that is watched. */
     void (*signalled)(void *owner, struct stream_ref *room, struct span what, struct span text);
     /* Operations can be begun, for the first time, or again after some failed. */
@@ -251,6 +312,7 @@ struct driver_ops {
     void (*read)(struct driver *d, struct stream_read *r);
     void (*remove)(struct driver *d, struct stream_removal *r);
     void (*redact)(struct driver *d, struct stream_redaction *r);
+    void (*follow)(struct driver *d, struct follow *f);
     void (*share)(struct driver *d, struct share *s); /* NULL if it is not shared */
     /* Opens the queues that lie where the streams do; once. They are stopped before the driver is,
      * and closed after that. The slot is NULL if it has none, the answer if they cannot be opened.
@@ -284,7 +346,13 @@ struct driver {
  * error, and with nothing else. */
 void operation_fail(struct operation *o, enum err e);
 
+/* Clears the answer. */
+void follow_clear(struct follow *f);
+
 /* Calls the event that ends the operation; it is its owner's from then on. */
 void driver_tell(const struct driver *d, struct operation *o);
+
+/* A line at the end of the list. NULL: no memory. */
+struct followed *followed_add(struct list *found, struct span name);
 
 #endif

@@ -37,6 +37,12 @@ static void fail_redact(struct driver *d, struct stream_redaction *r)
     refuse(d, &r->operation, OPERATION_REDACT);
 }
 
+static void fail_follow(struct driver *d, struct follow *f)
+{
+    follow_clear(f);
+    refuse(d, &f->operation, OPERATION_FOLLOW);
+}
+
 static void fail_forget(struct driver *d, struct stream_ref *room)
 {
     (void)d;
@@ -105,6 +111,7 @@ const struct driver_ops fail_driver = {
     .read = fail_read,
     .remove = fail_remove,
     .redact = fail_redact,
+    .follow = fail_follow,
     .forget = fail_forget,
     .watch = fail_watch,
     .unwatch = fail_unwatch,

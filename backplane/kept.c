@@ -22,9 +22,10 @@ static const struct stream_limits *limits_of(const struct operation *o)
     case OPERATION_COMMIT: return &container_of(o, struct commit, operation)->limits;
     case OPERATION_READ: return &container_of(o, struct stream_read, operation)->limits;
     case OPERATION_REMOVE: return &container_of(o, struct stream_removal, operation)->limits;
-    case OPERATION_REDACT: break;
+    case OPERATION_REDACT: return &container_of(o, struct stream_redaction, operation)->limits;
+    case OPERATION_FOLLOW: break;
     }
-    return &container_of(o, struct stream_redaction, operation)->limits;
+    return &container_of(o, struct follow, operation)->limits;
 }
 
 static void carry_out(struct local *l, struct operation *o)
@@ -38,6 +39,11 @@ static void carry_out(struct local *l, struct operation *o)
     case OPERATION_REDACT:
         local_do_redact(l, container_of(o, struct stream_redaction, operation));
         break;
+    case OPERATION_FOLLOW: {
+        struct follow *f = container_of(o, struct follow, operation);
+        f->error = local_follow_at(l, f);
+        break;
+    }
     }
 }
 
@@ -120,13 +126,16 @@ static bool may_begin(struct kept_room *kr, const struct operation *o)
 
 static bool writes(const struct operation *o)
 {
-    return o->kind != OPERATION_READ && (limits_of(o)->count || has_lasting_key(o));
+    return o->kind == OPERATION_FOLLOW ||
+           (o->kind != OPERATION_READ && (limits_of(o)->count || has_lasting_key(o)));
 }
 
 /* What cannot be committed is not begun: it would be a hole. */
 static bool is_refused(const struct kept *k, const struct operation *o)
 {
-    return o->kind == OPERATION_COMMIT && writes(o) && counter_get(&k->local.base.store->full);
+    const struct follow *f = container_of(o, struct follow, operation);
+    bool adds = o->kind == OPERATION_FOLLOW ? f->verb == FOLLOW_BEGIN : o->kind == OPERATION_COMMIT;
+    return adds && writes(o) && counter_get(&k->local.base.store->full);
 }
 
 static void begin(struct kept_room *kr, struct operation *o)
@@ -207,7 +216,8 @@ static struct kept_room *room_of(struct kept *k, struct stream_ref *ref)
 /* Without a trace: such a publication is nobody's business but those who are there. */
 static bool passes_by(const struct stream_ref *ref, const struct operation *o)
 {
-    return !ref->state && !limits_of(o)->count && !has_lasting_key(o);
+    return o->kind != OPERATION_FOLLOW && !ref->state && !limits_of(o)->count &&
+           !has_lasting_key(o);
 }
 
 static void enter(struct driver *d, struct stream_ref *ref, struct operation *o)
@@ -254,6 +264,18 @@ static void kept_redact(struct driver *d, struct stream_redaction *r)
 {
     r->operation.kind = OPERATION_REDACT;
     enter(d, r->room, &r->operation);
+}
+
+static void kept_follow(struct driver *d, struct follow *f)
+{
+    f->operation.kind = OPERATION_FOLLOW;
+    follow_clear(f);
+    if (f->verb != FOLLOW_BEGIN && f->verb != FOLLOW_READ)
+        f->limits.count = 0; /* they need no stream */
+    if (f->room)
+        enter(d, f->room, &f->operation);
+    else
+        kept_follow_rooms(kept_of(d), f);
 }
 
 /* ---- memory gives way ------------------------------------------------------------------------ */
@@ -452,6 +474,7 @@ const struct driver_ops kept_driver = {
     .read = kept_read,
     .remove = kept_remove,
     .redact = kept_redact,
+    .follow = kept_follow,
     .queues = kept_queues,
     .forget = kept_forget,
     .watch = kept_watch,

@@ -4,6 +4,7 @@
 
 #include "backplane/base/log.h"
 #include "backplane/push.h"
+#include "backplane/store/follows.h"
 
 #include <stdlib.h>
 
@@ -25,7 +26,7 @@ struct kept_load {
     char *name;
     size_t name_len;
     /* what was found */
-    bool found;
+    bool found, followed;
     struct room_found at;
     struct kept_publication *pubs; /* newest first */
     size_t count, cap, bytes;
@@ -107,7 +108,9 @@ static enum err run_load(struct store_task *t, struct file *f)
 {
     struct kept_load *l = container_of(t, struct kept_load, task);
     enum err e;
-    l->found = rows_find_room(f, (struct span){l->name, l->name_len}, &l->at, &e);
+    struct span name = {l->name, l->name_len};
+    l->followed = follows_any(f, name, &e);
+    l->found = !e && rows_find_room(f, name, &l->at, &e);
     if (!l->found || e)
         return e;
     e = renew(l, f);
@@ -151,6 +154,7 @@ static bool take_in(struct kept_room *kr, struct kept_load *l)
     room->stream = l->found ? stream_of(l, local->now_ms) : stream_unknown(kr);
     if (!room->stream)
         return false;
+    kr->followed = l->followed;
     kr->id = l->found ? l->at.row.id : 0;
     kr->trim_from = stream_first(room->stream);
     room->version = l->found ? l->at.row.version : 0;

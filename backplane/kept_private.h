@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* kept_private.h: what the files of the driver with a store share: kept.c (the order of a room's
- * operations), kept_write.c (what they leave in the file) and kept_load.c (what is read from it).
+ * operations), kept_write.c (what they leave in the file), kept_load.c (what is read from it) and
+ * kept_follow.c (followers).
  */
 #ifndef MADANG_BACKPLANE_KEPT_PRIVATE_H
 #define MADANG_BACKPLANE_KEPT_PRIVATE_H
@@ -53,6 +54,7 @@ struct kept_room {
     struct position told;
     int64_t id;         /* 0: the file does not know the room */
     uint64_t trim_from; /* the file may hold publications from here on */
+    bool followed;      /* perhaps, by somebody */
     bool held;          /* in use: who forgets it (ref is NULL then) leaves it to be freed */
 };
 
@@ -88,5 +90,12 @@ void kept_sweep_begin(struct kept *k);
 void kept_load_begin(struct kept_room *kr); /* unless it is under way */
 void kept_load_leave(struct kept_room *kr); /* the room is forgotten */
 void kept_start_begin(struct kept *k);      /* the same */
+
+/* ---- kept_follow.c ---- */
+
+/* On the store's thread. A refused operation has its error, which is none of the file. */
+enum err kept_follow_run(struct follow *f, struct file *file);
+enum err kept_follow_publication(struct commit *c, struct file *file);
+void kept_follow_rooms(struct kept *k, struct follow *f); /* FOLLOW_ROOMS, which is of no room */
 
 #endif

@@ -23,6 +23,7 @@ struct kept_write {
     uint64_t trim_from, trim_to; /* publications to drop */
     uint64_t key_until;          /* 0: no key with a ttl */
     uint64_t had;                /* publications before the operation */
+    bool followed;               /* the room is, perhaps, and the sender may be who does */
     struct kept *kept;
 };
 
@@ -49,14 +50,18 @@ static enum err write_publication(const struct kept_write *w, struct file *f,
                                 .body = push_members(c->msg)};
     enum err e =
         w->add ? rows_add_room(f, w->room->ref->name, &w->row) : rows_move_room(f, &w->row);
-    return e ? e : rows_add_publication(f, w->row.id, &p);
+    if (!e)
+        e = rows_add_publication(f, w->row.id, &p);
+    return !e && c->msg->quiet ? rows_add_quiet(f, w->row.id, c->at.offset) : e;
 }
 
 static enum err run_commit(struct store_task *t, struct file *f)
 {
     struct kept_write *w = write_of(t);
-    const struct commit *c = commit_of(w->operation);
+    struct commit *c = commit_of(w->operation);
     enum err e = c->at.offset ? write_publication(w, f, c) : OK;
+    if (!e && w->followed)
+        e = kept_follow_publication(c, f);
     if (!e && w->trim_from < w->trim_to)
         e = rows_drop_publications(f, w->row.id, w->trim_from, w->trim_to);
     if (!e && w->key_until) {
@@ -81,6 +86,11 @@ static enum err run_redact(struct store_task *t, struct file *f)
 {
     struct kept_write *w = write_of(t);
     return rows_write_body(f, w->row.id, w->row.top, SPAN("{\"data\":{\"type\":\"redacted\"}"));
+}
+
+static enum err run_follow(struct store_task *t, struct file *f)
+{
+    return kept_follow_run(container_of(write_of(t)->operation, struct follow, operation), f);
 }
 
 /* ---- on the driver's loop -------------------------------------------------------------------- */
@@ -161,6 +171,7 @@ static bool stage_commit(struct kept_write *w)
         return w->key_until != 0;
     describe_room(w, &c->limits);
     trim(w, TRIM_LEAST);
+    w->followed = w->room->followed && c->sender.n;
     w->task.entry.weight = c->msg->len;
     return true;
 }
@@ -186,6 +197,14 @@ static bool stage_redact(struct kept_write *w)
     return true;
 }
 
+static bool stage_follow(struct kept_write *w)
+{
+    const struct follow *f = container_of(w->operation, struct follow, operation);
+    w->task.needs_space = f->verb == FOLLOW_BEGIN;
+    w->room->followed |= f->verb == FOLLOW_BEGIN;
+    return !f->error;
+}
+
 void kept_write_stage(struct kept_write *w)
 {
     static const struct {
@@ -196,13 +215,14 @@ void kept_write_stage(struct kept_write *w)
         [OPERATION_COMMIT] = {stage_commit, run_commit, true},
         [OPERATION_REMOVE] = {stage_remove, run_remove, false},
         [OPERATION_REDACT] = {stage_redact, run_redact, false},
+        [OPERATION_FOLLOW] = {stage_follow, run_follow, false},
     };
     if (!kinds[w->operation->kind].stage(w)) {
         free(w);
         return;
     }
     w->task.run = kinds[w->operation->kind].run;
-    w->task.needs_space = kinds[w->operation->kind].needs_space;
+    w->task.needs_space |= kinds[w->operation->kind].needs_space;
     w->task.many = true;
     w->operation->staged = true;
     store_submit(w->kept->store, &w->task);

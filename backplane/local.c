@@ -19,9 +19,8 @@ void local_empty(struct local *l, struct local_room *room)
     list_del(&room->idle);
 }
 
-/* The room's state, made if need be and rid of what is too old; NULL: no memory. */
-static struct local_room *room_of(struct local *l, struct stream_ref *ref,
-                                  const struct stream_limits *limits)
+struct local_room *local_room(struct local *l, struct stream_ref *ref,
+                              const struct stream_limits *limits)
 {
     struct local_room *room = ref->state;
     if (!room) {
@@ -35,6 +34,7 @@ static struct local_room *room_of(struct local *l, struct stream_ref *ref,
         }
         list_init(&room->idle);
         ref->state = room;
+        local_follow_room(l, ref->name, room);
     }
     room->limits = *limits;
     size_t before = stream_bytes(room->stream);
@@ -115,8 +115,11 @@ static enum err put(struct local *l, struct commit *c)
         push_close(c->msg, 0, c->stamp_time ? wall_ms() : 0);
         return OK;
     }
-    struct local_room *room = room_of(l, c->room, &c->limits);
-    return room ? append(l, c, room) : ERR_INTERNAL;
+    struct local_room *room = local_room(l, c->room, &c->limits);
+    enum err e = room ? append(l, c, room) : ERR_INTERNAL;
+    if (!e && !c->repeated)
+        local_follow_publication(l, c);
+    return e;
 }
 
 /* A key that is to outlive its publication, or that has none in the stream. */
@@ -143,7 +146,7 @@ static enum err put_once(struct local *l, struct commit *c)
 void local_do_commit(struct local *l, struct commit *c)
 {
     c->operation.kind = OPERATION_COMMIT;
-    c->repeated = false;
+    c->repeated = c->marked = false;
     c->at = (struct position){0};
     c->error = c->idempotency.used && c->idempotency.ttl_ms ? put_once(l, c) : put(l, c);
 }
@@ -161,7 +164,7 @@ void local_do_read(struct local *l, struct stream_read *r)
     r->pubs = NULL;
     r->count = 0;
     if (r->limits.count) {
-        struct local_room *room = room_of(l, r->room, &r->limits);
+        struct local_room *room = local_room(l, r->room, &r->limits);
         if (room)
             stream_answer(room->stream, r);
         else
@@ -185,7 +188,7 @@ void local_do_remove(struct local *l, struct stream_removal *r)
     if (!r->limits.count) {
         r->error = ERR_NOT_AVAILABLE;
     } else {
-        struct local_room *room = room_of(l, r->room, &r->limits);
+        struct local_room *room = local_room(l, r->room, &r->limits);
         if (room)
             local_empty(l, room);
         else
@@ -203,7 +206,7 @@ static void local_remove(struct driver *d, struct stream_removal *r)
 /* What is asked for may be there no more: then there is nothing to take out. */
 static enum err redact(struct local *l, struct stream_redaction *r)
 {
-    struct local_room *room = room_of(l, r->room, &r->limits);
+    struct local_room *room = local_room(l, r->room, &r->limits);
     if (!room)
         return ERR_INTERNAL;
     struct position top = stream_top(room->stream);
@@ -235,6 +238,13 @@ static void local_redact(struct driver *d, struct stream_redaction *r)
     list_push(&l->told_next, &r->operation.link);
 }
 
+static void local_follow(struct driver *d, struct follow *f)
+{
+    struct local *l = local_of(d);
+    local_do_follow(l, f);
+    list_push(&l->told_next, &f->operation.link);
+}
+
 static void local_forget(struct driver *d, struct stream_ref *ref)
 {
     struct local *l = local_of(d);
@@ -246,6 +256,7 @@ static void local_forget(struct driver *d, struct stream_ref *ref)
     stream_free(room->stream);
     free(room);
     ref->state = NULL;
+    local_follow_room(l, ref->name, NULL);
 }
 
 /* Every publication is told of anyway. */
@@ -333,6 +344,7 @@ static void local_stop(struct driver *d)
 static void local_close(struct driver *d)
 {
     recent_deinit(&local_of(d)->recent);
+    followers_deinit(&local_of(d)->followers);
     free(d);
 }
 
@@ -345,6 +357,7 @@ const struct driver_ops local_driver = {
     .read = local_read,
     .remove = local_remove,
     .redact = local_redact,
+    .follow = local_follow,
     .forget = local_forget,
     .watch = local_watch,
     .unwatch = local_unwatch,

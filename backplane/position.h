@@ -29,4 +29,13 @@ static inline bool epoch_is(const struct position *p, struct span epoch)
     return span_eq(position_epoch(p), epoch);
 }
 
+/* Up to where a reader whose marker this is has read in a stream with that top: of another epoch
+ * nothing, and never more than there is. */
+static inline uint64_t marker_in(const struct position *marker, const struct position *top)
+{
+    if (memcmp(marker->epoch, top->epoch, EPOCH_MAX) != 0)
+        return 0;
+    return marker->offset < top->offset ? marker->offset : top->offset;
+}
+
 #endif

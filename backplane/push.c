@@ -22,6 +22,20 @@ static void add_channel(struct buf *b, struct span room)
     buf_json(b, room);
 }
 
+/* Quotes within names and values stand behind a backslash. */
+static bool has_tag(struct span tags, struct span quoted)
+{
+    const char *end = tags.p + tags.n;
+    for (const char *at = tags.p; at; at++) {
+        at = memmem(at, (size_t)(end - at), quoted.p, quoted.n);
+        if (!at)
+            return false;
+        if (at == tags.p || at[-1] == ',')
+            return true;
+    }
+    return false;
+}
+
 struct msg *push_open(struct span room, struct span data, struct span info, struct span tags)
 {
     struct buf b = {0};
@@ -50,6 +64,7 @@ struct msg *push_open(struct span room, struct span data, struct span info, stru
     m->kind = MSG_PUBLICATION;
     m->pub_at = (uint32_t)pub_at;
     m->data_len = (uint32_t)data_len;
+    m->quiet = tags.n && has_tag(tags, SPAN("\"quiet\":"));
     m->pub_len = (uint32_t)(tags.n ? tags_at : 0); /* until closed: where the tags began */
     return m;
 }

@@ -15,8 +15,9 @@
 #include "backplane/base/msg.h"
 
 /* Opens a publication with one reference for the caller. `data` is valid JSON; `info` is a
- * ClientInfo object or absent; `tags` is the inside of a JSON object of strings (`"a":"b"`) or
- * absent. Raw CR and LF between tokens are left out. NULL: no memory. */
+ * ClientInfo object or absent; `tags` is the inside of a JSON object of strings (`"a":"b"`), with
+ * no white space between them, or absent. Raw CR and LF between tokens of `data` are left out.
+ * NULL: no memory. */
 struct msg *push_open(struct span room, struct span data, struct span info, struct span tags);
 
 /* Finishes and seals it. offset 0: no stream. time_ms 0: no time is stamped. */

@@ -101,7 +101,7 @@ static void begin(struct driver *driver, struct stream_ref *ref, struct operatio
 
 static void redis_commit(struct driver *d, struct commit *c)
 {
-    c->repeated = false;
+    c->repeated = c->marked = false;
     c->at = (struct position){0};
     begin(d, c->room, &c->operation, OPERATION_COMMIT);
 }
@@ -134,6 +134,22 @@ static void redis_redact(struct driver *d, struct stream_redaction *r)
     }
     counter_add(&d->counters.pending, 1);
     redis_end(redis_of(d), &r->operation, ERR_NOT_AVAILABLE);
+}
+
+static void redis_follow(struct driver *driver, struct follow *f)
+{
+    struct redis *d = redis_of(driver);
+    bool needs_stream = f->verb == FOLLOW_BEGIN || f->verb == FOLLOW_READ;
+    follow_clear(f);
+    f->operation.kind = OPERATION_FOLLOW;
+    if (f->verb == FOLLOW_ROOMS) {
+        redis_follow_rooms(d, f);
+    } else if (!needs_stream || f->limits.count) {
+        begin(driver, f->room, &f->operation, OPERATION_FOLLOW);
+    } else {
+        counter_add(&d->base.counters.pending, 1);
+        redis_end(d, &f->operation, ERR_NOT_AVAILABLE);
+    }
 }
 
 static bool redis_watch(struct driver *d, struct stream_ref *ref)
@@ -253,6 +269,7 @@ const struct driver_ops redis_driver = {
     .read = redis_read,
     .remove = redis_remove,
     .redact = redis_redact,
+    .follow = redis_follow,
     .share = redis_share,
     .watch = redis_watch,
     .unwatch = redis_unwatch,

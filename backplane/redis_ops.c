@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define WORDS_MAX 24
+#define WORDS_MAX 28
 
 /* One script under way. */
 struct script_call {
@@ -176,6 +176,7 @@ static void commit_done(struct redis_call *call)
         c->error = what < 4 && epoch_from(call->reply, 2, &c->at) ? errors[what] : ERR_INTERNAL;
         c->at.offset = number_from(call->reply, 1);
         c->repeated = what == 1;
+        c->marked = number_from(call->reply, 4) == 1;
         c->wait_ms = what == 3 ? c->at.offset : 0;
         redis_shard_part(sc->shard, PART_MEMORY, false, NULL);
     }
@@ -206,6 +207,13 @@ static void add_more(struct words *w, const struct commit *c)
     add_u64(w, c->interval_ms);
 }
 
+static void add_flags(struct words *w, const struct commit *c)
+{
+    static const char flags[8][4] = {"-", "t", "d", "td", "q", "tq", "dq", "tdq"};
+    add(w, span_str(
+               flags[(c->stamp_time ? 1 : 0) + (c->msg->delta ? 2 : 0) + (c->msg->quiet ? 4 : 0)]));
+}
+
 /* Keys end and arguments begin at *keys. */
 static bool commit_words(struct words *w, struct redis *d, const struct commit *c, size_t *keys)
 {
@@ -220,6 +228,7 @@ static bool commit_words(struct words *w, struct redis *d, const struct commit *
     add_key(w, "stream", name);
     add_key(w, "keys", name);
     add_key(w, "generation", none);
+    add_key(w, "markers", name);
     if (lasting)
         add_lasting_key(w, key);
     *keys = w->n;
@@ -227,9 +236,7 @@ static bool commit_words(struct words *w, struct redis *d, const struct commit *
     add(w, parts.data);
     add(w, parts.info);
     add(w, parts.tags);
-    add(w, c->stamp_time   ? c->msg->delta ? SPAN("td") : SPAN("t")
-             : c->msg->delta ? SPAN("d")
-                           : SPAN("-"));
+    add_flags(w, c);
     add_u64(w, c->limits.count);
     add_u64(w, c->limits.bytes);
     add_u64(w, c->limits.ttl_ms);
@@ -242,6 +249,7 @@ static bool commit_words(struct words *w, struct redis *d, const struct commit *
     add_u64(w, key->ttl_ms);
     add_u64(w, c->version.number);
     add(w, c->version.epoch);
+    add(w, c->sender);
     if (c->record.n || c->interval_ms)
         add_more(w, c);
     return true;
@@ -292,7 +300,8 @@ static bool keep(struct kept *out, const struct redis_reply *list, struct span h
             kept_deinit(out);
             return false;
         }
-        m->delta = span_eq(redis_reply_text(redis_reply_item(list, 3 * i + 2)), SPAN("d"));
+        struct span flags = redis_reply_text(redis_reply_item(list, 3 * i + 2));
+        m->delta = flags.n && memchr(flags.p, 'd', flags.n);
         out->list[out->count++] = m;
     }
     return true;
@@ -570,10 +579,9 @@ static bool send_redact(struct redis_shard *s, struct redis_room *room, struct o
 void redis_send(struct redis_shard *s, struct redis_room *room, struct operation *o)
 {
     static bool (*const send[])(struct redis_shard *, struct redis_room *, struct operation *) = {
-        [OPERATION_COMMIT] = send_commit,
-        [OPERATION_READ] = send_read,
-        [OPERATION_REMOVE] = send_remove,
-        [OPERATION_REDACT] = send_redact,
+        [OPERATION_COMMIT] = send_commit,       [OPERATION_READ] = send_read,
+        [OPERATION_REMOVE] = send_remove,       [OPERATION_REDACT] = send_redact,
+        [OPERATION_FOLLOW] = redis_follow_send,
     };
     if (!send[o->kind](s, room, o))
         redis_end(s->driver, o, ERR_INTERNAL);

@@ -8,6 +8,7 @@
  *   redis_ops.c    operations as scripts, and their answers
  *   redis_check.c  comparing many rooms with the server, in slices
  *   redis_share.c  what gateways share beside streams
+ *   redis_follow.c followers and their markers
  */
 #ifndef MADANG_BACKPLANE_REDIS_PRIVATE_H
 #define MADANG_BACKPLANE_REDIS_PRIVATE_H
@@ -165,6 +166,12 @@ size_t redis_key_max(const struct redis *d, struct span name);
 void redis_share(struct driver *driver, struct share *s);
 bool redis_share_turn(struct redis *d);                            /* true: more is due */
 bool redis_share_heard(struct redis_room *r, struct span payload); /* false: it is something else */
+
+/* ---- redis_follow.c ---- */
+
+/* Of a room; false: no memory, and nothing has changed. */
+bool redis_follow_send(struct redis_shard *s, struct redis_room *room, struct operation *o);
+void redis_follow_rooms(struct redis *d, struct follow *f); /* of all servers */
 
 /* ---- redis_check.c ---- */
 

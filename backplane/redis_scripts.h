@@ -17,6 +17,8 @@ enum redis_script_id {
     SCRIPT_SHARE,
     SCRIPT_GROW, /* the same, but refused when the server is out of memory */
     SCRIPT_SERVERS,
+    SCRIPT_FOLLOW,
+    SCRIPT_ATTEND, /* the same, but refused when the server is out of memory */
     REDIS_SCRIPTS
 };
 

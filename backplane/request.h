@@ -30,6 +30,7 @@ enum request_kind {
     REQUEST_SANCTION,  /* a ban or mute, or the end of one */
     REQUEST_SANCTIONS, /* which there are */
     REQUEST_PACE,      /* slow mode of a room */
+    REQUEST_FOLLOW,    /* followers and their markers */
     REQUEST_SIGNAL,
     REQUEST_CONTROL, /* an order to sessions of all hubs */
     REQUEST_ARRIVE,  /* a user connects, where connections are counted or somebody is banned */
@@ -188,6 +189,14 @@ struct request_pace {
     bool change;          /* to the interval; else it is only asked for */
     uint64_t interval_ms; /* 0: off; in the answer: what holds now */
     struct span room;
+    char name[];
+};
+
+struct request_follow {
+    struct request request;
+    struct follow follow; /* all but the room, whose name is `room`; its spans are in `name` */
+    char *why;
+    struct span room, who; /* an empty room: FOLLOW_ROOMS */
     char name[];
 };
 

@@ -68,7 +68,6 @@ char *seq_words_for_wait(uint64_t ms)
 static enum err wait_your_turn(struct sequencer *s, struct request_publish *p)
 {
     if (s->driver->ops->shared) {
-        p->commit.sender = p->who;
         p->commit.interval_ms = pace_of(&s->pace, p->room);
         return OK;
     }

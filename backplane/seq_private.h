@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* seq_private.h: what the sequencer's files share: sequencer.c (subscriptions, publications,
  * fills), seq_read.c (what is asked of a room without being in it), seq_users.c (who comes and
- * goes, orders), seq_control.c (orders of all gateways), seq_signal.c (what is never stored) and
- * seq_moderate.c (what moderators decide).
+ * goes, orders), seq_control.c (orders of all gateways), seq_signal.c (what is never stored),
+ * seq_follow.c (followers) and seq_moderate.c (what moderators decide).
  */
 #ifndef MADANG_BACKPLANE_SEQ_PRIVATE_H
 #define MADANG_BACKPLANE_SEQ_PRIVATE_H
@@ -75,6 +75,8 @@ void seq_on_remove(struct sequencer *s, struct request *r);
 void seq_removed(void *owner, struct stream_removal *r);
 void seq_on_redact(struct sequencer *s, struct request *r);
 void seq_redacted(void *owner, struct stream_redaction *r);
+void seq_on_follow(struct sequencer *s, struct request *r);
+void seq_followed(void *owner, struct follow *f);
 void seq_on_arrive(struct sequencer *s, struct request *r);
 void seq_on_depart(struct sequencer *s, struct request *r);
 void seq_on_spend(struct sequencer *s, struct request *r);

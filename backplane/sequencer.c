@@ -292,6 +292,7 @@ static void on_publish(struct sequencer *s, struct request *r)
     if (p->commit.limits.count) /* else it is to leave no trace in the stream */
         room->limits = p->commit.limits;
     p->commit.room = &room->ref;
+    p->commit.sender = p->who;
     s->driver->ops->commit(s->driver, &p->commit);
 }
 
@@ -476,6 +477,7 @@ static const struct driver_events events = {
     .read_done = read_done,
     .removed = seq_removed,
     .redacted = seq_redacted,
+    .followed = seq_followed,
 };
 
 static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request *) = {
@@ -488,7 +490,7 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_SPEND] = seq_on_spend,         [REQUEST_DRAINED] = on_drained,
     [REQUEST_REDACT] = seq_on_redact,       [REQUEST_SANCTION] = seq_on_sanction,
     [REQUEST_SANCTIONS] = seq_on_sanctions, [REQUEST_GATEWAYS] = seq_on_gateways,
-    [REQUEST_PACE] = seq_on_pace,
+    [REQUEST_PACE] = seq_on_pace,           [REQUEST_FOLLOW] = seq_on_follow,
 };
 
 static bool turn(struct actor *a)

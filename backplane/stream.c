@@ -28,6 +28,7 @@ struct stream {
     uint64_t last_ms; /* loop clock, of the last publication */
     size_t bytes;
     uint32_t count, cap, first; /* cap is a power of two */
+    uint64_t quiet;             /* offset of the newest publication that is */
     struct slot *ring;
     struct key *keys;
 };
@@ -174,6 +175,8 @@ enum err stream_append(struct stream *s, struct msg *m, const struct idempotency
         return ERR_INTERNAL;
     *slot_at(s, s->count++) = (struct slot){msg_ref(m), key};
     s->top = m->offset;
+    if (m->quiet)
+        s->quiet = m->offset;
     s->bytes += m->len;
     s->last_ms = now_ms;
     while (s->count > 1 && (s->count > limits->count || s->bytes > limits->bytes))
@@ -200,9 +203,20 @@ bool stream_replace(struct stream *s, struct msg *m)
         return false;
     struct slot *at = slot_at(s, (uint32_t)(m->offset - stream_first(s)));
     s->bytes = s->bytes - at->msg->len + m->len;
+    m->quiet = at->msg->quiet; /* nobody else has it yet */
     msg_unref(at->msg);
     at->msg = msg_ref(m);
     return true;
+}
+
+uint64_t stream_unread(const struct stream *s, uint64_t marker)
+{
+    uint64_t first = stream_first(s), unread = 0;
+    if (marker >= s->quiet)
+        return s->top + 1 - (marker + 1 > first ? marker + 1 : first);
+    for (uint32_t i = marker + 1 > first ? (uint32_t)(marker + 1 - first) : 0; i < s->count; i++)
+        unread += !slot_at(s, i)->msg->quiet;
+    return unread;
 }
 
 /* How many publications the read may return: [*from, *from + n) counted from the oldest slot in

@@ -36,8 +36,8 @@ bool stream_find_key(const struct stream *s, const struct idempotency *k, uint64
 enum err stream_append(struct stream *s, struct msg *m, const struct idempotency *k,
                        const struct stream_limits *limits, uint64_t now_ms);
 
-/* Puts m (a reference is taken) in the place of the publication of its offset, whose key stays;
- * false: that is not kept. */
+/* Puts m (a reference is taken), which is not shared yet, in the place of the publication of its
+ * offset; key and quietness stay. False: that is not kept. */
 bool stream_replace(struct stream *s, struct msg *m);
 
 /* Drops what is older than the limits' age; true if anything went. */
@@ -45,6 +45,9 @@ bool stream_expire(struct stream *s, const struct stream_limits *limits, uint64_
 
 /* Drops every publication; epoch and top stay. */
 void stream_clear(struct stream *s);
+
+/* How many publications behind that offset, which is not past the top, are kept and not quiet. */
+uint64_t stream_unread(const struct stream *s, uint64_t marker);
 
 /* Fills the answer of r. */
 void stream_answer(const struct stream *s, struct stream_read *r);

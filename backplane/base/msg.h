@@ -29,6 +29,7 @@ struct msg {
     uint8_t head;     /* bytes of WebSocket header, right-aligned before the text; 0 until sealed */
     uint8_t kind;     /* enum msg_kind */
     bool delta;       /* may be sent as what changed, to those who asked for it */
+    bool quiet;       /* has the tag `quiet`: nobody has to read it */
     uint64_t offset;  /* 0: no stream */
     uint64_t time_ms; /* server's wall clock at commit */
     char bytes[];     /* MSG_HEADROOM, then the text */

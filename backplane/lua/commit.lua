@@ -1,19 +1,22 @@
 -- SPDX-License-Identifier: MIT
 -- Puts one publication into a room: everything or nothing, in one step.
 --
--- KEYS  1 room   2 stream   3 keys   4 generation   5 lasting key, if there is one
+-- KEYS  1 room   2 stream   3 keys   4 generation   5 markers of followers
+--       6 lasting key, if there is one
 -- ARGV  1 channel to publish on
 --       2 data, JSON   3 info, JSON or ''   4 tags, the inside of a JSON object of strings, or ''
---       5 flags: t stamps the time, d lets it be sent as a difference; '-' for none
+--       5 flags: t stamps the time, d lets it be sent as a difference, q: nobody has to read it;
+--       '-' for none
 --       6 publications kept, 0: not stored   7 bytes kept   8 ms kept, 0: as long as the room
 --       9 ms that a room is remembered
 --       10 key or ''   11 hash of the data   12 ms that a lasting key is remembered
---       13 version, '0' for none   14 its epoch or ''
---       15 '' or a hash, in which 16 a field gets the data, or is deleted if 17 is '1'
---       18 '' or a key that lives 19 ms, and while it is there nothing is published
--- Answers {what, offset, epoch, number}: what is 0 published, 1 repeated (nothing was published),
--- 2 the key was used for other data, 3 not yet: `offset` ms are to be waited.
--- What is behind 14 may be left out.
+--       13 version, '0' for none   14 its epoch or ''   15 the user who publishes, or ''
+--       16 '' or a hash, in which 17 a field gets the data, or is deleted if 18 is '1'
+--       19 '' or a key that lives 20 ms, and while it is there nothing is published
+-- Answers {what, offset, epoch, number, marked}: what is 0 published, 1 repeated (nothing was
+-- published), 2 the key was used for other data, 3 not yet: `offset` ms are to be waited. marked is
+-- 1 if the user follows the room and has read this with all that was before it.
+-- What is behind 15 may be left out.
 local r = room(KEYS[1], generation_of(KEYS[4]))
 local flags, key, count = ARGV[5], ARGV[10], tonumber(ARGV[6])
 
@@ -22,8 +25,8 @@ local function newer(a, b) -- decimal numbers of any size
   return a > b
 end
 
-if KEYS[5] then
-  local at = redis.call('GET', KEYS[5])
+if KEYS[6] then
+  local at = redis.call('GET', KEYS[6])
   if at then
     local offset, epoch = string.match(at, '^(%d+) (.*)$')
     return {1, tonumber(offset), epoch, r.seq}
@@ -43,14 +46,14 @@ if version and r.version and (ARGV[14] == '' or ARGV[14] == r.version_epoch) and
   return {1, r.offset, r.epoch, r.seq}
 end
 
-if ARGV[18] and ARGV[18] ~= '' and not redis.call('SET', ARGV[18], '1', 'NX', 'PX', ARGV[19]) then
-  return {3, math.max(redis.call('PTTL', ARGV[18]), 1), '', r.seq}
+if ARGV[19] and ARGV[19] ~= '' and not redis.call('SET', ARGV[19], '1', 'NX', 'PX', ARGV[20]) then
+  return {3, math.max(redis.call('PTTL', ARGV[19]), 1), '', r.seq}
 end
-if ARGV[15] and ARGV[15] ~= '' then
-  if ARGV[17] == '1' then
-    redis.call('HDEL', ARGV[15], ARGV[16])
+if ARGV[16] and ARGV[16] ~= '' then
+  if ARGV[18] == '1' then
+    redis.call('HDEL', ARGV[16], ARGV[17])
   else
-    redis.call('HSET', ARGV[15], ARGV[16], ARGV[2])
+    redis.call('HSET', ARGV[16], ARGV[17], ARGV[2])
   end
 end
 
@@ -63,6 +66,8 @@ end
 local pub = '{"data":' .. ARGV[2] .. (ARGV[3] ~= '' and ',"info":' .. ARGV[3] or '') ..
   (tags ~= '' and ',"tags":{' .. tags .. '}' or '') .. '}'
 local delta = string.find(flags, 'd', 1, true) and 'd' or '-'
+local quiet = string.find(flags, 'q', 1, true)
+local kept_flags = quiet and (delta == 'd' and 'dq' or 'q') or delta
 
 local function trim()
   local n = redis.call('XLEN', KEYS[2])
@@ -84,13 +89,14 @@ local function store()
   r.offset = r.offset + 1
   local id = text(r.offset) .. '-0'
   if key ~= '' then
-    redis.call('XADD', KEYS[2], id, 'p', pub, 'f', delta, 'k', key)
+    redis.call('XADD', KEYS[2], id, 'p', pub, 'f', kept_flags, 'k', key)
     redis.call('HSET', KEYS[3], key, text(r.offset) .. ' ' .. ARGV[11])
   else
-    redis.call('XADD', KEYS[2], id, 'p', pub, 'f', delta)
+    redis.call('XADD', KEYS[2], id, 'p', pub, 'f', kept_flags)
   end
   trim()
   redis.call('HSET', KEYS[1], 's', text(r.offset), 'q', text(r.seq), 'b', text(r.bytes))
+  if quiet then redis.call('HSET', KEYS[1], 'u', text(r.offset)) end
   if version then redis.call('HSET', KEYS[1], 'v', version) end
   if version and ARGV[14] ~= '' then redis.call('HSET', KEYS[1], 'w', ARGV[14]) end
   local life = ARGV[8] ~= '0' and ARGV[8] or ARGV[9]
@@ -99,16 +105,33 @@ local function store()
   redis.call('PEXPIRE', KEYS[1], newer(life, ARGV[9]) and life or ARGV[9])
 end
 
+-- Whoever had read all that was there has read what it says itself.
+local function mark()
+  if not KEYS[5] then return 0 end
+  if not r.followed then
+    r.followed = redis.call('EXISTS', KEYS[5]) == 1 and '1' or '0'
+    redis.call('HSET', KEYS[1], 'f', r.followed)
+  end
+  if r.followed == '0' or (ARGV[15] or '') == '' then return 0 end
+  local at, of = string.match(redis.call('HGET', KEYS[5], ARGV[15]) or '', '^(%d+) (.*)$')
+  if not at then return 0 end
+  local read = of == r.epoch and tonumber(at) or 0
+  if read < r.offset - 1 then return 0 end
+  redis.call('HSET', KEYS[5], ARGV[15], text(r.offset) .. ' ' .. r.epoch)
+  return 1
+end
+
 r.seq = r.seq + 1
-local offset, epoch = 0, ''
+local offset, epoch, marked = 0, '', 0
 if count > 0 then
   store()
+  marked = mark()
   offset, epoch = r.offset, r.epoch
 else
   redis.call('HSET', KEYS[1], 'q', text(r.seq))
   if not r.new then redis.call('PEXPIRE', KEYS[1], QUIET, 'GT') end
 end
-if KEYS[5] then redis.call('SET', KEYS[5], text(offset) .. ' ' .. epoch, 'PX', ARGV[12]) end
+if KEYS[6] then redis.call('SET', KEYS[6], text(offset) .. ' ' .. epoch, 'PX', ARGV[12]) end
 redis.call('PUBLISH', ARGV[1],
   'p ' .. r.epoch .. ' ' .. text(offset) .. ' ' .. text(r.seq) .. ' ' .. delta .. ' ' .. pub)
-return {0, offset, epoch, r.seq}
+return {0, offset, epoch, r.seq, marked}

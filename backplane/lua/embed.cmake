@@ -15,11 +15,12 @@ string(CONCAT c "/* Made of ${FROM} by embed.cmake. */\n"
   "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n")
 # Scripts that read, or that free memory, run when the server is out of it.
 foreach(name commit read:allow-oom check:allow-oom remove:allow-oom redact:allow-oom generation:allow-oom
-    servers:allow-oom share:allow-oom grow)
+    servers:allow-oom share:allow-oom grow follow:allow-oom attend)
   string(REGEX REPLACE ":.*" "" script ${name})
   string(REGEX MATCH ":.*" flags "${name}")
   string(REPLACE ":" " flags=" flags "${flags}")
   string(REPLACE grow share file ${script}) # the same, for what is refused when memory is out
+  string(REPLACE attend follow file ${file})
   text(${file} body)
   string(APPEND c "extern const char redis_lua_${script}[];\n"
     "const char redis_lua_${script}[] =\n  \"#!lua${flags}\\n\"\n  \"${room}${body}\";\n")

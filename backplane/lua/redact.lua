@@ -18,7 +18,10 @@ if found then
   local entries = redis.call('XRANGE', KEYS[2], '-', '+')
   redis.call('DEL', KEYS[2])
   for _, entry in ipairs(entries) do
-    if entry[1] == id then entry[2][2], entry[2][4] = ARGV[3], '-' end
+    if entry[1] == id then
+      entry[2][2] = ARGV[3]
+      entry[2][4] = string.find(entry[2][4], 'q', 1, true) and 'q' or '-'
+    end
     redis.call('XADD', KEYS[2], entry[1], unpack(entry[2]))
   end
   if left > 0 then redis.call('PEXPIRE', KEYS[2], left) end

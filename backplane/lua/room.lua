@@ -4,6 +4,8 @@
 --   e  epoch                         s  offset of the newest stored publication
 --   g  generation, see below         q  number of the newest publication, stored or not
 --   b  bytes of the stream           v, w  newest version that was stated, and its epoch
+--   u  offset of the newest publication that nobody has to read
+--   f  '1' if somebody follows the room, '0' if not; absent: not known
 --
 -- The generation is the server's: another number once it may have lost writes. A room that was
 -- last written under another one gets a new epoch, so that what was lost cannot hide behind equal
@@ -13,10 +15,11 @@
 local QUIET = '600000'
 
 local function room(key, generation)
-  local m = redis.call('HMGET', key, 'e', 's', 'q', 'g', 'b', 'v', 'w')
+  local m = redis.call('HMGET', key, 'e', 's', 'q', 'g', 'b', 'v', 'w', 'u', 'f')
   local r = {
     epoch = m[1], offset = tonumber(m[2]) or 0, seq = tonumber(m[3]) or 0,
-    bytes = tonumber(m[5]) or 0, version = m[6], version_epoch = m[7] or '', new = not m[1],
+    bytes = tonumber(m[5]) or 0, version = m[6], version_epoch = m[7] or '',
+    quiet = tonumber(m[8]) or 0, followed = m[9], new = not m[1],
   }
   if r.new or m[4] ~= generation then
     local now = redis.call('TIME')

@@ -1,34 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/store/rows.h"
 
+#include "backplane/store/values.h"
+
 #include <string.h>
 
 /* What one slice of sweeping looks at and throws away. */
 #define SWEPT_ROOMS        200
 #define SWEPT_PUBLICATIONS 256
 #define SWEPT_KEYS         500
-
-/* Values are bound where they lie: they outlive the step. A bad bind shows in the step. */
-static void bind_blob(sqlite3_stmt *s, int i, struct span b)
-{
-    (void)sqlite3_bind_blob64(s, i, b.n ? b.p : "", b.n, SQLITE_STATIC);
-}
-
-static void bind_number(sqlite3_stmt *s, int i, uint64_t n)
-{
-    (void)sqlite3_bind_int64(s, i, (int64_t)n);
-}
-
-static struct span column_blob(sqlite3_stmt *s, int i)
-{
-    const char *p = sqlite3_column_blob(s, i);
-    return (struct span){p ? p : "", (size_t)sqlite3_column_bytes(s, i)};
-}
-
-static uint64_t column_number(sqlite3_stmt *s, int i)
-{
-    return (uint64_t)sqlite3_column_int64(s, i);
-}
 
 /* The one number of a query that has one or no row. */
 static int64_t ask(struct file *f, sqlite3_stmt *s, enum err *e)
@@ -174,6 +154,28 @@ enum err rows_write_body(struct file *f, int64_t room, uint64_t offset, struct s
     return file_run(f, s);
 }
 
+enum err rows_add_quiet(struct file *f, int64_t room, uint64_t offset)
+{
+    sqlite3_stmt *s = file_statement(f, "INSERT INTO quiet VALUES(?1,?2)");
+    if (!s)
+        return ERR_INTERNAL;
+    (void)sqlite3_bind_int64(s, 1, room);
+    bind_number(s, 2, offset);
+    return file_run(f, s);
+}
+
+static enum err drop_quiet(struct file *f, int64_t room, uint64_t from, uint64_t to)
+{
+    sqlite3_stmt *s =
+        file_statement(f, "DELETE FROM quiet WHERE room=?1 AND offset>=?2 AND offset<?3");
+    if (!s)
+        return ERR_INTERNAL;
+    (void)sqlite3_bind_int64(s, 1, room);
+    bind_number(s, 2, from);
+    bind_number(s, 3, to);
+    return file_run(f, s);
+}
+
 enum err rows_drop_publications(struct file *f, int64_t room, uint64_t from, uint64_t to)
 {
     sqlite3_stmt *s =
@@ -183,7 +185,8 @@ enum err rows_drop_publications(struct file *f, int64_t room, uint64_t from, uin
     (void)sqlite3_bind_int64(s, 1, room);
     bind_number(s, 2, from);
     bind_number(s, 3, to);
-    return file_run(f, s);
+    enum err e = file_run(f, s);
+    return e ? e : drop_quiet(f, room, from, to);
 }
 
 enum err rows_read_publications(struct file *f, const struct room_row *row,

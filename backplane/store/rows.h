@@ -57,6 +57,8 @@ enum err rows_renew_room(struct file *f, int64_t id, struct span epoch, int64_t 
 
 enum err rows_add_publication(struct file *f, int64_t room, const struct publication_row *p);
 enum err rows_write_body(struct file *f, int64_t room, uint64_t offset, struct span body);
+/* The publication of that offset is there, and need not be read by anybody. */
+enum err rows_add_quiet(struct file *f, int64_t room, uint64_t offset);
 /* From offset `from` up to below `to`. */
 enum err rows_drop_publications(struct file *f, int64_t room, uint64_t from, uint64_t to);
 

@@ -105,7 +105,26 @@ static const char JOBS[] =
     " id INTEGER NOT NULL, token INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;"
     "INSERT INTO queue_last VALUES(1, 0, 0, 0);";
 
-const char *const schema_scripts[] = {ROOMS, JOBS, NULL};
+/* Followers outlive the rooms that they follow, so these stand here by name. What is quiet is rare,
+ * and lies apart: to count the others takes a look at it alone. */
+static const char FOLLOWERS[] = "CREATE TABLE follower("
+                                " user BLOB NOT NULL,"
+                                " room BLOB NOT NULL,"
+                                " epoch BLOB NOT NULL, offset INTEGER NOT NULL," /* its marker */
+                                " PRIMARY KEY(user, room)"
+                                ") WITHOUT ROWID, STRICT;"
+                                "CREATE INDEX follower_room ON follower(room, user);"
+                                "CREATE TABLE quiet("
+                                " room INTEGER NOT NULL, offset INTEGER NOT NULL,"
+                                " PRIMARY KEY(room, offset)"
+                                ") WITHOUT ROWID, STRICT;"
+                                /* What is kept beside a stream: see struct commit. */
+                                "CREATE TABLE record("
+                                " stream BLOB NOT NULL, name BLOB NOT NULL, data BLOB NOT NULL,"
+                                " PRIMARY KEY(stream, name)"
+                                ") WITHOUT ROWID, STRICT;";
+
+const char *const schema_scripts[] = {ROOMS, JOBS, FOLLOWERS, NULL};
 
 int schema_version(void)
 {

@@ -30,7 +30,7 @@ struct subject {
 
 static const struct subject *subject;
 
-enum what { PUBLISHED, LOST, COMMITTED, READ_DONE, REMOVED, REDACTED };
+enum what { PUBLISHED, LOST, COMMITTED, READ_DONE, REMOVED, REDACTED, FOLLOWED };
 
 struct event {
     enum what what;
@@ -112,12 +112,19 @@ static inline void redacted(void *owner, struct stream_redaction *r)
     record((struct event){REDACTED, r, r->room, r->at});
 }
 
+static inline void followed(void *owner, struct follow *f)
+{
+    assert_ptr_equal(owner, &driver);
+    record((struct event){FOLLOWED, f, f->room, f->at});
+}
+
 static const struct driver_events sink = {.published = published,
                                           .lost = lost,
                                           .committed = committed,
                                           .read_done = read_done,
                                           .removed = removed,
-                                          .redacted = redacted};
+                                          .redacted = redacted,
+                                          .followed = followed};
 
 static inline bool driver_turn(struct actor *a)
 {
@@ -368,6 +375,17 @@ static inline void begin_redaction(struct stream_redaction *r, struct stream_ref
         r->limits = roomy;
     inside = true;
     driver->ops->redact(driver, r);
+    inside = false;
+}
+
+static inline void begin_follow(struct follow *f, struct stream_ref *room)
+{
+    if (room)
+        watch(room);
+    f->room = room;
+    f->limits = roomy;
+    inside = true;
+    driver->ops->follow(driver, f);
     inside = false;
 }
 

@@ -88,12 +88,19 @@ static inline void late_redacted(void *owner, struct stream_redaction *r)
     l->base.config.events->redacted(l->base.config.owner, r);
 }
 
+static inline void late_followed(void *owner, struct follow *f)
+{
+    struct late *l = owner;
+    l->base.config.events->followed(l->base.config.owner, f);
+}
+
 static const struct driver_events late_events = {
     .published = late_published,
     .committed = late_committed,
     .read_done = late_read_done,
     .removed = late_removed,
     .redacted = late_redacted,
+    .followed = late_followed,
 };
 
 /* What was lost in this room is told now. */
@@ -131,6 +138,11 @@ static inline void late_redact(struct driver *d, struct stream_redaction *r)
     late_send(d, &r->operation, OPERATION_REDACT);
 }
 
+static inline void late_follow(struct driver *d, struct follow *f)
+{
+    late_send(d, &f->operation, OPERATION_FOLLOW);
+}
+
 static inline void late_arrive(struct driver *d, struct operation *o)
 {
     switch (o->kind) {
@@ -142,6 +154,7 @@ static inline void late_arrive(struct driver *d, struct operation *o)
     case OPERATION_REDACT:
         d->ops->redact(d, container_of(o, struct stream_redaction, operation));
         break;
+    case OPERATION_FOLLOW: d->ops->follow(d, container_of(o, struct follow, operation)); break;
     }
 }
 
@@ -210,6 +223,7 @@ static const struct driver_ops late_driver = {
     .read = late_read,
     .remove = late_remove,
     .redact = late_redact,
+    .follow = late_follow,
     .watch = late_watch,
     .unwatch = late_unwatch,
     .forget = late_forget,

@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+-- Followers of rooms. `P` is the prefix of all keys; all lie on the room's server.
+--
+--   P:followers:R     sorted set: who follows room R, in order of names
+--   P:markers:R       hash: follower -> its marker, "offset epoch"
+--   P:follows:U       sorted set: rooms that user U follows, in order of names
+--
+-- ARGV  1 P; then, counted from 1 again: 1 verb   2 user   3 room   4 … words:
+--   begin   4 rooms of a user at most   5 users of a room at most
+--   read    4 offset   5 epoch or ''
+--   rooms, users   4 the name behind which the list begins, or ''   5 lines at most
+-- Answers {what, changed, offset, epoch}: what is 0 done, 1 it would be too many, 2 no follower;
+-- the position is the marker. Of lists: {0, more}, and of each line name, epoch, offset of the
+-- marker, epoch and offset of the top, unread.
+-- P itself is no key: the user may have rights on what begins with P: only.
+local P = table.remove(ARGV, 1)
+local user, name = ARGV[2], ARGV[3]
+local followers, markers = P .. ':followers:' .. name, P .. ':markers:' .. name
+local follows = P .. ':follows:' .. user
+local LOOKED_AT = 10000 -- publications, in a call; what lies behind counts as not quiet
+local PIECE = 100
+
+local function state(r)
+  return room(P .. ':room:' .. r, generation_of(P .. ':generation'))
+end
+
+-- Up to where a marker has read; nil: there is none.
+local function reading(r, marker)
+  local offset, epoch = string.match(marker or '', '^(%d+) (.*)$')
+  if not offset then return nil end
+  return epoch == r.epoch and math.min(tonumber(offset), r.offset) or 0
+end
+
+local function set(r, at)
+  redis.call('HSET', markers, user, text(at) .. ' ' .. r.epoch)
+end
+
+local verbs = {}
+
+function verbs.begin()
+  local r = state(name)
+  local at = reading(r, redis.call('HGET', markers, user))
+  if at then return {0, 0, at, r.epoch} end
+  if redis.call('ZCARD', follows) >= tonumber(ARGV[4]) or
+      redis.call('ZCARD', followers) >= tonumber(ARGV[5]) then
+    return {1, 0, 0, ''}
+  end
+  set(r, r.offset)
+  redis.call('ZADD', followers, 0, user)
+  redis.call('ZADD', follows, 0, name)
+  redis.call('HSET', P .. ':room:' .. name, 'f', '1')
+  return {0, 1, r.offset, r.epoch}
+end
+
+verbs['end'] = function()
+  local was = redis.call('HDEL', markers, user)
+  redis.call('ZREM', followers, user)
+  redis.call('ZREM', follows, name)
+  if redis.call('EXISTS', markers) == 0 then redis.call('HDEL', P .. ':room:' .. name, 'f') end
+  return {0, was, 0, ''}
+end
+
+function verbs.read()
+  local marker = redis.call('HGET', markers, user)
+  if not marker then return {2, 0, 0, ''} end
+  local r = state(name)
+  local from, to = reading(r, marker), 0
+  if ARGV[5] == '' or ARGV[5] == r.epoch then to = math.min(tonumber(ARGV[4]), r.offset) end
+  if to <= from then return {0, 0, from, r.epoch} end
+  set(r, to)
+  return {0, 1, to, r.epoch}
+end
+
+local function quiet_behind(stream, at, r)
+  local n, from = 0, '(' .. text(at) .. '-0'
+  while LOOKED_AT > 0 do
+    local entries = redis.call('XRANGE', stream, from, text(r.quiet) .. '-0', 'COUNT', PIECE)
+    for _, entry in ipairs(entries) do
+      if string.find(entry[2][4] or '', 'q', 1, true) then n = n + 1 end
+    end
+    LOOKED_AT = LOOKED_AT - #entries
+    if #entries < PIECE then break end
+    from = '(' .. entries[PIECE][1]
+  end
+  return n
+end
+
+-- What the stream holds behind the marker, but for what is quiet.
+local function unread(stream, at, r)
+  local n = math.min(r.offset - at, redis.call('XLEN', stream))
+  return n > 0 and at < r.quiet and n - quiet_behind(stream, at, r) or n
+end
+
+local function line(out, label, marker, room_name, r)
+  local offset, epoch = string.match(marker or '', '^(%d+) (.*)$')
+  out[#out + 1] = label
+  if r then
+    local at = reading(r, marker) or 0
+    for _, v in ipairs({r.epoch, at, r.epoch, r.offset, unread(P .. ':stream:' .. room_name, at, r)}) do
+      out[#out + 1] = v
+    end
+  else -- nothing was published there for long
+    for _, v in ipairs({epoch or '', tonumber(offset) or 0, '', 0, 0}) do out[#out + 1] = v end
+  end
+end
+
+-- A room that is not remembered is not made for being asked about.
+local function known(r)
+  return redis.call('EXISTS', P .. ':room:' .. r) == 1 and state(r) or nil
+end
+
+local function page(key)
+  local from, most = ARGV[4] == '' and '-' or '(' .. ARGV[4], tonumber(ARGV[5])
+  local names = redis.call('ZRANGEBYLEX', key, from, '+', 'LIMIT', 0, most + 1)
+  local more = #names > most and 1 or 0
+  names[most + 1] = nil
+  return names, {0, more}
+end
+
+function verbs.rooms()
+  local names, out = page(follows)
+  for _, r in ipairs(names) do
+    line(out, r, redis.call('HGET', P .. ':markers:' .. r, user), r, known(r))
+  end
+  return out
+end
+
+function verbs.users()
+  local names, out = page(followers)
+  local r = known(name)
+  for _, one in ipairs(names) do line(out, one, redis.call('HGET', markers, one), name, r) end
+  return out
+end
+
+return verbs[ARGV[1]]()

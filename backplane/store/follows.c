@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "backplane/store/follows.h"
+
+#include "backplane/store/values.h"
+
+static sqlite3_stmt *with_key(sqlite3_stmt *s, const struct follow_key *k)
+{
+    if (!s)
+        return NULL;
+    bind_blob(s, 1, k->user);
+    bind_blob(s, 2, k->room);
+    return s;
+}
+
+static sqlite3_stmt *with_marker(sqlite3_stmt *s, const struct follow_key *k,
+                                 const struct follow_marker *m)
+{
+    if (!with_key(s, k))
+        return NULL;
+    bind_blob(s, 3, m->epoch);
+    bind_number(s, 4, m->offset);
+    return s;
+}
+
+/* Whether it changed a row. */
+static enum err run(struct file *f, sqlite3_stmt *s, bool *changed)
+{
+    enum err e = s ? file_run(f, s) : ERR_INTERNAL;
+    *changed = !e && file_changes(f) > 0;
+    return e;
+}
+
+/* The one number of a query that has one row. */
+static int64_t number_of(struct file *f, sqlite3_stmt *s, enum err *e)
+{
+    *e = s ? OK : ERR_INTERNAL;
+    int64_t n = s && file_row(f, s, e) ? sqlite3_column_int64(s, 0) : 0;
+    if (s)
+        (void)sqlite3_reset(s); /* tells of the step again */
+    return n;
+}
+
+static enum err look_for_room(struct file *f, const struct follow_key *k, uint32_t max_rooms,
+                              uint32_t max_users, bool *refused)
+{
+    enum err e;
+    sqlite3_stmt *s = file_statement(f, "SELECT count(*) FROM follower WHERE user=?1");
+    if (s)
+        bind_blob(s, 1, k->user);
+    *refused = number_of(f, s, &e) >= max_rooms;
+    if (e || *refused)
+        return e;
+    s = file_statement(f, "SELECT count(*) FROM follower WHERE room=?1");
+    if (s)
+        bind_blob(s, 1, k->room);
+    *refused = number_of(f, s, &e) >= max_users;
+    return e;
+}
+
+enum err follows_begin(struct file *f, const struct follow_key *k, const struct follow_marker *m,
+                       uint32_t max_rooms, uint32_t max_users, bool *fresh, bool *refused)
+{
+    enum err e;
+    uint64_t offset;
+    *fresh = *refused = false;
+    if (follows_find(f, k, m->epoch, &offset, &e) || e)
+        return e;
+    e = look_for_room(f, k, max_rooms, max_users, refused);
+    if (e || *refused)
+        return e;
+    return run(f, with_marker(file_statement(f, "INSERT INTO follower VALUES(?1,?2,?3,?4)"), k, m),
+               fresh);
+}
+
+enum err follows_end(struct file *f, const struct follow_key *k, bool *was)
+{
+    return run(f, with_key(file_statement(f, "DELETE FROM follower WHERE user=?1 AND room=?2"), k),
+               was);
+}
+
+enum err follows_read(struct file *f, const struct follow_key *k, const struct follow_marker *m,
+                      bool *moved)
+{
+    sqlite3_stmt *s = file_statement(f, "UPDATE follower SET epoch=?3, offset=?4"
+                                        " WHERE user=?1 AND room=?2"
+                                        " AND ?4 > CASE WHEN epoch=?3 THEN offset ELSE 0 END");
+    return run(f, with_marker(s, k, m), moved);
+}
+
+enum err follows_publish(struct file *f, const struct follow_key *k, const struct follow_marker *m,
+                         bool *moved)
+{
+    sqlite3_stmt *s = file_statement(f, "UPDATE follower SET epoch=?3, offset=?4"
+                                        " WHERE user=?1 AND room=?2"
+                                        " AND (?4=1 OR (epoch=?3 AND offset>=?4-1))");
+    return run(f, with_marker(s, k, m), moved);
+}
+
+bool follows_find(struct file *f, const struct follow_key *k, struct span epoch, uint64_t *offset,
+                  enum err *e)
+{
+    sqlite3_stmt *s = with_key(file_statement(f, "SELECT CASE WHEN epoch=?3 THEN offset ELSE 0 END"
+                                                 " FROM follower WHERE user=?1 AND room=?2"),
+                               k);
+    *e = s ? OK : ERR_INTERNAL;
+    if (!s)
+        return false;
+    bind_blob(s, 3, epoch);
+    bool found = file_row(f, s, e);
+    *offset = found ? column_number(s, 0) : 0;
+    (void)sqlite3_reset(s); /* tells of the step again */
+    return found;
+}
+
+bool follows_any(struct file *f, struct span room, enum err *e)
+{
+    sqlite3_stmt *s = file_statement(f, "SELECT EXISTS(SELECT 1 FROM follower WHERE room=?1)");
+    if (s)
+        bind_blob(s, 1, room);
+    return number_of(f, s, e) != 0;
+}
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+static uint64_t quiet_behind(struct file *f, int64_t room, uint64_t from, enum err *e)
+{
+    sqlite3_stmt *s = file_statement(f, "SELECT count(*) FROM quiet WHERE room=?1 AND offset>?2");
+    if (s) {
+        (void)sqlite3_bind_int64(s, 1, room);
+        bind_number(s, 2, from);
+    }
+    return (uint64_t)number_of(f, s, e);
+}
+
+/* Columns: name, epoch and offset of the marker; epoch, generation, first, top, ends, id of the
+ * room, if the file knows it. */
+static enum err line_of(struct file *f, sqlite3_stmt *s, uint64_t now, struct follow_line *line)
+{
+    enum err e = OK;
+    *line = (struct follow_line){.name = column_blob(s, 0),
+                                 .marker = {column_blob(s, 1), column_number(s, 2)}};
+    if (sqlite3_column_type(s, 8) == SQLITE_NULL)
+        return OK;
+    bool stale = sqlite3_column_int64(s, 4) != file_generation(f);
+    bool old = sqlite3_column_int64(s, 7) && column_number(s, 7) <= now;
+    uint64_t first = column_number(s, 5), top = column_number(s, 6);
+    line->top = (struct follow_marker){stale ? SPAN("") : column_blob(s, 3), top};
+    if (!stale && span_eq(line->marker.epoch, line->top.epoch))
+        line->read = line->marker.offset < top ? line->marker.offset : top;
+    uint64_t from = line->read + 1 < first ? first - 1 : line->read;
+    if (!old && from < top)
+        line->unread = top - from - quiet_behind(f, sqlite3_column_int64(s, 8), from, &e);
+    return e;
+}
+
+#define ROOM_COLUMNS "r.epoch, r.generation, r.first, r.top, r.ends, r.id"
+
+enum err follows_each(struct file *f, const struct follow_key *k, struct span after, uint64_t now,
+                      bool (*told)(void *owner, const struct follow_line *line), void *owner)
+{
+    static const char rooms[] = "SELECT f.room, f.epoch, f.offset, " ROOM_COLUMNS
+                                " FROM follower f LEFT JOIN room r ON r.name=f.room"
+                                " WHERE f.user=?1 AND f.room>?2 ORDER BY f.room";
+    static const char users[] = "SELECT f.user, f.epoch, f.offset, " ROOM_COLUMNS
+                                " FROM follower f LEFT JOIN room r ON r.name=f.room"
+                                " WHERE f.room=?1 AND f.user>?2 ORDER BY f.user";
+    sqlite3_stmt *s = file_statement(f, k->user.n ? rooms : users);
+    struct follow_line line;
+    enum err e = OK;
+    if (!s)
+        return ERR_INTERNAL;
+    bind_blob(s, 1, k->user.n ? k->user : k->room);
+    bind_blob(s, 2, after);
+    while (!e && file_row(f, s, &e))
+        if ((e = line_of(f, s, now, &line)) || !told(owner, &line))
+            break;
+    (void)sqlite3_reset(s); /* tells of the last step again */
+    return e;
+}
