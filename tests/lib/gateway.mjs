@@ -21,8 +21,8 @@ const environment = () => Object.fromEntries(Object.entries(process.env).filter(
 // a limit for connections (null: the file's) that keeps the library's tables small. `descriptors` limits
 // those of the process. Rooms are in memory unless a --store is named, so that gateways do not share a
 // file. `listen`: other addresses than host and port. `tls`: how clients connect, if it
-// speaks TLS.
-export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, limit = 2000, descriptors, tls } = {}) {
+// speaks TLS. `env`: more of its environment.
+export async function startGateway(args = [], { port = 0, host = '127.0.0.1', listen = `${host}:${port}`, auth = 'insecure', hubs = 1, limit = 2000, descriptors, tls, env = {} } = {}) {
   const most = args.includes('--max-connections') || !limit ? [] : ['--max-connections', String(limit)]
   const store = args.includes('--store') ? [] : ['--store', 'none']
   const all = ['serve', '--listen', listen, '--auth', auth, '--hubs', String(hubs), ...store, ...most, ...args]
@@ -30,7 +30,7 @@ export async function startGateway(args = [], { port = 0, host = '127.0.0.1', li
   const [program, argv] = descriptors ? ['sh', [...limited, ...all]] : [bin, all]
   const child = spawn(program, argv, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: environment(),
+    env: { ...environment(), ...env },
   })
   const gateway = new Gateway(child, host)
   gateway.tls = tls && { servername: 'localhost', ...tls }
