@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#define HOUR 3600000ULL
+
 /* ---- work on the file ------------------------------------------------------------------------ */
 
 struct errand {
@@ -78,6 +80,51 @@ static void a_put_and_the_take_that_it_wakes_are_one_commit(void **state)
     assert_int_equal(ready_told, 0); /* nothing is left for others */
     assert_int_equal(p.durable, DURABLE_FSYNC);
     queue_op_deinit(&waiting.take.op);
+}
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+static void a_clock_set_back_prolongs_and_gives_nothing_twice(void **state) /* S11 */
+{
+    (void)state;
+    uint64_t held = put_text("q", "1");
+    struct queue_job later = {.data = SPAN("2"), .delay_ms = 1000};
+    assert_int_equal(put("q", &later), PUT_OK);
+    const struct job *got = take_one("q", 1000);
+    char token[QUEUE_TOKEN_MAX];
+    strcpy(token, got->token);
+    clock_now -= HOUR;
+    pass(2000); /* twice as long as lease and delay, by a clock that is an hour behind */
+    assert_int_equal(take("q", 5, 1000), 0);
+    assert_true(put_text("q", "3") > later.id); /* ids do not go back either */
+    assert_int_equal(settle("q", QUEUE_EXTEND, held, token), SETTLED_OK);
+    assert_int_equal(take("q", 5, HOUR), 1);
+    open_again(); /* nor does the time of the file */
+    pass(1);
+    assert_int_equal(look("q", held, NULL), JOB_LEASED);
+    assert_int_equal(look("q", later.id, NULL), JOB_DELAYED);
+}
+
+static void a_clock_set_forward_ends_each_lease_once(void **state) /* S11 */
+{
+    (void)state;
+    uint64_t held = put_text("q", "1");
+    struct queue_job later = {.data = SPAN("2"), .delay_ms = HOUR / 2};
+    assert_int_equal(put("q", &later), PUT_OK);
+    char token[QUEUE_TOKEN_MAX];
+    strcpy(token, take_one("q", HOUR / 2)->token);
+    clock_now += HOUR;
+    pass(1);
+    pass(200); /* the wait behind a failure */
+    assert_int_equal(settle("q", QUEUE_ACK, held, token), SETTLED_LEASE_LOST);
+    assert_int_equal(take("q", 5, 1000), 2);
+    struct queue_stats s = stats("q");
+    assert_int_equal(s.number[NUMBER_lapsed], 1);
+    assert_int_equal(s.number[NUMBER_delivered], 3);
+    clock_now -= HOUR; /* and back: the new leases hold all the longer */
+    pass(2000);
+    assert_int_equal(take("q", 5, 1000), 0);
+    assert_int_equal(stats("q").number[NUMBER_lapsed], 1);
 }
 
 /* ---- disks ----------------------------------------------------------------------------------- */
@@ -294,6 +341,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_put_and_the_take_that_it_wakes_are_one_commit),
+        TEST(a_clock_set_back_prolongs_and_gives_nothing_twice),
+        TEST(a_clock_set_forward_ends_each_lease_once),
         TEST(a_failed_sync_is_no_answer_and_a_retry_is_safe),
         TEST(a_full_disk_refuses_puts_while_the_queue_drains),
         TEST(no_statement_walks_through_a_table),
