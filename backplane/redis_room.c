@@ -2,6 +2,7 @@
 #include "backplane/redis_private.h"
 
 #include "backplane/base/log.h"
+#include "backplane/base/words.h"
 #include "backplane/push.h"
 
 #include <stdlib.h>
@@ -202,38 +203,17 @@ void redis_room_go_on(struct redis_room *r)
 
 /* ---- what is heard -------------------------------------------------------------------------- */
 
-/* The next word of what was published, and what is behind the space after it. */
-static struct span word(struct span *rest)
-{
-    const char *space = rest->n ? memchr(rest->p, ' ', rest->n) : NULL;
-    struct span w = {rest->p, space ? (size_t)(space - rest->p) : rest->n};
-    rest->p += w.n + (space != NULL);
-    rest->n -= w.n + (space != NULL);
-    return w;
-}
-
-static bool number(struct span s, uint64_t *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9' || *out > (UINT64_MAX - 9) / 10)
-            return false;
-        *out = *out * 10 + (uint64_t)(s.p[i] - '0');
-    }
-    return s.n > 0;
-}
-
 /* "p EPOCH OFFSET NUMBER FLAGS OBJECT"; false: it is something else. */
 static bool parse(const struct redis_room *r, struct span rest, struct feed_item *item)
 {
     uint64_t offset;
-    if (!span_eq(word(&rest), SPAN("p")))
+    if (!span_eq(cut_word(&rest), SPAN("p")))
         return false;
-    struct span epoch = word(&rest);
-    if (!epoch.n || epoch.n >= EPOCH_MAX || !number(word(&rest), &offset) ||
-        !number(word(&rest), &item->seq))
+    struct span epoch = cut_word(&rest);
+    if (!epoch.n || epoch.n >= EPOCH_MAX || !number_read(cut_word(&rest), &offset) ||
+        !number_read(cut_word(&rest), &item->seq))
         return false;
-    bool delta = span_eq(word(&rest), SPAN("d")), well;
+    bool delta = span_eq(cut_word(&rest), SPAN("d")), well;
     item->at = (struct position){.offset = offset};
     memcpy(item->at.epoch, epoch.p, epoch.n);
     item->msg = push_kept((struct span){r->head, r->head_len}, rest, offset, &well);
