@@ -230,7 +230,7 @@ enum share_verb {
 
     /* Renews this gateway's lease. In: its length in ms; what it tells of itself, JSON. Out:
      * whether it had none (so all that it had shared is gone, or soon will be); how many gateways
-     * are dead; their names; what the living tell of themselves. */
+     * are dead; their names; of each that is alive its name and what it tells of itself. */
     SHARE_BEAT,
     /* Takes some of what a dead gateway has left away; one gateway at a time does it. In: its name,
      * how many members, up to how many others are told, the lease. Out: whether there is more. */

@@ -2,6 +2,8 @@
 /* What gateways share beside streams: one script, which backplane/lua/share.lua tells of. */
 #include "backplane/redis_private.h"
 
+#include "backplane/base/words.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -77,27 +79,42 @@ static size_t dead_end(const struct redis_reply *r)
     return 2 + (dead > 0 ? (size_t)dead : 0);
 }
 
-/* A first word of "1" says the same for all; the dead of all servers; what the living tell of
- * themselves, of the first server that answered. */
+/* Appends a gateway that is alive, unless another server has told of it. */
+static size_t add_alive(struct span *words, size_t from, size_t n, const struct redis_reply *r,
+                        size_t at)
+{
+    struct span name = redis_reply_text(redis_reply_item(r, at));
+    for (size_t i = from; i < n; i += 2)
+        if (span_eq(words[i], name))
+            return n;
+    return add_words(words, n, r, at, at + 2);
+}
+
+/* The dead of all servers, then the living of all. */
+static size_t merge_beats(const struct share_group *g, struct span *words, char *number)
+{
+    size_t n = 2;
+    for (size_t i = 0; i < g->driver->shard_count; i++)
+        if (g->calls[i].reply.count)
+            n = add_words(words, n, &g->calls[i].reply, 2, dead_end(&g->calls[i].reply));
+    words[1] = (struct span){number, u64_text(number, n - 2)};
+    size_t living = n;
+    for (size_t i = 0; i < g->driver->shard_count; i++) {
+        const struct redis_reply *r = &g->calls[i].reply;
+        for (size_t at = dead_end(r); at + 1 < r->count; at += 2)
+            n = add_alive(words, living, n, r, at);
+    }
+    return n;
+}
+
+/* A first word of "1" says the same for all. */
 static size_t merge(const struct share_group *g, struct span *words, char *number)
 {
-    const struct redis_reply *first = NULL;
-    size_t n = 2;
     words[0] = SPAN("0");
-    for (size_t i = 0; i < g->driver->shard_count; i++) {
-        const struct share_call *c = &g->calls[i];
-        if (!c->shard || c->error)
-            continue;
-        first = first ? first : &c->reply;
-        if (span_eq(redis_reply_text(redis_reply_item(&c->reply, 0)), SPAN("1")))
+    for (size_t i = 0; i < g->driver->shard_count; i++)
+        if (span_eq(redis_reply_text(redis_reply_item(&g->calls[i].reply, 0)), SPAN("1")))
             words[0] = SPAN("1");
-        if (g->share->verb == SHARE_BEAT)
-            n = add_words(words, n, &c->reply, 2, dead_end(&c->reply));
-    }
-    if (g->share->verb != SHARE_BEAT || !first)
-        return 1;
-    words[1] = (struct span){number, u64_text(number, n - 2)};
-    return add_words(words, n, first, dead_end(first), SIZE_MAX);
+    return g->share->verb == SHARE_BEAT ? merge_beats(g, words, number) : 1;
 }
 
 /* Everything is there: the first call's words, or all of theirs. Well if any server answered. */
@@ -201,25 +218,16 @@ void redis_share(struct driver *driver, struct share *s)
     }
 }
 
-static struct span word(struct span *rest)
-{
-    const char *space = rest->n ? memchr(rest->p, ' ', rest->n) : NULL;
-    struct span w = {rest->p, space ? (size_t)(space - rest->p) : rest->n};
-    rest->p += w.n + (space != NULL);
-    rest->n -= w.n + (space != NULL);
-    return w;
-}
-
 /* "s GATEWAY WHAT TEXT"; one's own are known already. */
 bool redis_share_heard(struct redis_room *r, struct span payload)
 {
     struct redis *d = r->shard->driver;
     const struct driver_config *c = &d->base.config;
-    if (!span_eq(word(&payload), SPAN("s")))
+    if (!span_eq(cut_word(&payload), SPAN("s")))
         return false;
-    if (span_eq(word(&payload), span_str(d->settings->node)) || !c->events->signalled)
+    if (span_eq(cut_word(&payload), span_str(d->settings->node)) || !c->events->signalled)
         return true;
-    struct span what = word(&payload);
+    struct span what = cut_word(&payload);
     c->events->signalled(c->owner, r->ref, what, payload);
     return true;
 }

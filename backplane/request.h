@@ -51,6 +51,7 @@ enum hub_entry_kind {
     HUB_OTHER                 /* first kind for the gateway's own use */
 };
 
+struct tally;
 struct hub; /* the gateway's; here it is only a name */
 
 struct request {
@@ -152,9 +153,12 @@ struct request_redact {
 struct request_rooms {
     struct request request;
     size_t max_bytes;
+    uint64_t patience_ms; /* so long other gateways are waited for */
     /* the sequencer's */
     struct list link;
     struct seq_walk walk;
+    struct tally *others; /* rooms of other gateways that are not written yet */
+    uint64_t until_ms;
     /* answer */
     struct buf json;     /* `{"room":{"num_clients":n},…}` */
     struct span pattern; /* see glob.h; empty: all; borrowed from `name` */

@@ -20,6 +20,7 @@ void sequencer_stop(struct sequencer *s)
     (void)inbox_take(&s->inbox); /* at most ports' own `drained` */
     seq_control_close(s);
     seq_shared_close(s);
+    seq_survey_close(s);
     queue_desk_stop(s->queues);
     s->driver->ops->stop(s->driver); /* fills may be under way */
 }
@@ -30,6 +31,7 @@ void sequencer_free(struct sequencer *s)
         return;
     sequencer_stop(s);
     seq_control_forget(s);
+    seq_survey_forget(s);
     seq_rooms_deinit(&s->rooms);
     ledger_deinit(&s->ledger);
     sanctions_deinit(&s->sanctions);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* This gateway's lease among others, and what becomes of those whose lease has run out. */
-#include "backplane/base/fields.h"
+#include "backplane/base/json.h"
+#include "backplane/base/words.h"
 #include "backplane/seq_private.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@ struct lease_call {
     struct share share;
     char numbers[3][U64_TEXT_MAX];
     char name[64]; /* of a dead gateway */
+    bool look;     /* somebody waits for what is seen */
 };
 
 static void add_u64(struct lease_call *c, int i, uint64_t v)
@@ -49,14 +51,6 @@ static void buried(void *owner, struct share *share)
     free(c);
 }
 
-static uint64_t number(struct span s)
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < s.n; i++)
-        v = v * 10 + (uint64_t)(s.p[i] - '0');
-    return v;
-}
-
 static void describe(const struct sequencer *s, struct buf *b)
 {
     if (s->config.describe)
@@ -66,25 +60,22 @@ static void describe(const struct sequencer *s, struct buf *b)
 }
 
 /* Anybody may have written it. */
-static bool is_of_another(const struct sequencer *s, struct span record)
+static bool is_object(struct span record)
 {
-    struct span uid = {0};
-    struct scratch none = {0};
-    static const struct field field = {"uid", FIELD_STRING, 0};
-    bool line = record.n && !memchr(record.p, '\n', record.n);
-    return line && object_read(&none, record, &field, 1, &uid) && uid.n &&
-           !span_eq(uid, span_str(s->config.node));
+    struct span value;
+    return record.n && !memchr(record.p, '\n', record.n) &&
+           json_document(record, JSON_MAX_DEPTH, &value) && value.p[0] == '{';
 }
 
-static void note_others(struct sequencer *s, const struct span *records, size_t n)
+static void note_others(struct sequencer *s, const struct span *living, size_t n)
 {
     struct buf *b = &s->shared.others;
     buf_clear(b);
-    for (size_t i = 0; i < n; i++) {
-        if (!is_of_another(s, records[i]))
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        if (span_eq(living[i], span_str(s->config.node)) || !is_object(living[i + 1]))
             continue;
         buf_char(b, ',');
-        buf_span(b, records[i]);
+        buf_span(b, living[i + 1]);
     }
     if (b->failed)
         buf_deinit(b);
@@ -98,31 +89,50 @@ void seq_on_gateways(struct sequencer *s, struct request *r)
     seq_answer(s, r, q->json.failed ? ERR_INTERNAL : OK);
 }
 
+static void beat(struct sequencer *s);
+
+/* The dead, then the living, each with what it tells of itself. */
+static void see(struct sequencer *s, const struct share *share, bool look)
+{
+    const struct span *gateways = share->answer + 2;
+    size_t n = share->answers - 2;
+    uint64_t dead;
+    if (!number_read(share->answer[1], &dead) || dead > n)
+        dead = n;
+    counter_set(&s->counters.gateways, (n - dead) / 2);
+    note_others(s, gateways + dead, n - dead);
+    if (dead && !s->shared.burying)
+        bury(s, gateways[0]);
+    if (look)
+        seq_survey_seen(s, OK, gateways + dead, n - dead);
+}
+
 static void beaten(void *owner, struct share *share)
 {
     struct sequencer *s = owner;
+    struct lease_call *c = container_of(share, struct lease_call, share);
+    bool well = !share->error && share->answers >= 2;
     s->shared.beating = false;
-    if (!share->error && share->answers >= 2) {
-        uint64_t dead = number(share->answer[1]);
-        if (span_eq(share->answer[0], SPAN("1")))
-            seq_presence_doubt_all(s, true);
-        else
-            seq_presence_go_on(s);
-        if (dead > share->answers - 2)
-            dead = share->answers - 2;
-        counter_set(&s->counters.gateways, share->answers - 2 - dead);
-        note_others(s, share->answer + 2 + dead, share->answers - 2 - dead);
-        if (dead && !s->shared.burying)
-            bury(s, share->answer[2]);
-    }
-    free(container_of(share, struct lease_call, share));
+    if (well && span_eq(share->answer[0], SPAN("1")))
+        seq_presence_doubt_all(s, true);
+    else if (well)
+        seq_presence_go_on(s);
+    if (well)
+        see(s, share, c->look);
+    else if (c->look)
+        seq_survey_seen(s, ERR_INTERNAL, NULL, 0);
+    free(c);
+    if (s->shared.again)
+        beat(s);
 }
 
 static void beat(struct sequencer *s)
 {
-    struct lease_call *c = s->shared.beating ? NULL : calloc(1, sizeof(*c));
+    struct lease_call *c = s->shared.beating || s->shared.closing ? NULL : calloc(1, sizeof(*c));
     if (!c)
         return;
+    c->look = s->shared.look;
+    s->shared.look = s->shared.again = false;
     c->share.verb = SHARE_BEAT;
     c->share.done = beaten;
     add_u64(c, 0, LEASE_MS);
@@ -150,9 +160,22 @@ void seq_shared_open(struct sequencer *s)
         loop_arm(s->loop, &s->shared.beat, BEAT_MS, on_beat);
 }
 
+/* Not the one that is under way: it may be too early for what is to be heard, or told. */
+static void beat_anew(struct sequencer *s)
+{
+    s->shared.again = true;
+    beat(s);
+}
+
+void seq_look_around(struct sequencer *s)
+{
+    s->shared.look = true;
+    beat_anew(s);
+}
+
 void seq_shared_returned(struct sequencer *s)
 {
-    beat(s);
+    beat_anew(s);
 }
 
 void seq_shared_close(struct sequencer *s)

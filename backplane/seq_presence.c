@@ -4,6 +4,7 @@
 
 #include "backplane/base/fields.h"
 #include "backplane/base/log.h"
+#include "backplane/base/words.h"
 #include "backplane/push.h"
 #include "backplane/seq_private.h"
 
@@ -362,12 +363,10 @@ void seq_presence_doubt_all(struct sequencer *s, bool ours)
 
 /* ---- who asks ------------------------------------------------------------------------------- */
 
-static uint64_t number(const struct share *s, size_t i)
+static uint32_t number(const struct share *s, size_t i)
 {
-    uint64_t v = 0;
-    for (size_t k = 0; i < s->answers && k < s->answer[i].n; k++)
-        v = v * 10 + (uint64_t)(s->answer[i].p[k] - '0');
-    return v;
+    uint64_t v;
+    return i < s->answers && number_read(s->answer[i], &v) ? (uint32_t)v : 0;
 }
 
 static enum err write_members(struct request_presence *p, const struct share *s)
@@ -397,8 +396,8 @@ static void asked(void *owner, struct share *share)
     struct request_presence *p = c->request;
     enum err e = share->error;
     if (!e && p->stats_only) {
-        p->num_clients = (uint32_t)number(share, 0);
-        p->num_users = (uint32_t)number(share, 1);
+        p->num_clients = number(share, 0);
+        p->num_users = number(share, 1);
     } else if (!e) {
         e = write_members(p, share);
     }

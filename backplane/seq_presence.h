@@ -33,11 +33,15 @@ struct seq_shared {
     struct timer beat;
     struct buf others; /* what the other gateways told of themselves: `,{…},{…}` */
     bool beating, burying, closing;
+    bool again; /* another beat is to follow the one under way */
+    bool look;  /* somebody waits for what the next one shows */
 };
 
 void seq_shared_open(struct sequencer *s);
 void seq_shared_close(struct sequencer *s); /* before the driver stops */
 void seq_shared_returned(struct sequencer *s);
+/* A beat at once; what it shows is told by seq_survey_seen(). */
+void seq_look_around(struct sequencer *s);
 
 /* A member of this gateway came or went; others are told if the driver is shared. */
 void seq_entered(struct sequencer *s, struct seq_room *room, const struct client_info *client,

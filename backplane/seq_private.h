@@ -2,7 +2,8 @@
 /* seq_private.h: what the sequencer's files share: sequencer.c (subscriptions, publications,
  * fills), seq_read.c (what is asked of a room without being in it), seq_users.c (who comes and
  * goes, orders), seq_control.c (orders of all gateways), seq_signal.c (what is never stored),
- * seq_follow.c (followers) and seq_moderate.c (what moderators decide).
+ * seq_follow.c (followers), seq_survey.c (rooms of other gateways) and seq_moderate.c (what
+ * moderators decide).
  */
 #ifndef MADANG_BACKPLANE_SEQ_PRIVATE_H
 #define MADANG_BACKPLANE_SEQ_PRIVATE_H
@@ -14,10 +15,11 @@
 #include "backplane/seq_control.h"
 #include "backplane/seq_presence.h"
 #include "backplane/seq_room.h"
+#include "backplane/seq_survey.h"
 #include "backplane/sequencer.h"
 #include "backplane/users.h"
 
-enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL, FOR_CONTROL };
+enum purpose { FOR_SUBSCRIBE, FOR_HISTORY, FOR_FILL, FOR_CONTROL, FOR_SURVEY };
 
 struct sequencer {
     struct actor actor;
@@ -34,6 +36,7 @@ struct sequencer {
     struct queue_desk *queues;
     struct seq_control control;
     struct seq_shared shared;
+    struct seq_survey survey;
     struct list listings; /* struct request_rooms, first come, first served */
     uint32_t asked;       /* presence requests that had to wait; wraps */
     struct port ports[HUBS_MAX];
@@ -100,6 +103,9 @@ enum err seq_sanction(struct sequencer *s, const struct sanction *what, bool lif
 enum err seq_slow_down(struct sequencer *s, struct span room, uint64_t interval_ms);
 void seq_forget_decisions(struct sequencer *s); /* all of them, to be told anew */
 
+/* The others were asked, or could not be: goes on with what is here. */
+void seq_rooms_surveyed(struct sequencer *s, struct request_rooms *q, enum err e);
+bool seq_room_is_listed(const struct seq_room *room, struct span pattern);
 /* Goes on with the listings, a slice; true if there is more to do. */
 bool seq_list_rooms(struct sequencer *s);
 

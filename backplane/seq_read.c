@@ -3,6 +3,7 @@
  * rooms. */
 #include "backplane/base/glob.h"
 #include "backplane/seq_private.h"
+#include "backplane/tally.h"
 
 /* Rooms that a listing looks at per turn. */
 #define LISTED_PER_TURN 1000
@@ -114,27 +115,58 @@ void seq_redacted(void *owner, struct stream_redaction *redaction)
 void seq_on_rooms(struct sequencer *s, struct request *r)
 {
     struct request_rooms *q = (struct request_rooms *)r;
+    if (s->driver->ops->shared)
+        seq_survey_ask(s, q);
+    else
+        seq_rooms_surveyed(s, q, OK);
+}
+
+void seq_rooms_surveyed(struct sequencer *s, struct request_rooms *q, enum err e)
+{
+    if (e) {
+        seq_answer(s, &q->request, e);
+        return;
+    }
     buf_char(&q->json, '{');
     seq_walk_begin(&s->rooms, &q->walk);
     list_push(&s->listings, &q->link);
+    loop_again(s->loop);
 }
 
-static void list_one(struct request_rooms *q, const struct seq_room *room)
+bool seq_room_is_listed(const struct seq_room *room, struct span pattern)
 {
-    if (!room->members || (q->pattern.n && !glob_matches(q->pattern, room->ref.name)))
-        return;
+    return room->members && (!pattern.n || glob_matches(pattern, room->ref.name));
+}
+
+static void list_one(struct request_rooms *q, struct span name, uint64_t here)
+{
     if (q->json.n > 1)
         buf_char(&q->json, ',');
-    buf_json(&q->json, room->ref.name);
+    buf_json(&q->json, name);
     buf_lit(&q->json, ":{\"num_clients\":");
-    buf_u64(&q->json, room->members);
+    buf_u64(&q->json, here + tally_take(q->others, name));
     buf_char(&q->json, '}');
+}
+
+/* A room of this gateway, or, behind these, of others; false: there is none left. */
+static bool list_next(struct request_rooms *q)
+{
+    const struct seq_room *room = seq_walk_next(&q->walk);
+    struct span name;
+    if (room && seq_room_is_listed(room, q->pattern))
+        list_one(q, room->ref.name, room->members);
+    else if (!room && tally_any(q->others, &name))
+        list_one(q, name, 0);
+    else
+        return room != NULL;
+    return true;
 }
 
 static void end_listing(struct sequencer *s, struct request_rooms *q, enum err e)
 {
     list_del(&q->link);
     seq_walk_end(&q->walk);
+    tally_free(q->others);
     if (e)
         buf_deinit(&q->json);
     seq_answer(s, &q->request, e);
@@ -145,15 +177,13 @@ bool seq_list_rooms(struct sequencer *s)
     if (list_empty(&s->listings))
         return false;
     struct request_rooms *q = container_of(s->listings.next, struct request_rooms, link);
-    const struct seq_room *room = NULL;
+    bool more = true;
     enum err e = OK;
-    for (int i = 0; !e && i < LISTED_PER_TURN && (room = seq_walk_next(&q->walk)); i++) {
-        list_one(q, room);
+    for (int i = 0; !e && i < LISTED_PER_TURN && (more = list_next(q)); i++)
         e = q->json.failed ? ERR_INTERNAL : q->json.n >= q->max_bytes ? ERR_LIMIT : OK;
-    }
-    if (!e && !room)
+    if (!e && !more)
         buf_char(&q->json, '}');
-    if (e || !room)
+    if (e || !more)
         end_listing(s, q, q->json.failed ? ERR_INTERNAL : e);
     return !list_empty(&s->listings);
 }

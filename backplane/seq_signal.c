@@ -68,7 +68,11 @@ void seq_signalled(void *owner, struct stream_ref *ref, struct span what, struct
 {
     struct sequencer *s = owner;
     bool came = span_eq(what, SPAN(SIGNAL_JOIN));
-    if (seq_control_is(s, ref) || !text.n)
+    if (seq_control_is(s, ref) || seq_survey_is(s, ref)) {
+        seq_survey_signalled(s, what, text);
+        return;
+    }
+    if (!text.n)
         return;
     if (came || span_eq(what, SPAN(SIGNAL_LEAVE)))
         seq_heard_of(s, seq_room_of(ref), text, came);

@@ -303,6 +303,8 @@ static void published(void *owner, struct stream_ref *ref, struct msg *m, const 
         seq_control_published(s, m, at);
         return;
     }
+    if (seq_survey_is(s, ref))
+        return; /* nothing of ours */
     struct seq_room *room = seq_room_of(ref);
     counter_add(&s->counters.publications, 1);
     if (at->offset)
@@ -320,6 +322,8 @@ static void lost(void *owner, struct stream_ref *ref, const struct position *top
         seq_control_lost(s, top);
         return;
     }
+    if (seq_survey_is(s, ref))
+        return;
     struct seq_room *room = seq_room_of(ref);
     room->top = *top;
     for (uint32_t i = 0; i < s->rooms.hubs; i++) {
@@ -446,12 +450,11 @@ static bool fill_some(struct sequencer *s)
 static void read_done(void *owner, struct stream_read *r)
 {
     static void (*const done[])(struct sequencer *, struct stream_read *) = {
-        [FOR_SUBSCRIBE] = subscribe_read,
-        [FOR_HISTORY] = seq_history_read,
-        [FOR_FILL] = fill_read,
-        [FOR_CONTROL] = seq_control_read,
+        [FOR_SUBSCRIBE] = subscribe_read, [FOR_HISTORY] = seq_history_read, [FOR_FILL] = fill_read,
+        [FOR_CONTROL] = seq_control_read, [FOR_SURVEY] = seq_survey_read,
     };
-    if (!r->error && r->purpose != FOR_CONTROL)
+    bool of_room = r->purpose != FOR_CONTROL && r->purpose != FOR_SURVEY;
+    if (!r->error && of_room)
         seq_room_of(r->room)->top = r->top;
     done[r->purpose](owner, r);
 }
@@ -507,6 +510,7 @@ static bool turn(struct actor *a)
     bool more = s->driver->ops->turn(s->driver, loop_now_ms(s->loop));
     more |= fill_some(s);
     more |= seq_list_rooms(s);
+    more |= seq_survey_turn(s);
     counter_set(&s->counters.rooms, s->rooms.count);
     counter_set(&s->counters.occupied, s->rooms.occupied);
     counter_set(&s->counters.stream_bytes, s->driver->ops->bytes(s->driver));
@@ -546,6 +550,7 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     inbox_init(&s->inbox, loop);
     seq_rooms_init(&s->rooms, s->driver, config->max_rooms);
     list_init(&s->listings);
+    seq_survey_open(s);
     sanctions_init(&s->sanctions, config->max_sanctions);
     pace_init(&s->pace, config->max_sanctions);
     s->actor.turn = turn;

@@ -198,6 +198,7 @@ void api_channels(struct api_task *t)
         memcpy(q->name, p.pattern.p, p.pattern.n);
     q->pattern = (struct span){q->name, p.pattern.n};
     q->max_bytes = API_RESULT_MAX;
+    q->patience_ms = t->call->hub->options->api_timeout_ms / 2; /* time is left to say so */
     q->request.owner = t;
     hub_ask(t->call->hub, &q->request, REQUEST_ROOMS, rooms_answered);
 }

@@ -131,8 +131,8 @@ function verbs.beat()
   local out = {lease and tonumber(lease) > now() and '0' or '1', text(#dead)}
   for _, gateway in ipairs(dead) do out[#out + 1] = gateway end
   for _, gateway in ipairs(alive()) do
-    local record = redis.call('GET', P .. ':node:' .. gateway)
-    if record then out[#out + 1] = record end
+    out[#out + 1] = gateway
+    out[#out + 1] = redis.call('GET', P .. ':node:' .. gateway) or ''
   end
   return out
 end
