@@ -9,7 +9,7 @@ import { describe } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { Chatter } from '../lib/chatter.mjs'
-import { freePort } from '../lib/redis.mjs'
+import { freePort } from '../lib/ports.mjs'
 import { it } from '../lib/suite.mjs'
 
 const script = fileURLToPath(new URL('../../.ci/cluster', import.meta.url))

@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { describe } from 'node:test'
 
-import { freePort, Redis } from '../lib/redis.mjs'
+import { freePort } from '../lib/ports.mjs'
+import { Redis } from '../lib/redis.mjs'
 import { startGateway } from '../lib/gateway.mjs'
 import { it } from '../lib/suite.mjs'
 

@@ -9,31 +9,33 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Chatter } from './chatter.mjs'
 import { request, startGateway } from './gateway.mjs'
 import { KEY } from './api.mjs'
+import { freePort } from './ports.mjs'
 
 const PAUSE = 50 // ms before something that failed for now is tried again
 
 export class Cluster {
   // `redis`: the server that all use, by its url or another way to it, or several (servers.mjs); `args`:
-  // further options of each gateway.
-  static async start(redis, { gateways = 3, args = [], hubs = 1, auth, url = redis.url } = {}) {
+  // further options of each gateway; `begin`: what starts one at a port, as startGateway does.
+  static async start(redis, { gateways = 3, args = [], hubs = 1, auth, url = redis.url, begin = startGateway } = {}) {
     const where = redis.options ?? ['--redis-url', url]
-    const cluster = new Cluster(redis, ['--backplane', 'redis', ...where, '--api-key', KEY, ...args], { hubs, auth })
-    cluster.gateways = await Promise.all(Array.from({ length: gateways }, () => cluster.#begin(0)))
+    const cluster = new Cluster(redis, ['--backplane', 'redis', ...where, '--api-key', KEY, ...args], { hubs, auth }, begin)
+    cluster.gateways = await Promise.all(Array.from({ length: gateways }, async () => cluster.#begin(await freePort())))
     await cluster.well()
     return cluster
   }
 
-  constructor(redis, args, how) {
+  constructor(redis, args, how, begin) {
     this.redis = redis
     this.args = args
-    this.how = how // for startGateway
+    this.how = how // for `begin`
+    this.begin = begin
     this.gateways = []
     this.listeners = []
     this.publishers = []
   }
 
   async #begin(port) {
-    const gateway = await startGateway(this.args, { ...this.how, port })
+    const gateway = await this.begin(this.args, { ...this.how, port })
     gateway.expect(/ warn /)
     return gateway
   }

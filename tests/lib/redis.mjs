@@ -5,19 +5,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { freePort } from './ports.mjs'
 import { RedisClient } from './redis_client.mjs'
-
-export async function freePort() {
-  const server = createServer()
-  await new Promise((settle, fail) => server.listen(0, '127.0.0.1', settle).on('error', fail))
-  const { port } = server.address()
-  await new Promise((settle) => server.close(settle))
-  return port
-}
 
 export class Redis {
   // `args`: further options, such as ['--appendonly', 'yes'].

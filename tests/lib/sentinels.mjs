@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { Redis, freePort } from './redis.mjs'
+import { freePort } from './ports.mjs'
+import { Redis } from './redis.mjs'
 
 class Sentinel extends Redis {
   async restart() {

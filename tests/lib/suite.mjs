@@ -7,8 +7,9 @@ import { after, before, describe, it as plainIt } from 'node:test'
 import { Chatter } from './chatter.mjs'
 import { startGateway } from './gateway.mjs'
 
-// A bound against hanging, far above what any test needs on a slow machine with sanitizers.
-const limit = { timeout: 30_000 }
+// A bound against hanging, far above what any test needs on a slow machine with sanitizers, while
+// others use it too.
+const limit = { timeout: process.env.MADANG_TORTURE === '1' ? 1_200_000 : 120_000 }
 
 // Clients that come back by themselves: those that a failed test leaves would keep its process alive
 // for ever, so they are told to go when the test is over.
