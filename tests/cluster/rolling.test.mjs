@@ -3,18 +3,14 @@
 // Gateways are restarted one after the other while official clients chat through a front that
 // knows nothing of sessions: each of them gets every publication once, in one order.
 
-import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { describe } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
-
-import { Centrifuge } from 'centrifuge'
-import WebSocket from 'ws'
 
 import { Cluster } from '../lib/cluster.mjs'
+import { People } from '../lib/people.mjs'
 import { Redis } from '../lib/redis.mjs'
-import { it, returns } from '../lib/suite.mjs'
+import { it } from '../lib/suite.mjs'
 
 const long = process.env.MADANG_TORTURE === '1'
 const ROOMS = ['one', 'two', 'three', 'four']
@@ -66,78 +62,26 @@ class Front {
   }
 }
 
-// An official client in one room, which keeps what it is shown and publishes until it is stopped.
-class Person {
-  constructor(url, room, name) {
-    this.room = room
-    this.name = name
-    this.seen = []
-    this.sent = 0
-    this.wrong = []
-    this.client = returns(new Centrifuge(url, { websocket: WebSocket, minReconnectDelay: 10, maxReconnectDelay: 200, timeout: 3000 }))
-    this.subscription = this.client.newSubscription(room, { recoverable: true, positioned: true })
-    this.subscription.on('subscribed', ({ wasRecovering, recovered }) => {
-      if (wasRecovering && !recovered) this.wrong.push('not recovered')
-    })
-    this.subscription.on('unsubscribed', ({ code }) => this.stopped || this.wrong.push(`unsubscribed ${code}`))
-    this.subscription.on('publication', ({ offset, data }) => this.seen.push(`${offset} ${data.cid}`))
-  }
-
-  async join() {
-    const subscribed = once(this.subscription, 'subscribed')
-    this.subscription.subscribe()
-    this.client.connect()
-    await subscribed
-  }
-
-  run() {
-    this.running = (async () => {
-      while (!this.stopped) {
-        // The same key until it is taken.
-        await this.subscription.publish({ cid: `${this.name}-${this.sent}` }).then(() => this.sent++, () => pause(20))
-        await pause(5)
-      }
-    })()
-  }
-}
-
 describe('a rolling restart', () => {
   it('costs the clients nothing', async () => {
     const cluster = await Cluster.start(await Redis.start(), { args: ARGS })
     const front = await Front.start(cluster)
-    const people = ROOMS.flatMap((room) => Array.from({ length: PER_ROOM }, (_, i) => new Person(front.url, room, `${room}${i}`)))
+    let people
     try {
-      await Promise.all(people.map((one) => one.join()))
-      for (const one of people) one.run()
-      const moved = async () => {
-        const goals = people.map((one) => one.sent + 10)
-        while (people.some((one, i) => one.sent < goals[i])) await pause(20)
-      }
+      people = await People.join(ROOMS.flatMap((room) => Array.from({ length: PER_ROOM }, () => ({ url: front.url, room }))))
+      people.run()
       for (let i = 0; i < 3 * ROUNDS; i++) {
-        await moved()
+        await people.moved()
         await cluster.gateways[i % 3].stop()
-        await moved()
+        await people.moved()
         await cluster.again(i % 3)
         await cluster.well()
       }
-      await moved()
-      for (const one of people) one.stopped = true
-      await Promise.all(people.map((one) => one.running))
-      for (const room of ROOMS) {
-        const { offset, pubs } = await cluster.stream(room)
-        const all = [...pubs].map(([at, { cid }]) => `${at} ${cid}`)
-        const here = people.filter((one) => one.room === room)
-        assert.equal(pubs.size, offset)
-        assert.equal(offset, here.reduce((sum, one) => sum + one.sent, 0))
-        for (const one of here) {
-          while (one.seen.length < all.length && one.wrong.length === 0) await pause(20)
-          assert.deepEqual(one.wrong, [])
-          assert.deepEqual(one.seen, all)
-        }
-      }
+      await people.moved()
+      await people.stop()
+      await people.compare(cluster)
     } finally {
-      for (const one of people) one.stopped = true
-      for (const one of people) one.client.disconnect()
+      people?.leave()
       await front.stop()
       await cluster.stop()
     }

@@ -120,7 +120,8 @@ export class Gateway {
 
   // The sum over all labels of each metric; asking for one that does not exist is an error.
   async metrics() {
-    const { body } = await request(this, '/metrics')
+    const inside = this.internalPorts.length > 0 && { port: this.internalPorts[0], host: '127.0.0.1' }
+    const { body } = await request(inside || this, '/metrics')
     const sums = {}
     for (const line of body.split('\n')) {
       const row = /^(\w+)(?:\{.*\})? (\S+)$/.exec(line)
