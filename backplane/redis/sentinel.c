@@ -12,8 +12,9 @@
 struct witness {
     struct redis_sentinel *sentinel;
     struct redis_link *link;
-    struct redis_call call;
-    bool busy;
+    struct redis_call when, where; /* what it is asked for: the epoch of its story, the address */
+    int64_t epoch;                 /* that it has just named; -1: none */
+    bool busy;                     /* one of the two is under way */
 };
 
 struct redis_sentinel {
@@ -68,24 +69,17 @@ static int64_t number(struct span text)
     return strtoll(digits, NULL, 10);
 }
 
-/* False: it is not an answer that names a master. */
-static bool believe(struct redis_sentinel *s, const struct redis_reply *r)
+/* A story, which may be an older one, or the one that is known. */
+static void believe(struct redis_sentinel *s, int64_t epoch, const struct redis_address *said)
 {
-    struct span host = field(r, "ip");
-    int64_t port = number(field(r, "port")), epoch = number(field(r, "config-epoch"));
-    if (!host.n || host.n > REDIS_HOST_MAX || port < 1 || port > 65535 || epoch < 0)
-        return false;
-    struct redis_address said = {.port = (uint16_t)port};
-    memcpy(said.host, host.p, host.n);
     bool known = s->master.host[0] != '\0';
-    bool same = s->master.port == said.port && strcmp(s->master.host, said.host) == 0;
+    bool same = s->master.port == said->port && strcmp(s->master.host, said->host) == 0;
     if (known && epoch <= s->epoch)
-        return true; /* an older story, or the one that is known */
+        return;
     s->epoch = epoch;
-    s->master = said;
+    s->master = *said;
     if (!known || !same)
         s->events->found(s->owner, s->master.host, s->master.port);
-    return true;
 }
 
 static void tell_helpless(const struct witness *w, enum redis_fault fault, const char *what)
@@ -95,12 +89,15 @@ static void tell_helpless(const struct witness *w, enum redis_fault fault, const
     w->sentinel->events->helpless(w->sentinel->owner, fault, why);
 }
 
-static void answered(struct redis_call *call)
+static void on_epoch(struct redis_call *call)
 {
-    struct witness *w = container_of(call, struct witness, call);
+    struct witness *w = container_of(call, struct witness, when);
     struct redis_sentinel *s = w->sentinel;
-    w->busy = false;
-    if (s->closed || call->outcome != CALL_ANSWERED || believe(s, call->reply))
+    w->epoch = -1;
+    if (s->closed || call->outcome != CALL_ANSWERED)
+        return;
+    w->epoch = number(field(call->reply, "config-epoch"));
+    if (w->epoch >= 0)
         return;
     char what[160];
     if (redis_reply_is_error(call->reply, "ERR"))
@@ -110,15 +107,39 @@ static void answered(struct redis_call *call)
     tell_helpless(w, FAULT_REFUSED, what);
 }
 
+/* {host, port} */
+static void on_address(struct redis_call *call)
+{
+    struct witness *w = container_of(call, struct witness, where);
+    w->busy = false;
+    if (w->sentinel->closed || call->outcome != CALL_ANSWERED || w->epoch < 0)
+        return;
+    struct span host = redis_reply_text(redis_reply_item(call->reply, 0));
+    int64_t port = number(redis_reply_text(redis_reply_item(call->reply, 1)));
+    if (!host.n || host.n > REDIS_HOST_MAX || port < 1 || port > 65535) {
+        tell_helpless(w, FAULT_REFUSED, "it does not say where the master is");
+        return;
+    }
+    struct redis_address said = {.port = (uint16_t)port};
+    memcpy(said.host, host.p, host.n);
+    believe(w->sentinel, w->epoch, &said);
+}
+
+/* While a Sentinel carries out a failover, its `SENTINEL MASTER` has the new epoch already, and the
+ * old address still. The other command gives the address that belongs to that epoch. It comes
+ * second, so that an address is never older than its epoch. */
 static void ask(struct witness *w)
 {
-    struct span words[] = {SPAN("SENTINEL"), SPAN("MASTER"),
-                           span_str(w->sentinel->options->master)};
+    struct span name = span_str(w->sentinel->options->master);
+    struct span when[] = {SPAN("SENTINEL"), SPAN("MASTER"), name};
+    struct span where[] = {SPAN("SENTINEL"), SPAN("GET-MASTER-ADDR-BY-NAME"), name};
     if (w->busy || !redis_link_is_up(w->link))
         return;
     w->busy = true;
-    w->call.done = answered;
-    redis_link_call(w->link, &w->call, words, 3);
+    w->when.done = on_epoch;
+    w->where.done = on_address;
+    redis_link_call(w->link, &w->when, when, 3);
+    redis_link_call(w->link, &w->where, where, 3);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -11,6 +11,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { freePort } from './ports.mjs'
 import { Redis } from './redis.mjs'
 
+// They look every 100 ms, not every second or ten, and go on soon after they were held up themselves.
+const HASTE = ['INFO-PERIOD', 100, 'ASK-PERIOD', 100, 'PUBLISH-PERIOD', 100, 'TILT-PERIOD', 1000]
+const PATIENT = 60_000 // ms for which a master may be silent
+const HASTY = 1000
+const AGAIN = 3000 // ms, half of what they wait for after they could not agree on who acts
+
 class Sentinel extends Redis {
   async restart() {
     const all = [join(this.folder, 'conf'), '--sentinel']
@@ -32,20 +38,23 @@ export class Sentinels {
   static async start(name = 'yard') {
     const group = new Sentinels()
     group.name = name
-    group.master = await Redis.start()
-    group.replica = await Redis.start(['--replicaof', '127.0.0.1', group.master.port, '--repl-diskless-sync-delay', '0'])
+    const atOnce = ['--repl-diskless-sync-delay', '0']
+    group.master = await Redis.start(atOnce)
+    group.replica = await Redis.start([...atOnce, '--replicaof', '127.0.0.1', group.master.port])
+    // Sentinels ask a master for its replicas when they begin, and then every 10 s.
+    while ((await group.replica.info()).master_link_status !== 'up') await pause(20)
     group.list = []
     for (let i = 0; i < 3; i++) {
       const port = await freePort()
       const folder = mkdtempSync(join(tmpdir(), 'madang-sentinel-'))
-      const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor ${name} 127.0.0.1 ${group.master.port} 2`, `sentinel down-after-milliseconds ${name} 1000`, `sentinel failover-timeout ${name} 10000`]
+      const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor ${name} 127.0.0.1 ${group.master.port} 2`, `sentinel down-after-milliseconds ${name} ${PATIENT}`, `sentinel failover-timeout ${name} ${AGAIN}`]
       writeFileSync(join(folder, 'conf'), `${lines.join('\n')}\n`)
       const sentinel = new Sentinel(port, folder, [])
       await sentinel.restart()
+      await sentinel.say('SENTINEL', 'DEBUG', ...HASTE)
       group.list.push(sentinel)
     }
     for (const one of group.list) await group.until(one, (m) => m['num-slaves'] === '1' && m['num-other-sentinels'] === '2')
-    while ((await group.replica.info()).master_link_status !== 'up') await pause(20)
     return group
   }
 
@@ -57,6 +66,18 @@ export class Sentinels {
 
   async until(sentinel, condition) {
     while (!condition(await this.says(sentinel))) await pause(20)
+  }
+
+  // The replica has all that the master has done by now.
+  async copied() {
+    const { master_repl_offset: goal } = await this.master.info()
+    while (Number((await this.replica.info()).slave_repl_offset) < Number(goal)) await pause(20)
+  }
+
+  // The master is killed, and now they take silence seriously.
+  async loseMaster() {
+    await this.master.kill()
+    for (const one of this.list) await one.say('SENTINEL', 'SET', this.name, 'down-after-milliseconds', HASTY)
   }
 
   get addresses() {
