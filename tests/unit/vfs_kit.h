@@ -23,6 +23,7 @@ static struct {
     atomic_int full;            /* files do not grow */
     atomic_int stall_ms;        /* each sync takes so long */
     atomic_int syncs;           /* counted */
+    atomic_int reads;           /* counted */
     atomic_int no_sync;         /* where the power is simulated, the disk need not be waited for */
 } faults;
 
@@ -48,6 +49,7 @@ static inline int faulty_close(sqlite3_file *f)
 
 static inline int faulty_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
 {
+    atomic_fetch_add(&faults.reads, 1);
     return real_of(f)->pMethods->xRead(real_of(f), p, n, at);
 }
 
