@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_boot.c: a start looks at little of the file, however much lies in it: rooms, publications and
- * jobs are read when they are asked for. */
+/* test_boot.c: a start looks at little of the file, however much lies in it: rooms, publications
+ * and jobs are read when they are asked for. */
 #include "backplane/kept.h"
 
 #include "backplane/base/log.h"
