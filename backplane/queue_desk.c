@@ -224,6 +224,12 @@ static void give_back(struct queue_call *c)
     queue_send(c->window, &g->call);
 }
 
+void queue_give_back(struct queue_call *c)
+{
+    c->window->calls++;
+    give_back(c);
+}
+
 static void came_back(struct queue_call *c)
 {
     if (--c->away)

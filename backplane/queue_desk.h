@@ -39,6 +39,7 @@ struct queue_call {
         struct waiter waiter;
     };
     void (*done)(struct queue_call *c);
+    void *asker; /* the sender's */
     /* the window's and the desk's */
     struct entry entry, end;
     struct list link; /* of the window's takes that may wait */
@@ -76,6 +77,9 @@ void queue_end_waits(struct queue_window *w); /* of all */
 /* Nobody wants the answer any more. A take does not wait any longer, and if it has got jobs, they
  * are released before `done`, which finds none. Anything else is done all the same. */
 void queue_leave(struct queue_call *c);
+
+/* The jobs of a take that has ended are released. Then `done` is called again, and finds none. */
+void queue_give_back(struct queue_call *c);
 
 /* ---- the desk -------------------------------------------------------------------------------- */
 

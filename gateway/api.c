@@ -36,6 +36,21 @@ static const struct api_method methods[] = {
     {"presence", SCOPE_READ, api_presence, NULL},
     {"presence_stats", SCOPE_READ, api_presence_stats, NULL},
     {"publish", SCOPE_PUBLISH, api_publish, NULL},
+    {"queue_ack", SCOPE_JOBS, api_queue_ack, NULL},
+    {"queue_cancel", SCOPE_JOBS, api_queue_cancel, NULL},
+    {"queue_dead", SCOPE_JOBS, api_queue_dead, NULL},
+    {"queue_drain", SCOPE_JOBS, api_queue_drain, NULL},
+    {"queue_extend", SCOPE_JOBS, api_queue_extend, NULL},
+    {"queue_get", SCOPE_JOBS, api_queue_get, NULL},
+    {"queue_nack", SCOPE_JOBS, api_queue_nack, NULL},
+    {"queue_pause", SCOPE_JOBS, api_queue_pause, NULL},
+    {"queue_purge", SCOPE_JOBS, api_queue_purge, NULL},
+    {"queue_put", SCOPE_JOBS, api_queue_put, NULL},
+    {"queue_release", SCOPE_JOBS, api_queue_release, NULL},
+    {"queue_resume", SCOPE_JOBS, api_queue_resume, NULL},
+    {"queue_retry", SCOPE_JOBS, api_queue_retry, NULL},
+    {"queue_stats", SCOPE_JOBS, api_queue_stats, NULL},
+    {"queue_take", SCOPE_JOBS, api_queue_take, NULL},
     {"redact", SCOPE_MODERATE, api_redact, NULL},
     {"refresh", SCOPE_MODERATE, api_refresh, NULL},
     {"rpc", 0, run_rpc, NULL},
@@ -148,11 +163,14 @@ enum err api_rules(const struct api_task *t, struct span channel, const struct r
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
-static void task_free(struct api_task *t)
+static void task_free(struct api_task *t, bool delivered)
 {
+    delivered &= !t->error;
     for (uint32_t i = 0; i < t->count; i++)
-        task_free(&t->parts[i]);
+        task_free(&t->parts[i], delivered);
     free(t->parts);
+    if (t->queue)
+        api_queue_free(t->queue, delivered);
     api_publication_free(t->publication);
     buf_deinit(&t->result);
 }
@@ -251,20 +269,30 @@ static bool advance(struct api_task *t, uint32_t *share)
 
 /* ---- replies -------------------------------------------------------------------------------- */
 
-void api_error_json(struct buf *b, enum err e)
+static void error_json(struct buf *b, enum err e, const char *words)
 {
     buf_lit(b, "{\"code\":");
     buf_u64(b, e);
     buf_lit(b, ",\"message\":");
-    buf_json(b, span_str(err_text(e)));
+    buf_json(b, span_str(words));
     buf_char(b, '}');
+}
+
+void api_error_json(struct buf *b, enum err e)
+{
+    error_json(b, e, err_text(e));
+}
+
+static const char *words_of(const struct api_task *t)
+{
+    return t->why ? t->why : err_text(t->error);
 }
 
 void api_write_reply(struct buf *b, const struct api_task *t)
 {
     if (t->error) {
         buf_lit(b, "{\"error\":");
-        api_error_json(b, t->error);
+        error_json(b, t->error, words_of(t));
     } else {
         buf_lit(b, "{\"result\":");
         buf_span(b, (struct span){t->result.p, t->result.n});
@@ -433,7 +461,8 @@ void api_desk_init(struct api_desk *d)
 static bool has_place(const struct hub *h, size_t bytes)
 {
     const struct options *o = h->options;
-    return !h->draining && h->api.calls < o->api_calls && h->api.bytes + bytes <= o->api_bytes;
+    return !h->draining && h->api.calls - h->api.waits < o->api_calls &&
+           h->api.bytes + bytes <= o->api_bytes;
 }
 
 static void count(struct hub *h, int calls, size_t bytes)
@@ -485,9 +514,24 @@ int api_begin(struct api_call **out, struct hub *h, struct api_ask *ask)
     return 0;
 }
 
+static void leave(const struct api_task *t)
+{
+    for (uint32_t i = 0; i < t->count; i++)
+        leave(&t->parts[i]);
+    if (t->queue)
+        api_queue_leave(t->queue);
+}
+
 void api_abandon(struct api_call *c)
 {
     c->ask.answer = NULL;
+    leave(&c->root);
+}
+
+void api_lasts(struct api_call *c, uint64_t ms)
+{
+    if (c->ask.answer && c->ask.lasts && ms)
+        c->ask.lasts(c->ask.owner, ms);
 }
 
 static void answer(struct api_call *c)
@@ -499,7 +543,7 @@ static void answer(struct api_call *c)
         return;
     if (t->error && c->ask.transport_errors) {
         status = status_of(t->error);
-        api_error_json(&json, t->error);
+        error_json(&json, t->error, words_of(t));
     } else if (t->method == &lines && !t->error) {
         json = t->result;
         t->result = (struct buf){0};
@@ -513,7 +557,7 @@ static void finish(struct api_call *c)
 {
     answer(c);
     count(c->hub, -1, c->ask.body.n);
-    task_free(&c->root);
+    task_free(&c->root, c->ask.answer);
     buf_deinit(&c->ask.body);
     free(c->memory);
     free(c);

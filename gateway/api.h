@@ -32,6 +32,8 @@ enum api_scope {
 struct api_desk {
     struct list waiting; /* calls that have something to begin */
     uint32_t calls;      /* not answered yet */
+    uint32_t waits;      /* … of these, takes that may wait for jobs */
+    uint32_t answers;    /* of calls, owed to somebody: not there yet, or not sent yet */
     size_t bytes;        /* of their bodies, and of those that are on their way */
 };
 
@@ -43,6 +45,8 @@ struct api_ask {
     /* Called once, never within api_begin, unless the call was abandoned. The text is handed
      * over. */
     void (*answer)(void *owner, int status, struct buf *json);
+    /* The answer may take so much longer, from now on. May be NULL. */
+    void (*lasts)(void *owner, uint64_t ms);
     void *owner;
 };
 
@@ -59,7 +63,8 @@ void api_forget(struct hub *h, size_t bytes);
 /* Begins a call: 0 and *out, or an HTTP status: 400 (the body is no JSON), 503 (no place). */
 int api_begin(struct api_call **out, struct hub *h, struct api_ask *ask);
 
-/* Nobody waits for the answer any more. What was begun is done all the same. */
+/* Nobody waits for the answer any more. What was begun is done all the same, but jobs that were to
+ * be handed out go back. */
 void api_abandon(struct api_call *c);
 
 /* A step of the hub's turn; true: more can be done at once. */

@@ -17,6 +17,7 @@
 
 struct api_task;
 struct api_publication;
+struct api_queue;
 
 struct api_method {
     const char *name;
@@ -39,7 +40,9 @@ struct api_task {
     bool started, done;
     enum err error;
     struct buf result;                   /* the result object */
+    const char *why;                     /* in place of the error's own words; or NULL */
     struct api_publication *publication; /* of publish and broadcast; see api_publish.c */
+    struct api_queue *queue;             /* of queue_…; see api_queue.h */
 };
 
 struct api_call {
@@ -118,6 +121,12 @@ struct control *api_order(struct api_task *t, enum control_op op, const struct a
 /* Hands the order over; the task is done when every hub is to hear of it. */
 void api_give(struct api_task *t, struct control *c);
 
+/* The answer may take so many ms longer. */
+void api_lasts(struct api_call *c, uint64_t ms);
+
+void api_queue_leave(struct api_queue *q); /* nobody waits for it */
+void api_queue_free(struct api_queue *q, bool delivered);
+
 void api_publication_free(struct api_publication *p); /* NULL is fine */
 
 /* The methods. */
@@ -143,5 +152,20 @@ void api_unmute(struct api_task *t);
 void api_mutes(struct api_task *t);
 void api_slow_mode(struct api_task *t);
 void api_redact(struct api_task *t);
+void api_queue_put(struct api_task *t);
+void api_queue_take(struct api_task *t);
+void api_queue_ack(struct api_task *t);
+void api_queue_nack(struct api_task *t);
+void api_queue_release(struct api_task *t);
+void api_queue_extend(struct api_task *t);
+void api_queue_cancel(struct api_task *t);
+void api_queue_get(struct api_task *t);
+void api_queue_dead(struct api_task *t);
+void api_queue_retry(struct api_task *t);
+void api_queue_purge(struct api_task *t);
+void api_queue_pause(struct api_task *t);
+void api_queue_resume(struct api_task *t);
+void api_queue_drain(struct api_task *t);
+void api_queue_stats(struct api_task *t);
 
 #endif

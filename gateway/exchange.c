@@ -41,6 +41,7 @@ struct exchange {
     struct http_answer answer;
     size_t sent;         /* bytes of its body */
     bool complete;       /* the body is here */
+    bool owed;           /* an answer, to a call that was begun; counted by the hub */
     bool answered;       /* the answer is there */
     bool begun;          /* its head has left */
     bool last;           /* the connection ends with it */
@@ -121,6 +122,14 @@ static void on_answer(void *owner, int status, struct buf *json)
     reply(x, status, json);
 }
 
+static void too_late(struct timer *t);
+
+static void on_lasts(void *owner, uint64_t ms)
+{
+    struct exchange *x = owner;
+    loop_arm(x->hub->loop, &x->deadline, x->hub->options->api_timeout_ms + ms, too_late);
+}
+
 static void too_late(struct timer *t)
 {
     struct exchange *x = container_of(t, struct exchange, deadline);
@@ -196,6 +205,7 @@ static struct exchange *make(struct lws *wsi, struct hub *h, const struct http_r
         .scopes = api->scopes,
         .transport_errors = r->transport_errors,
         .answer = on_answer,
+        .lasts = on_lasts,
         .owner = x,
     };
     return x;
@@ -282,6 +292,8 @@ int exchange_complete(struct exchange *x)
     forget_body(x); /* from here on the call counts it */
     int status = api_begin(&x->call, x->hub, &x->ask);
     loop_arm(x->hub->loop, &x->deadline, x->hub->options->api_timeout_ms, too_late);
+    x->owed = !status;
+    x->hub->api.answers += x->owed;
     if (status)
         reply_error(x, status, status == 400 ? ERR_BAD_REQUEST : ERR_TOO_MANY_REQUESTS);
     return 0;
@@ -295,6 +307,7 @@ void exchange_gone(struct exchange **px)
     *px = NULL;
     loop_cancel(x->hub->loop, &x->deadline);
     forget_body(x);
+    x->hub->api.answers -= x->owed;
     if (x->call)
         api_abandon(x->call);
     buf_deinit(&x->ask.body);

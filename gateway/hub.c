@@ -329,6 +329,13 @@ static bool flush_rooms(struct hub *h)
     return h->flushing;
 }
 
+/* Nothing is under way, and nobody waits for a word; who does not take it is cut in the end. */
+static bool is_idle(const struct hub *h)
+{
+    return !hub_sessions(h) && !h->api.calls && !h->queues.calls && !h->parties.reports &&
+           (h->cut || !h->api.answers);
+}
+
 static bool turn(struct actor *a)
 {
     struct hub *h = container_of(a, struct hub, actor);
@@ -351,8 +358,7 @@ static bool turn(struct actor *a)
     counter_set(&h->counters.api_bytes, h->api.bytes);
     counter_set(&h->counters.requests, h->credits_used);
     counter_set(&h->counters.users, h->users.count);
-    if (h->draining && !hub_sessions(h) && !h->api.calls && !h->queues.calls &&
-        !h->parties.reports && h->on_empty) {
+    if (h->draining && is_idle(h) && h->on_empty) {
         void (*on_empty)(void *) = h->on_empty;
         h->on_empty = NULL;
         loop_cancel(h->loop, &h->drain_timer);

@@ -128,6 +128,19 @@ static const struct metric store_metrics[] = {
              "How often rooms had to begin a new epoch, and once"),
 };
 
+#define OF_QUEUES(field, name, type, help)                                                         \
+    {                                                                                              \
+        offsetof(struct queue_desk_counters, field), name, type, help                              \
+    }
+
+static const struct metric queue_metrics[] = {
+    OF_QUEUES(calls, "madang_queue_calls_total", "counter",
+              "Operations on queues that were asked for through this gateway"),
+    OF_QUEUES(waiting, "madang_queue_takes_waiting", "gauge", "Takes that wait for jobs"),
+    OF_QUEUES(woken, "madang_queue_takes_woken_total", "counter",
+              "Times a take that waited was woken"),
+};
+
 #define OF_ACCEPTOR(field, name, help)                                                             \
     {                                                                                              \
         offsetof(struct acceptor_counters, field), name, "counter", help                           \
@@ -374,5 +387,7 @@ void metrics_write(const struct gateway *g, struct buf *out)
     refused(out, g);
     table(out, sequencer_counters(g->sequencer), sequencer_metrics, COUNT(sequencer_metrics));
     backplane(out, sequencer_driver(g->sequencer));
+    table(out, queue_desk_counters(sequencer_queues(g->sequencer)), queue_metrics,
+          COUNT(queue_metrics));
     process(out, g);
 }

@@ -12,32 +12,67 @@
 #define COMMENT_COLUMN 48
 
 static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
-static const struct option_section *const SERVERS = &option_sections[SECTION_SERVERS];
+
+/* A section with items: where its list is, in the options and, of where values came from, in the
+ * origins. Every item begins with its name. */
+struct many {
+    size_t list, count, origins, item_bytes;
+};
+
+#define MANY(list_, count_, origins_)                                                              \
+    {                                                                                              \
+        offsetof(struct options, list_), offsetof(struct options, count_),                         \
+            offsetof(struct options_origins, origins_), sizeof(*((struct options *)0)->list_)      \
+    }
+
+static const struct many *many_of(const struct option_section *s)
+{
+    static const struct many table[] = {
+        [SECTION_ROOMS - SECTION_ROOMS] = MANY(rules.list, rules.count, rooms),
+        [SECTION_SERVERS - SECTION_ROOMS] = MANY(redis.places, redis.place_count, servers),
+        [SECTION_QUEUES - SECTION_ROOMS] = MANY(named_queues, named_queue_count, queues),
+    };
+    return s < ROOMS ? NULL : &table[s - ROOMS];
+}
+
+/* What stands at an offset: a list, a count. */
+static char **list_at(void *of, size_t at)
+{
+    return (char **)(void *)((char *)of + at);
+}
+
+static size_t *count_at(struct options *o, const struct many *m)
+{
+    return (size_t *)(void *)((char *)o + m->count);
+}
+
+static char *item_at(const struct options *o, const struct many *m, size_t i)
+{
+    const char *at = (const char *)o + m->list;
+    return *(char *const *)(const void *)at + i * m->item_bytes;
+}
 
 /* ---- the table and the struct ---- */
 
 void *options_target(struct options *o, const struct option_section *s, size_t room)
 {
-    if (s == SERVERS)
-        return &o->redis.places[room];
-    return s == ROOMS ? (void *)&o->rules.list[room] : (void *)o;
+    const struct many *m = many_of(s);
+    return m ? (void *)item_at(o, m, room) : (void *)o;
 }
 
 const void *options_view(const struct options *o, const struct option_section *s, size_t room)
 {
-    if (s == SERVERS)
-        return &o->redis.places[room];
-    return s == ROOMS ? (const void *)&o->rules.list[room] : (const void *)o;
+    const struct many *m = many_of(s);
+    return m ? (const void *)item_at(o, m, room) : (const void *)o;
 }
 
 struct origin *options_origin(const struct options *o, const struct option_section *s,
                               const struct option *option, size_t room)
 {
+    const struct many *m = many_of(s);
     size_t i = (size_t)(option - s->list);
-    if (s == ROOMS)
-        return &o->origins->rooms[room * ROOMS->count + i];
-    if (s == SERVERS)
-        return &o->origins->servers[room * SERVERS->count + i];
+    if (m)
+        return (struct origin *)(void *)*list_at(o->origins, m->origins) + room * s->count + i;
     for (const struct option_section *before = option_sections; before != s; before++)
         i += before->count;
     return &o->origins->plain[i];
@@ -63,42 +98,40 @@ static bool set_defaults(struct options *o, const struct option_section *s, size
     return ok;
 }
 
-bool options_add_room(struct options *o, const char *name)
+static bool grow(char **list, size_t bytes, size_t more)
 {
-    size_t n = o->rules.count;
-    struct room_rules *list = realloc(o->rules.list, (n + 1) * sizeof(*list));
-    if (!list)
+    char *grown = realloc(*list, bytes + more);
+    if (!grown)
         return false;
-    o->rules.list = list;
-    size_t origins_bytes = ROOMS->count * sizeof(struct origin);
-    struct origin *origins = realloc(o->origins->rooms, (n + 1) * origins_bytes);
-    if (!origins)
-        return false;
-    o->origins->rooms = origins;
-    memset(&origins[n * ROOMS->count], 0, origins_bytes);
-    list[n] = (struct room_rules){0};
-    memcpy(list[n].name, name, strlen(name) + 1);
-    o->rules.count = n + 1;
-    return set_defaults(o, ROOMS, n);
+    memset(grown + bytes, 0, more);
+    *list = grown;
+    return true;
 }
 
-bool options_add_server(struct options *o, const char *name)
+bool options_add_item(struct options *o, const struct option_section *s, const char *name)
 {
-    size_t n = o->redis.place_count;
-    struct redis_place *list = realloc(o->redis.places, (n + 1) * sizeof(*list));
-    if (!list)
+    const struct many *m = many_of(s);
+    size_t n = *count_at(o, m), origins_bytes = s->count * sizeof(struct origin);
+    if (!grow(list_at(o, m->list), n * m->item_bytes, m->item_bytes) ||
+        !grow(list_at(o->origins, m->origins), n * origins_bytes, origins_bytes))
         return false;
-    o->redis.places = list;
-    size_t origins_bytes = SERVERS->count * sizeof(struct origin);
-    struct origin *origins = realloc(o->origins->servers, (n + 1) * origins_bytes);
-    if (!origins)
-        return false;
-    o->origins->servers = origins;
-    memset(&origins[n * SERVERS->count], 0, origins_bytes);
-    list[n] = (struct redis_place){0};
-    memcpy(list[n].name, name, strlen(name) + 1);
-    o->redis.place_count = n + 1;
-    return set_defaults(o, SERVERS, n);
+    memcpy(item_at(o, m, n), name, strlen(name) + 1);
+    *count_at(o, m) = n + 1;
+    return set_defaults(o, s, n);
+}
+
+size_t options_item_count(const struct options *o, const struct option_section *s)
+{
+    const char *at = (const char *)o + many_of(s)->count;
+    return *(const size_t *)(const void *)at;
+}
+
+size_t options_item_at(const struct options *o, const struct option_section *s, const char *name)
+{
+    size_t i = 0;
+    while (i < options_item_count(o, s) && strcmp(options_item_name(o, s, i), name) != 0)
+        i++;
+    return i;
 }
 
 struct options *options_new(void)
@@ -112,7 +145,7 @@ struct options *options_new(void)
     o->origins = calloc(1, sizeof(*o->origins));
     if (o->origins)
         o->origins->plain = calloc(plain, sizeof(*o->origins->plain));
-    bool ok = o->origins && o->origins->plain && options_add_room(o, "");
+    bool ok = o->origins && o->origins->plain && options_add_item(o, ROOMS, "");
     for (size_t i = 0; ok && i < SECTION_ROOMS; i++)
         ok = set_defaults(o, &option_sections[i], 0);
     if (ok)
@@ -131,39 +164,37 @@ static void free_section(struct options *o, const struct option_section *s, size
     }
 }
 
-void options_drop_servers(struct options *o)
+void options_drop_items(struct options *o, const struct option_section *s)
 {
-    for (size_t i = 0; i < o->redis.place_count; i++)
-        free_section(o, SERVERS, i);
-    free(o->redis.places);
-    o->redis.places = NULL;
-    o->redis.place_count = 0;
+    const struct many *m = many_of(s);
+    for (size_t i = 0; i < *count_at(o, m); i++)
+        free_section(o, s, i);
+    free(*list_at(o, m->list));
+    *list_at(o, m->list) = NULL;
+    *count_at(o, m) = 0;
 }
 
 void options_free(struct options *o)
 {
     if (!o)
         return;
-    for (size_t i = 0; i < o->rules.count; i++)
-        free_section(o, ROOMS, i);
-    options_drop_servers(o);
+    for (size_t i = SECTION_ROOMS; i < SECTION_COUNT; i++)
+        options_drop_items(o, &option_sections[i]);
     for (size_t i = 0; o->origins && o->origins->plain && i < SECTION_ROOMS; i++)
         free_section(o, &option_sections[i], 0);
     if (o->origins) {
         free(o->origins->plain);
-        free(o->origins->rooms);
-        free(o->origins->servers);
+        for (size_t i = SECTION_ROOMS; i < SECTION_COUNT; i++)
+            free(*list_at(o->origins, many_of(&option_sections[i])->origins));
     }
     free(o->origins);
-    free(o->rules.list);
     free(o);
 }
 
 const char *options_item_name(const struct options *o, const struct option_section *s, size_t room)
 {
-    if (s == SERVERS)
-        return o->redis.places[room].name;
-    return s == ROOMS ? o->rules.list[room].name : "";
+    const struct many *m = many_of(s);
+    return m ? item_at(o, m, room) : "";
 }
 
 void options_title(const struct options *o, const struct option_section *s,
@@ -225,20 +256,26 @@ void options_print(const struct options *o, struct buf *text)
         buf_fmt(text, "%s[%s]\n", i ? "\n" : "", option_sections[i].name);
         print_section(o, &option_sections[i], 0, text);
     }
-    for (size_t i = 0; i < o->rules.count; i++) {
-        const char *name = o->rules.list[i].name;
-        buf_fmt(text, "\n[%s%s%s]\n", ROOMS->name, *name ? " " : "", name);
-        print_section(o, ROOMS, i, text);
-    }
-    for (size_t i = 0; i < o->redis.place_count; i++) {
-        buf_fmt(text, "\n[%s %s]\n", SERVERS->name, o->redis.places[i].name);
-        print_section(o, SERVERS, i, text);
+    for (const struct option_section *m = ROOMS; m < option_sections + SECTION_COUNT; m++) {
+        for (size_t i = 0; i < options_item_count(o, m); i++) {
+            const char *name = options_item_name(o, m, i);
+            buf_fmt(text, "\n[%s%s%s]\n", m->name, *name ? " " : "", name);
+            print_section(o, m, i, text);
+        }
     }
 }
 
 bool options_have_store(const struct options *o)
 {
     return o->backplane == BACKPLANE_LOCAL && strcmp(o->store, "none") != 0;
+}
+
+const struct queue_rules *options_queue_rules(const struct options *o, struct span name)
+{
+    for (size_t i = 0; i < o->named_queue_count; i++)
+        if (span_eq(span_str(o->named_queues[i].name), name))
+            return &o->named_queues[i].rules;
+    return &o->queue;
 }
 
 bool options_listens_beyond_loopback(const struct options *o)

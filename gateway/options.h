@@ -12,6 +12,7 @@
 #define MADANG_GATEWAY_OPTIONS_H
 
 #include "backplane/base/buf.h"
+#include "backplane/queue/queue.h"
 #include "backplane/rate.h"
 #include "rooms/rules.h"
 
@@ -32,6 +33,12 @@ struct redis_place {
     size_t sentinels_count;
     char *master; /* its name there */
     char *sentinel_user, *sentinel_password, *sentinel_password_file;
+};
+
+/* [queue NAME] */
+struct named_queue {
+    char name[QUEUE_NAME_MAX + 1];
+    struct queue_rules rules;
 };
 
 /* How Redis servers are spoken to; see backplane.h. */
@@ -135,6 +142,12 @@ struct options {
     uint64_t api_timeout_ms; /* how long a body may take to come, and its answer to leave */
     enum api_error_mode api_error_mode;
 
+    /* [queue] and [queue NAME] */
+    struct queue_rules queue;         /* of those that have no section */
+    struct named_queue *named_queues; /* in the order of the file */
+    size_t named_queue_count;
+    uint32_t queue_waits; /* takes that wait, of one hub */
+
     /* [tls] */
     char *tls_cert, *tls_key; /* files; both "": no TLS */
 
@@ -189,6 +202,9 @@ void options_print(const struct options *o, struct buf *text);
 
 /* True if rooms are kept in a file. */
 bool options_have_store(const struct options *o);
+
+/* What holds for a queue. */
+const struct queue_rules *options_queue_rules(const struct options *o, struct span name);
 
 /* True if any address to listen on can be reached from outside of this machine. */
 bool options_listens_beyond_loopback(const struct options *o);

@@ -13,7 +13,7 @@ static const char CONFIG_HELP[] = "The configuration file to read. Without it no
 /* Its options have no flags and no variables. */
 static bool is_file_only(const struct option_section *s)
 {
-    return s == &option_sections[SECTION_SERVERS];
+    return s > &option_sections[SECTION_ROOMS];
 }
 
 /* Appends words, broken into lines, each after `indent` spaces. */
@@ -150,7 +150,7 @@ static const char MARKDOWN_HEAD[] =
     "`madang check` takes the same options as `madang serve` and prints what is in effect and\n"
     "where each value came from; its output can be used as a file.\n\n"
     "**Names.** Flags and variables are made from the key alone. Options of `[api]`, `[hub]`,\n"
-    "`[jwt]`, `[limits]` and `[rooms]` carry their section in front (`--api-key`,\n"
+    "`[jwt]`, `[limits]`, `[queue]` and `[rooms]` carry their section in front (`--api-key`,\n"
     "`MADANG_ROOMS_PRESENCE`), because other sections have keys of the same name.\n\n"
     "**Values.** Durations are a number with `ms`, `s`, `m` or `h`; sizes a number of bytes, or\n"
     "with `KiB`, `MiB` or `GiB`; switches `on` or `off`. A list has commas or spaces between its\n"

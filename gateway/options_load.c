@@ -17,6 +17,7 @@
 #define ERRORS_SHOWN   20
 #define FLAG_PREFIX    "--"
 #define SERVERS_MAX    REDIS_SERVERS_MAX
+#define QUEUES_MAX     1000
 
 /* One loading, from the first source to the last. */
 struct load {
@@ -36,7 +37,6 @@ struct setting {
 };
 
 static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
-static const struct option_section *const SERVERS = &option_sections[SECTION_SERVERS];
 static const char OUT_OF_MEMORY[] = "out of memory";
 
 /* ---- errors ---- */
@@ -111,58 +111,55 @@ static void set(struct load *l, const struct setting *to, const char *text)
 
 /* ---- the file ---- */
 
-/* True for what may follow "rooms " or "redis ": ^[-a-zA-Z0-9_.]+$, long and short enough. */
-static bool is_name(const char *name, size_t least, size_t size)
+/* Sections with a name behind theirs, and what such a name may be. */
+struct naming {
+    const char *what, *too_many;
+    int least, size;
+    size_t most;
+};
+
+static const struct naming *naming_of(const struct option_section *s)
 {
-    size_t n = strlen(name);
+    static const struct naming table[] = {
+        [SECTION_ROOMS - SECTION_ROOMS] = {"namespace", "too many namespaces", 2,
+                                           NAMESPACE_NAME_MAX, NAMESPACES_MAX + 1},
+        [SECTION_SERVERS -
+            SECTION_ROOMS] = {"server name", "too many servers", 1, SERVER_NAME_MAX, SERVERS_MAX},
+        [SECTION_QUEUES -
+            SECTION_ROOMS] = {"queue", "too many queues", 1, QUEUE_NAME_MAX + 1, QUEUES_MAX},
+    };
+    return s < ROOMS ? NULL : &table[s - ROOMS];
+}
+
+/* ^[-a-zA-Z0-9_.]+$, long and short enough. */
+static bool is_name(const char *name, const struct naming *as)
+{
+    int n = (int)strnlen(name, (size_t)as->size);
     for (const char *p = name; *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("-_.", *p))
             return false;
-    return n >= least && n < size;
+    return n >= as->least && n < as->size;
 }
 
-static void bad_name(struct load *l, const char *where, const char *what, const char *name,
-                     int least, int size)
+/* Finds the item of that name or makes it; false after an error was added. */
+static bool enter_item(struct load *l, const char *where, const struct option_section *s,
+                       const char *name, size_t *item)
 {
-    if (!begin_error(l, where))
-        return;
-    buf_fmt(l->report, "%s ", what);
-    option_quote(l->report, name);
-    buf_fmt(l->report, " cannot be used; allowed: %d to %d letters, digits and - _ .\n", least,
-            size - 1);
-}
-
-/* Finds the server or makes it; false after an error was added. */
-static bool enter_server(struct load *l, const char *where, const char *name, size_t *server)
-{
-    struct redis_source *r = &l->o->redis;
-    if (!is_name(name, 1, SERVER_NAME_MAX)) {
-        bad_name(l, where, "server name", name, 1, SERVER_NAME_MAX);
+    const struct naming *as = naming_of(s);
+    if (!is_name(name, as)) {
+        if (begin_error(l, where)) {
+            buf_fmt(l->report, "%s ", as->what);
+            option_quote(l->report, name);
+            buf_fmt(l->report, " cannot be used; allowed: %d to %d letters, digits and - _ .\n",
+                    as->least, as->size - 1);
+        }
         return false;
     }
-    for (*server = 0; *server < r->place_count; (*server)++)
-        if (strcmp(r->places[*server].name, name) == 0)
-            return true;
-    if (r->place_count < SERVERS_MAX && options_add_server(l->o, name))
+    size_t count = options_item_count(l->o, s);
+    *item = options_item_at(l->o, s, name);
+    if (*item < count || (count < as->most && options_add_item(l->o, s, name)))
         return true;
-    add_error(l, where, r->place_count == SERVERS_MAX ? "too many servers" : OUT_OF_MEMORY);
-    return false;
-}
-
-/* Finds the namespace or makes it; false after an error was added. */
-static bool enter_room(struct load *l, const char *where, const char *name, size_t *room)
-{
-    struct rules *r = &l->o->rules;
-    if (!is_name(name, 2, NAMESPACE_NAME_MAX)) {
-        bad_name(l, where, "namespace", name, 2, NAMESPACE_NAME_MAX);
-        return false;
-    }
-    for (*room = 1; *room < r->count; (*room)++)
-        if (strcmp(r->list[*room].name, name) == 0)
-            return true;
-    if (r->count <= NAMESPACES_MAX && options_add_room(l->o, name))
-        return true;
-    add_error(l, where, r->count > NAMESPACES_MAX ? "too many namespaces" : OUT_OF_MEMORY);
+    add_error(l, where, count >= as->most ? as->too_many : OUT_OF_MEMORY);
     return false;
 }
 
@@ -174,13 +171,13 @@ static void unknown_section(struct load *l, const char *where, const char *name)
     buf_lit(l->report, "unknown section ");
     option_quote(l->report, name);
     suggest_init(&s, name);
-    for (size_t i = 0; i < SECTION_SERVERS; i++)
+    for (size_t i = 0; i <= SECTION_ROOMS; i++)
         suggest_offer(&s, option_sections[i].name);
     if (!add_hint(l->report, name, &s, "")) {
         buf_lit(l->report, "; allowed: ");
-        for (size_t i = 0; i < SECTION_SERVERS; i++)
+        for (size_t i = 0; i <= SECTION_ROOMS; i++)
             buf_fmt(l->report, "[%s], ", option_sections[i].name);
-        buf_lit(l->report, "[rooms NAME], [redis NAME]");
+        buf_lit(l->report, "[rooms NAME], [redis NAME], [queue NAME]");
     }
     buf_char(l->report, '\n');
 }
@@ -195,14 +192,13 @@ static void enter_section(struct load *l, const char *where, const char *name,
     *room = 0;
     for (size_t i = 0; i < SECTION_COUNT; i++) {
         const struct option_section *s = &option_sections[i];
-        bool fits = *rest ? s == ROOMS || s == SERVERS : s != SERVERS;
+        bool fits = *rest ? s >= ROOMS : s <= ROOMS;
         if (fits && strlen(s->name) == n && strncmp(s->name, name, n) == 0)
             *section = s;
     }
     if (!*section)
         unknown_section(l, where, name);
-    else if (*section == SERVERS ? !enter_server(l, where, rest, room)
-                                 : *rest && !enter_room(l, where, rest, room))
+    else if (*rest && !enter_item(l, where, *section, rest, room))
         *section = NULL;
 }
 
@@ -221,7 +217,7 @@ static void unknown_key(struct load *l, const char *where, const struct option_s
             home = &option_sections[i];
     buf_lit(l->report, "unknown option ");
     option_quote(l->report, key);
-    buf_fmt(l->report, " in [%s%s]", section->name, section == SERVERS ? " NAME" : "");
+    buf_fmt(l->report, " in [%s%s]", section->name, section > ROOMS ? " NAME" : "");
     if (home)
         buf_fmt(l->report, "; it belongs to [%s]", home->name);
     else
@@ -314,7 +310,7 @@ static bool find_by_name(const char *name, name_writer write, struct setting *fo
 {
     struct buf known = {0};
     bool same = false;
-    for (size_t i = 0; i < SECTION_SERVERS && !same; i++) {
+    for (size_t i = 0; i <= SECTION_ROOMS && !same; i++) {
         const struct option_section *s = &option_sections[i];
         for (size_t j = 0; j < s->count && !same; j++) {
             buf_clear(&known);

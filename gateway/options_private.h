@@ -21,10 +21,11 @@ struct options_origins {
     struct origin *plain;   /* one per option of the sections before rooms */
     struct origin *rooms;   /* per namespace, one per option of rooms */
     struct origin *servers; /* per named Redis server, one per option of these */
+    struct origin *queues;  /* per named queue, likewise */
 };
 
-/* In the functions below `room` is an index into rules.list, or for SECTION_SERVERS into
- * redis.places, and 0 for other sections. */
+/* Sections that stand in the file any number of times, each with a name, have a list of items. In
+ * the functions below `room` is an index into that list, and 0 for other sections. */
 
 /* The struct that the section's options are fields of, to be written or only read. */
 void *options_target(struct options *o, const struct option_section *s, size_t room);
@@ -36,13 +37,15 @@ struct origin *options_origin(const struct options *o, const struct option_secti
 /* The option of that key, or NULL. */
 const struct option *options_find(const struct option_section *s, const char *key);
 
-/* Adds a namespace with the default rules; its index is the former count. False: out of memory,
- * and the options are good for nothing but to be freed. */
-bool options_add_room(struct options *o, const char *name);
+/* Adds an item with the defaults; its index is the former count. The name fits. False: out of
+ * memory, and the options are good for nothing but to be freed. */
+bool options_add_item(struct options *o, const struct option_section *s, const char *name);
+void options_drop_items(struct options *o, const struct option_section *s);
 
-/* The same for a server; the name is of at most SERVER_NAME_MAX - 1 bytes. */
-bool options_add_server(struct options *o, const char *name);
-void options_drop_servers(struct options *o);
+size_t options_item_count(const struct options *o, const struct option_section *s);
+
+/* The index of the item of that name; the count: there is none. */
+size_t options_item_at(const struct options *o, const struct option_section *s, const char *name);
 
 /* What stands behind the section's name: "chat", "". */
 const char *options_item_name(const struct options *o, const struct option_section *s, size_t room);

@@ -8,7 +8,6 @@
 
 #define AFTER_RESTART "; takes effect after a restart"
 
-static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
 static const struct option_section *const SERVERS = &option_sections[SECTION_SERVERS];
 
 /* ---- two configurations side by side ---- */
@@ -58,27 +57,31 @@ static bool tell_change(const struct pair *p, struct buf *text)
     return differs;
 }
 
-/* The place of the namespace in r; r->count: it is not there. */
-static size_t room_at(const struct rules *r, const char *name)
+static void tell_item(const struct options *now, const struct options *fresh,
+                      const struct option_section *s, size_t item, struct buf *text)
 {
-    size_t i = 0;
-    while (i < r->count && strcmp(r->list[i].name, name) != 0)
-        i++;
-    return i;
-}
-
-static void tell_room(const struct options *now, const struct options *fresh, size_t room,
-                      struct buf *text)
-{
-    const char *name = fresh->rules.list[room].name;
-    size_t before = room_at(&now->rules, name);
-    if (before == now->rules.count) {
-        buf_fmt(text, "[rooms %s]: new\n", name);
+    const char *name = options_item_name(fresh, s, item);
+    size_t before = options_item_at(now, s, name);
+    if (before == options_item_count(now, s)) {
+        buf_fmt(text, "[%s %s]: new\n", s->name, name);
         return;
     }
-    for (size_t i = 0; i < ROOMS->count; i++)
-        if (tell_change(&(struct pair){ROOMS, &ROOMS->list[i], now, fresh, before, room}, text))
+    for (size_t i = 0; i < s->count; i++)
+        if (tell_change(&(struct pair){s, &s->list[i], now, fresh, before, item}, text))
             buf_char(text, '\n');
+}
+
+/* Of a section whose items may come and go. */
+static void tell_items(const struct options *now, const struct options *fresh,
+                       const struct option_section *s, struct buf *text)
+{
+    for (size_t i = 0; i < options_item_count(fresh, s); i++)
+        tell_item(now, fresh, s, i, text);
+    for (size_t i = 0; i < options_item_count(now, s); i++) {
+        const char *name = options_item_name(now, s, i);
+        if (options_item_at(fresh, s, name) == options_item_count(fresh, s))
+            buf_fmt(text, "[%s %s]: gone\n", s->name, name);
+    }
 }
 
 static bool same_server(const struct options *now, const struct options *fresh, size_t i)
@@ -130,14 +133,9 @@ static bool compare(const struct options *now, const struct options *fresh, stru
             buf_str(text, live ? "\n" : AFTER_RESTART "\n");
         }
     }
-    for (size_t i = 0; i < fresh->rules.count; i++)
-        tell_room(now, fresh, i, text);
-    if (tell_servers(now, fresh, text))
-        restart = true;
-    for (size_t i = 0; i < now->rules.count; i++)
-        if (room_at(&fresh->rules, now->rules.list[i].name) == fresh->rules.count)
-            buf_fmt(text, "[rooms %s]: gone\n", now->rules.list[i].name);
-    return restart;
+    tell_items(now, fresh, &option_sections[SECTION_ROOMS], text);
+    tell_items(now, fresh, &option_sections[SECTION_QUEUES], text);
+    return tell_servers(now, fresh, text) || restart;
 }
 
 /* ---- what stays as it is ---- */
@@ -166,9 +164,9 @@ static bool keep_one(struct options *o, const struct options *now, const struct 
 
 static bool keep_servers(struct options *o, const struct options *now)
 {
-    options_drop_servers(o);
+    options_drop_items(o, SERVERS);
     for (size_t i = 0; i < now->redis.place_count; i++) {
-        if (!options_add_server(o, now->redis.places[i].name))
+        if (!options_add_item(o, SERVERS, now->redis.places[i].name))
             return false;
         for (size_t j = 0; j < SERVERS->count; j++)
             if (!keep_one(o, now, SERVERS, &SERVERS->list[j], i))

@@ -465,6 +465,17 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = redis_options,
             .count = REDIS_OPTION_COUNT,
         },
+    [SECTION_QUEUE] =
+        {
+            .name = "queue",
+            .reload = RELOAD_LIVE,
+            .prefixed = true,
+            .help = "Queues of jobs, see QUEUE.md. [queue] is for queues that have no section of "
+                    "their own; [queue NAME] is for the queue NAME, begins with the defaults and "
+                    "inherits nothing from [queue].",
+            .list = queue_options,
+            .count = QUEUE_OPTION_COUNT,
+        },
     [SECTION_ROOMS] =
         {
             .name = "rooms",
@@ -486,5 +497,13 @@ const struct option_section option_sections[SECTION_COUNT] = {
                     "there are.",
             .list = server_options,
             .count = SERVER_OPTION_COUNT,
+        },
+    [SECTION_QUEUES] =
+        {
+            .name = "queue",
+            .reload = RELOAD_LIVE,
+            .help = "The rules of one queue, by its name. Only in the file.",
+            .list = named_queue_options,
+            .count = NAMED_QUEUE_OPTION_COUNT,
         },
 };

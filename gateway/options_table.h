@@ -2,9 +2,9 @@
 /* options_table.h: the table of all options, for options.c and the text made from it.
  *
  * Sections up to SECTION_ROOMS describe fields of struct options, SECTION_ROOMS fields of struct
- * room_rules, SECTION_SERVERS fields of struct redis_place. The last two stand in the file with a
- * name behind theirs, [rooms NAME] and [redis NAME], any number of times. Options of
- * SECTION_SERVERS have no flags and no variables.
+ * room_rules, SECTION_SERVERS fields of struct redis_place, SECTION_QUEUES fields of struct
+ * named_queue. These stand in the file with a name behind theirs, [rooms NAME], [redis NAME],
+ * [queue NAME], any number of times. Those behind SECTION_ROOMS have no flags and no variables.
  *
  * Names: an option is [section] key in the file, --key on the command line and MADANG_KEY in the
  * environment. Options of a `prefixed` section carry its name: --section-key, MADANG_SECTION_KEY.
@@ -29,8 +29,10 @@ enum section_id {
     SECTION_LOCAL,
     SECTION_TLS,
     SECTION_REDIS,
+    SECTION_QUEUE,
     SECTION_ROOMS,
     SECTION_SERVERS,
+    SECTION_QUEUES,
     SECTION_COUNT
 };
 
@@ -47,6 +49,10 @@ extern const struct option jwt_options[JWT_OPTION_COUNT];
 extern const struct option local_options[LOCAL_OPTION_COUNT];
 #define REDIS_OPTION_COUNT 20
 extern const struct option redis_options[REDIS_OPTION_COUNT];
+#define QUEUE_OPTION_COUNT 13
+extern const struct option queue_options[QUEUE_OPTION_COUNT];
+#define NAMED_QUEUE_OPTION_COUNT 12
+extern const struct option named_queue_options[NAMED_QUEUE_OPTION_COUNT];
 #define SERVER_OPTION_COUNT 7
 extern const struct option server_options[SERVER_OPTION_COUNT];
 #define LIMITS_OPTION_COUNT 14

@@ -97,6 +97,9 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(o->hub_credits, 16384);
     assert_int_equal(o->hub_queue_bytes, 256 << 20);
     assert_int_equal(o->max_stream_bytes, 256 << 20);
+    assert_memory_equal(&o->queue, &queue_default_rules, sizeof(o->queue));
+    assert_int_equal(o->named_queue_count, 0);
+    assert_ptr_equal(options_queue_rules(o, SPAN("any")), &o->queue);
     assert_int_equal(o->rules.count, 1);
     const struct room_rules *r = &o->rules.list[0];
     assert_string_equal(r->name, "");
