@@ -4,6 +4,7 @@
  *   redis.c        the driver: what the sequencer calls
  *   redis_shard.c  one server with its rooms: coming, going, time
  *   redis_set.c    whether a server belongs to the set of servers that we know
+ *   redis_memory.c whether a server has memory again
  *   redis_room.c   one watched room: its feed, its gaps, what waits in it
  *   redis_ops.c    operations as scripts, and their answers
  *   redis_check.c  comparing many rooms with the server, in slices
@@ -43,6 +44,8 @@ struct redis_shard {
     enum redis_allegiance set;
     struct redis_call set_call;
     bool set_busy;
+    struct redis_call memory_call;
+    bool memory_busy;
     struct list rooms;     /* watched, the one looked at longest ago first */
     struct list lingering; /* watched no more, soon to be let go */
     struct list waiting;   /* rooms with operations that wait */
@@ -123,6 +126,7 @@ void redis_shard_close(struct redis_shard *s);      /* every call and all that w
 void redis_shard_look(struct redis_shard *s);       /* each turn: whether all is well again */
 bool redis_shard_able(const struct redis_shard *s); /* commands are taken */
 void redis_shard_part(struct redis_shard *s, enum redis_part part, bool away, const char *why);
+bool redis_shard_lacks(struct redis_shard *s, enum redis_part part); /* it is away */
 /* What an answer says beyond its value; OK: it is a value. `full` stands for no memory left. */
 enum err redis_shard_outcome(struct redis_shard *s, const struct redis_call *call, enum err full);
 
@@ -132,6 +136,10 @@ void redis_shard_fail_waiting(struct redis_shard *s); /* ends operations that wa
 
 void redis_set_ask(struct redis_shard *s);  /* looks, unless that is under way */
 void redis_set_lost(struct redis_shard *s); /* the connection is gone */
+
+/* ---- redis_memory.c ---- */
+
+void redis_memory_ask(struct redis_shard *s); /* looks, if it had none, unless that is under way */
 
 /* ---- redis_room.c ---- */
 

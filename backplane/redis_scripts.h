@@ -19,6 +19,7 @@ enum redis_script_id {
     SCRIPT_SERVERS,
     SCRIPT_FOLLOW,
     SCRIPT_ATTEND, /* the same, but refused when the server is out of memory */
+    SCRIPT_MEMORY,
     REDIS_SCRIPTS
 };
 

@@ -17,13 +17,23 @@ bool redis_shard_able(const struct redis_shard *s)
 
 /* ---- coming and going ----------------------------------------------------------------------- */
 
+static size_t part_index(const struct redis_shard *s, enum redis_part part)
+{
+    return s->index * REDIS_PARTS + part;
+}
+
+bool redis_shard_lacks(struct redis_shard *s, enum redis_part part)
+{
+    return counter_get(&counters_of(s)->away) >> part_index(s, part) & 1;
+}
+
 void redis_shard_part(struct redis_shard *s, enum redis_part part, bool away, const char *why)
 {
     counter *all = &counters_of(s)->away;
-    size_t i = s->index * REDIS_PARTS + part;
+    size_t i = part_index(s, part);
     uint64_t bit = UINT64_C(1) << i;
     const char *name = s->driver->part_names[i];
-    if (away == ((counter_get(all) & bit) != 0))
+    if (away == redis_shard_lacks(s, part))
         return;
     counter_set(all, counter_get(all) ^ bit);
     if (away) {
@@ -211,6 +221,7 @@ static void on_tick(struct timer *t)
     give_up_waiting(s);
     look_around(s);
     redis_set_ask(s);
+    redis_memory_ask(s);
     redis_check_some(s);
 }
 

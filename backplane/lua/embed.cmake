@@ -15,7 +15,7 @@ string(CONCAT c "/* Made of ${FROM} by embed.cmake. */\n"
   "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n")
 # Scripts that read, or that free memory, run when the server is out of it.
 foreach(name commit read:allow-oom check:allow-oom remove:allow-oom redact:allow-oom generation:allow-oom
-    servers:allow-oom share:allow-oom grow follow:allow-oom attend)
+    servers:allow-oom share:allow-oom grow follow:allow-oom attend memory)
   string(REGEX REPLACE ":.*" "" script ${name})
   string(REGEX MATCH ":.*" flags "${name}")
   string(REPLACE ":" " flags=" flags "${flags}")

@@ -112,11 +112,9 @@ describe('faults of Redis under load', () => {
       assert.equal((await newcomer.chatter.ok({ history: { channel: 'r', limit: 5 } })).publications.length, 3)
       await newcomer.chatter.ok({ unsubscribe: { channel: 'r' } })
       await cluster.redis.say('CONFIG', 'SET', 'maxmemory', '0')
+      await cluster.well() // though nobody writes anything
       await publisher.publishMany(1)
       for (const one of await Promise.all([a, b].map(async (l) => (await l.until(a.epoch, 4), l)))) assert.equal(one.told, 0)
-      const again = await cluster.publisher(cluster.gateways[1], 'r')
-      await again.publishMany(1)
-      await cluster.well()
     } finally {
       await cluster.stop()
     }
