@@ -29,6 +29,18 @@ static inline bool epoch_is(const struct position *p, struct span epoch)
     return span_eq(position_epoch(p), epoch);
 }
 
+/* A position that somebody states. No epoch of ours is as long as EPOCH_MAX: it becomes one that is
+ * none. */
+static inline struct position position_asked(uint64_t offset, struct span epoch)
+{
+    struct position p = {.offset = offset};
+    if (epoch.n >= EPOCH_MAX)
+        p.epoch[0] = '?';
+    else if (epoch.n)
+        memcpy(p.epoch, epoch.p, epoch.n);
+    return p;
+}
+
 /* Up to where a reader whose marker this is has read in a stream with that top: of another epoch
  * nothing, and never more than there is. */
 static inline uint64_t marker_in(const struct position *marker, const struct position *top)

@@ -27,10 +27,14 @@ static const struct api_method methods[] = {
     {"broadcast", SCOPE_PUBLISH, api_broadcast, api_broadcast_gather},
     {"channels", SCOPE_READ, api_channels, NULL},
     {"disconnect", SCOPE_MODERATE, api_disconnect, NULL},
+    {"follow", SCOPE_MODERATE, api_follow, NULL},
+    {"followers", SCOPE_READ, api_followers, NULL},
+    {"follows", SCOPE_READ, api_follows, NULL},
     {"history", SCOPE_READ, api_history, NULL},
     {"history_remove", SCOPE_MODERATE, api_history_remove, NULL},
     {"info", SCOPE_ADMIN, api_info, NULL},
     {"kick", SCOPE_MODERATE, api_kick, NULL},
+    {"mark_read", SCOPE_MODERATE, api_mark_read, NULL},
     {"mute", SCOPE_MODERATE, api_mute, NULL},
     {"mutes", SCOPE_MODERATE, api_mutes, NULL},
     {"presence", SCOPE_READ, api_presence, NULL},
@@ -57,6 +61,7 @@ static const struct api_method methods[] = {
     {"slow_mode", SCOPE_MODERATE, api_slow_mode, NULL},
     {"subscribe", SCOPE_MODERATE, api_subscribe, NULL},
     {"unban", SCOPE_MODERATE, api_unban, NULL},
+    {"unfollow", SCOPE_MODERATE, api_unfollow, NULL},
     {"unmute", SCOPE_MODERATE, api_unmute, NULL},
     {"unsubscribe", SCOPE_MODERATE, api_unsubscribe, NULL},
 };
@@ -82,6 +87,7 @@ bool api_knows(struct span method)
     }
 
 static const struct field params_fields[] = {
+    PARAM(STRING, after),
     PARAM(STRING, b64data),
     PARAM(STRING, channel),
     PARAM(ARRAY, channels),
@@ -132,22 +138,12 @@ static const struct field position_fields[] = {
     {"epoch", FIELD_STRING, offsetof(struct api_position, epoch)},
 };
 
-struct position api_position_of(uint64_t offset, struct span epoch)
-{
-    struct position at = {.offset = offset};
-    if (epoch.n >= EPOCH_MAX)
-        at.epoch[0] = '?'; /* no epoch of ours is that long */
-    else if (epoch.n)
-        memcpy(at.epoch, epoch.p, epoch.n);
-    return at;
-}
-
 bool api_read_position(struct api_task *t, struct span object, struct position *out)
 {
     struct api_position p = {0};
     if (!object_read(&t->call->scratch, object, position_fields, 2, &p))
         return false;
-    *out = api_position_of(p.offset, p.epoch);
+    *out = position_asked(p.offset, p.epoch);
     return true;
 }
 

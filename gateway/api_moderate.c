@@ -306,7 +306,7 @@ static enum err ask_redact(struct api_task *t, const struct api_params *p)
     q->room = span_copy(&at, p->channel);
     q->reason = span_copy(&at, p->reason);
     q->redaction.limits = limits_of(r);
-    q->redaction.at = api_position_of(p->offset, p->epoch);
+    q->redaction.at = position_asked(p->offset, p->epoch);
     q->request.owner = t;
     hub_ask(t->call->hub, &q->request, REQUEST_REDACT, redacted);
     return OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* api_private.h: what the files of the API share: api.c (calls, and the order in which commands
- * run), api_publish.c, api_read.c, api_session.c, api_moderate.c (the methods).
+ * run), api_publish.c, api_read.c, api_session.c, api_follow.c, api_moderate.c (the
+ * methods).
  */
 #ifndef MADANG_GATEWAY_API_PRIVATE_H
 #define MADANG_GATEWAY_API_PRIVATE_H
@@ -63,7 +64,7 @@ struct api_call {
 struct api_params {
     struct span method, params;
     struct span user, client, session, channel, pattern, idempotency_key, b64data;
-    struct span version_epoch, epoch, reason;
+    struct span version_epoch, epoch, reason, after;
     struct span data, info;
     struct span tags, since, recover_since, disconnect, override, channels, whitelist, commands;
     int64_t limit, ttl;
@@ -92,9 +93,6 @@ struct api_position {
 
 /* Reads `{"offset":n,"epoch":"…"}`. */
 bool api_read_position(struct api_task *t, struct span object, struct position *out);
-
-/* An epoch that none of ours can be becomes one that is none. */
-struct position api_position_of(uint64_t offset, struct span epoch);
 
 /* The task has its result, or an error. Its parent may be done with it. */
 void api_done(struct api_task *t, enum err e);
@@ -143,6 +141,11 @@ void api_subscribe(struct api_task *t);
 void api_unsubscribe(struct api_task *t);
 void api_disconnect(struct api_task *t);
 void api_refresh(struct api_task *t);
+void api_follow(struct api_task *t);
+void api_unfollow(struct api_task *t);
+void api_mark_read(struct api_task *t);
+void api_follows(struct api_task *t);
+void api_followers(struct api_task *t);
 void api_kick(struct api_task *t);
 void api_ban(struct api_task *t);
 void api_unban(struct api_task *t);

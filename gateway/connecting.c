@@ -6,6 +6,7 @@
 #include "gateway/access.h"
 #include "gateway/credentials.h"
 #include "gateway/methods.h"
+#include "gateway/personal.h"
 #include "gateway/socket.h"
 #include "gateway/subscribing.h"
 
@@ -335,11 +336,7 @@ static void enter_personal(struct session *s, struct entering *in)
     struct wish w = {.optional = true};
     if (!o->personal_room || !user.n)
         return;
-    if (*o->personal_room_namespace)
-        buf_fmt(&name, "%s:", o->personal_room_namespace);
-    buf_char(&name, '#');
-    if (buf_reserve(&name, user.n * 3)) {
-        name.n += room_encode_user(user, name.p + name.n);
+    if (personal_room_name(o, user, &name)) {
         w.channel = (struct span){name.p, name.n};
         (void)enter(s, in, &w);
     }

@@ -38,6 +38,9 @@ bool hub_has_credit(const struct hub *h)
 }
 
 /* The bytes that an answer may have, of those that hold more than a line. */
+/* Of a room in a list, roughly. */
+#define FOLLOW_LINE_BYTES 200
+
 static size_t answer_bytes(const struct request *r)
 {
     switch (r->entry.kind) {
@@ -52,6 +55,10 @@ static size_t answer_bytes(const struct request *r)
     case REQUEST_PRESENCE: {
         const struct request_presence *q = (const struct request_presence *)r;
         return q->stats_only ? 0 : q->max_bytes;
+    }
+    case REQUEST_FOLLOW: {
+        const struct request_follow *q = (const struct request_follow *)r;
+        return q->room.n ? 0 : q->follow.max_count * FOLLOW_LINE_BYTES;
     }
     default: return 0;
     }
@@ -80,15 +87,11 @@ static void answered_end(struct hub *h, struct request *r)
 
 /* What is done with the answers to sessions. */
 static void (*const answered[REQUEST_KINDS])(struct hub *, struct request *) = {
-    [REQUEST_PUBLISH] = answered_publish,
-    [REQUEST_SUBSCRIBE] = answered_subscribe,
-    [REQUEST_UNSUBSCRIBE] = answered_unsubscribe,
-    [REQUEST_PRESENCE] = answered_presence,
-    [REQUEST_HISTORY] = answered_history,
-    [REQUEST_SIGNAL] = answered_signal,
-    [REQUEST_ARRIVE] = answered_arrive,
-    [REQUEST_DEPART] = answered_depart,
-    [REQUEST_END] = answered_end,
+    [REQUEST_PUBLISH] = answered_publish,         [REQUEST_SUBSCRIBE] = answered_subscribe,
+    [REQUEST_UNSUBSCRIBE] = answered_unsubscribe, [REQUEST_PRESENCE] = answered_presence,
+    [REQUEST_HISTORY] = answered_history,         [REQUEST_SIGNAL] = answered_signal,
+    [REQUEST_FOLLOW] = answered_follow,           [REQUEST_ARRIVE] = answered_arrive,
+    [REQUEST_DEPART] = answered_depart,           [REQUEST_END] = answered_end,
 };
 
 static void bury(struct session *s)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/access.h"
+#include "gateway/following.h"
 #include "gateway/methods.h"
 
 #include "backplane/base/json.h"
@@ -116,7 +117,8 @@ void answered_publish(struct hub *h, struct request *r)
 {
     struct request_publish *q = (struct request_publish *)r;
     struct session *s = r->owner;
-    (void)h;
+    if (!r->error)
+        following_tell_publication(h, q);
     if (session_alive(s)) {
         if (r->error) {
             reply_refusal(s, r->id, r->error, q->why);

@@ -145,10 +145,7 @@ static void history_ask(struct session *s, uint32_t id, const struct room_rules 
     char *at = q->name;
     q->room = span_copy(&at, p->channel);
     q->who = span_copy(&at, who);
-    if (since->epoch.n >= EPOCH_MAX)
-        q->since.epoch[0] = '?'; /* no epoch of ours is that long */
-    else if (since->epoch.n)
-        memcpy(q->since.epoch, since->epoch.p, since->epoch.n);
+    q->since = position_asked(since->offset, since->epoch);
     q->read.limits = limits_of(r);
     q->read.since = p->reverse && !p->since.n ? UINT64_MAX : since->offset;
     q->read.reverse = p->reverse;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rpc: what chat needs beyond the protocol, one table of methods. */
 #include "gateway/access.h"
+#include "gateway/following.h"
 #include "gateway/methods.h"
 
 #include "backplane/push.h"
@@ -92,10 +93,108 @@ void answered_signal(struct hub *h, struct request *r)
     free(q);
 }
 
+/* ---- rooms.follow, unfollow, read {"room":"…"}, list: what a user wants to know of ----------- */
+
+struct follow_params {
+    struct span room, epoch, after;
+    uint64_t offset;
+    int64_t limit;
+};
+
+static const struct field follow_fields[] = {
+    {"room", FIELD_STRING, offsetof(struct follow_params, room)},
+    {"epoch", FIELD_STRING, offsetof(struct follow_params, epoch)},
+    {"offset", FIELD_U64, offsetof(struct follow_params, offset)},
+    {"after", FIELD_STRING, offsetof(struct follow_params, after)},
+    {"limit", FIELD_I64, offsetof(struct follow_params, limit)},
+};
+
+/* Who may be in the room may follow it; who follows it may end that whatever has become of it. */
+static enum err check_room(const struct session *s, struct following *f)
+{
+    if (f->verb == FOLLOW_ROOMS)
+        return OK;
+    if (!f->room.n || room_name_check(f->room, s->hub->options->channel_max_length))
+        return ERR_BAD_REQUEST;
+    if (f->verb == FOLLOW_END)
+        return OK;
+    f->rules = rules_of(&s->hub->options->rules, f->room);
+    if (!f->rules)
+        return ERR_UNKNOWN_CHANNEL;
+    if (!session_find(s, f->room) && !may(s, f->rules, f->room, MAY_SUBSCRIBE))
+        return ERR_PERMISSION;
+    return f->rules->history_size ? OK : ERR_NOT_AVAILABLE;
+}
+
+static enum err follow(struct session *s, uint32_t id, struct span data, enum follow_verb verb)
+{
+    struct follow_params p = {.offset = UINT64_MAX};
+    struct following f = {.verb = verb, .user = client_info_user(s->client)};
+    bool bare = !data.n && verb == FOLLOW_ROOMS;
+    if (!bare && (!data.n || !fields_read(s, data, follow_fields,
+                                          sizeof(follow_fields) / sizeof(*follow_fields), &p)))
+        return ERR_BAD_REQUEST;
+    if (!f.user.n)
+        return ERR_PERMISSION; /* it is nobody that one could come back as */
+    f.room = verb == FOLLOW_ROOMS ? (struct span){0} : p.room;
+    f.who = client_info_who(s->client);
+    f.after = p.after;
+    f.limit = p.limit;
+    f.at = position_asked(p.offset, p.epoch);
+    enum err e = check_room(s, &f);
+    if (e)
+        return e;
+    struct request_follow *q = following_request(s->hub, &f);
+    if (!q)
+        return ERR_INTERNAL;
+    hub_request(s->hub, s, &q->request, REQUEST_FOLLOW, id);
+    return OK;
+}
+
+static enum err rooms_follow(struct session *s, uint32_t id, struct span data)
+{
+    return follow(s, id, data, FOLLOW_BEGIN);
+}
+
+static enum err rooms_unfollow(struct session *s, uint32_t id, struct span data)
+{
+    return follow(s, id, data, FOLLOW_END);
+}
+
+static enum err rooms_read(struct session *s, uint32_t id, struct span data)
+{
+    return follow(s, id, data, FOLLOW_READ);
+}
+
+static enum err rooms_list(struct session *s, uint32_t id, struct span data)
+{
+    return follow(s, id, data, FOLLOW_ROOMS);
+}
+
+void answered_follow(struct hub *h, struct request *r)
+{
+    struct request_follow *q = (struct request_follow *)r;
+    struct session *s = r->owner;
+    if (!r->error)
+        following_tell(h, q);
+    if (session_alive(s) && r->error) {
+        reply_refusal(s, r->id, r->error, q->why);
+    } else if (session_alive(s)) {
+        struct buf *b = reply_begin(s, r->id, "rpc");
+        buf_lit(b, "{\"data\":");
+        following_write(b, q, "room");
+        buf_char(b, '}');
+        reply_end(s);
+    }
+    following_free(q);
+}
+
 /* ---- dispatch ------------------------------------------------------------------------------- */
 
 static const struct rpc_method table[] = {
-    {"rooms.typing", rooms_typing},
+    {"rooms.typing", rooms_typing},     {"rooms.follow", rooms_follow},
+    {"rooms.unfollow", rooms_unfollow}, {"rooms.read", rooms_read},
+    {"rooms.list", rooms_list},
 };
 
 void method_rpc(struct session *s, const struct command *c)

@@ -59,6 +59,7 @@ void answered_history(struct hub *h, struct request *r);
 void answered_arrive(struct hub *h, struct request *r);
 void answered_depart(struct hub *h, struct request *r);
 void answered_signal(struct hub *h, struct request *r);
+void answered_follow(struct hub *h, struct request *r);
 
 /* What an order does to a session that it is for. */
 void subscribe_by_order(struct session *s, struct control *c);

@@ -120,6 +120,8 @@ struct options {
     uint32_t rates[SCOPES][RATES];  /* per second; 0: no limit */
     uint64_t burst_ms;              /* for so long at once */
     uint32_t address_subscriptions; /* of all sessions from one address; 0: any number */
+    uint32_t user_follows;          /* rooms that one user may follow */
+    uint32_t room_followers;        /* users that may follow one room */
     uint32_t refusals;              /* in that time, before a session is closed */
 
     /* [jwt] */

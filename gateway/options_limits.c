@@ -61,6 +61,14 @@ const struct option limits_options[LIMITS_OPTION_COUNT] = {
         .help = "Commands of a session that are answered with error 111, in the time of burst. "
                 "One more closes it with code 3013.",
     },
+    {
+        .key = "room_followers",
+        .type = OPTION_NUMBER,
+        GATEWAY(room_followers),
+        .max = 10000000,
+        .initial = "10000",
+        .help = "Users that may follow one room. One more is answered with error 106.",
+    },
     BYTES_OPTION("session_bytes", SCOPE_SESSION, "256KiB",
                  "Bytes per second that one session may send. 0: any number, as for all rates."),
     RATE_OPTION("session_commands", SCOPE_SESSION, RATE_COMMANDS, "100",
@@ -75,6 +83,15 @@ const struct option limits_options[LIMITS_OPTION_COUNT] = {
                 "Commands per second of all sessions of one user."),
     RATE_OPTION("user_connects", SCOPE_USER, RATE_CONNECTS, "20",
                 "Connects per second of one user."),
+    {
+        .key = "user_follows",
+        .type = OPTION_NUMBER,
+        GATEWAY(user_follows),
+        .max = 100000,
+        .initial = "500",
+        .help = "Rooms that one user may follow, on each server that keeps rooms. One more is "
+                "answered with error 106.",
+    },
     RATE_OPTION("user_publishes", SCOPE_USER, RATE_PUBLISHES, "150",
                 "Publishes per second of all sessions of one user."),
 };

@@ -55,7 +55,7 @@ extern const struct option queue_options[QUEUE_OPTION_COUNT];
 extern const struct option named_queue_options[NAMED_QUEUE_OPTION_COUNT];
 #define SERVER_OPTION_COUNT 7
 extern const struct option server_options[SERVER_OPTION_COUNT];
-#define LIMITS_OPTION_COUNT 14
+#define LIMITS_OPTION_COUNT 16
 extern const struct option limits_options[LIMITS_OPTION_COUNT];
 #define TLS_OPTION_COUNT 2
 extern const struct option tls_options[TLS_OPTION_COUNT];

@@ -89,18 +89,6 @@ static struct subscription *subscription_new(struct session *s, const struct wis
     return NULL;
 }
 
-/* The client's epoch, cut to what an epoch can be: a longer one is no epoch of ours and must
- * differ. */
-static struct position since(const struct wish *w)
-{
-    struct position at = {.offset = w->offset};
-    if (w->epoch.n >= EPOCH_MAX)
-        at.epoch[0] = '?';
-    else if (w->epoch.n)
-        memcpy(at.epoch, w->epoch.p, w->epoch.n);
-    return at;
-}
-
 static void give_up(struct session *s, struct subscription *sub)
 {
     session_detach(s, sub);
@@ -121,7 +109,7 @@ static void fill(struct subscribing *q, const struct room_rules *r, const struct
     req->newest_only = r->force_recovery_mode == RECOVERY_CACHE;
     q->asked_to_recover = w->recover || (req->newest_only && r->auto_cache_recover);
     req->recover = q->asked_to_recover && q->terms.recoverable;
-    req->since = since(w);
+    req->since = position_asked(w->offset, w->epoch);
     req->refuse_unrecovered = w->refuse_unrecovered;
     req->read.limits = limits_of(r);
     req->read.max_bytes = w->max_bytes;
