@@ -102,7 +102,7 @@ static size_t choose(struct redis_shard *s, struct check *k, size_t *bytes)
 
 static bool check_slice(struct redis_shard *s)
 {
-    struct span words[1 + CHECK_ROOMS];
+    struct span words[1 + CHECK_ROOMS + 2];
     struct redis *d = s->driver;
     size_t bytes;
     struct check *k = calloc(1, sizeof(*k));
@@ -122,9 +122,11 @@ static bool check_slice(struct redis_shard *s)
     words[0] = redis_key(d, "generation", (struct span){0});
     for (size_t i = 0; i < k->count; i++)
         words[1 + i] = redis_key(d, "room", k->rooms[i].room->ref->name);
+    words[1 + k->count] = span_str(d->settings->prefix);
+    words[2 + k->count] = span_str(d->settings->node);
     s->checks++;
     redis_link_eval(redis_server_commands(s->server), &k->call, redis_script(SCRIPT_CHECK), words,
-                    1 + k->count, 1 + k->count);
+                    1 + k->count, 3 + k->count);
     return true;
 }
 

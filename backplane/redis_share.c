@@ -79,31 +79,31 @@ static size_t dead_end(const struct redis_reply *r)
     return 2 + (dead > 0 ? (size_t)dead : 0);
 }
 
-/* Appends a gateway that is alive, unless another server has told of it. */
-static size_t add_alive(struct span *words, size_t from, size_t n, const struct redis_reply *r,
-                        size_t at)
+/* Appends `step` words, the first of which is the name of a gateway, unless another server has told
+ * of it: it stands every `step` words behind `from` then. */
+static size_t add_gateway(struct span *words, size_t from, size_t n, size_t step,
+                          const struct redis_reply *r, size_t at)
 {
     struct span name = redis_reply_text(redis_reply_item(r, at));
-    for (size_t i = from; i < n; i += 2)
+    for (size_t i = from; i < n; i += step)
         if (span_eq(words[i], name))
             return n;
-    return add_words(words, n, r, at, at + 2);
+    return add_words(words, n, r, at, at + step);
 }
 
 /* The dead of all servers, then the living of all. */
 static size_t merge_beats(const struct share_group *g, struct span *words, char *number)
 {
+    const struct share_call *c = g->calls, *last = c + g->driver->shard_count;
     size_t n = 2;
-    for (size_t i = 0; i < g->driver->shard_count; i++)
-        if (g->calls[i].reply.count)
-            n = add_words(words, n, &g->calls[i].reply, 2, dead_end(&g->calls[i].reply));
+    for (; c != last; c++)
+        for (size_t at = 2; at < dead_end(&c->reply) && at < c->reply.count; at++)
+            n = add_gateway(words, 2, n, 1, &c->reply, at);
+    size_t dead = n;
     words[1] = (struct span){number, u64_text(number, n - 2)};
-    size_t living = n;
-    for (size_t i = 0; i < g->driver->shard_count; i++) {
-        const struct redis_reply *r = &g->calls[i].reply;
-        for (size_t at = dead_end(r); at + 1 < r->count; at += 2)
-            n = add_alive(words, living, n, r, at);
-    }
+    for (c = g->calls; c != last; c++)
+        for (size_t at = dead_end(&c->reply); at + 1 < c->reply.count; at += 2)
+            n = add_gateway(words, dead, n, 2, &c->reply, at);
     return n;
 }
 

@@ -13,6 +13,8 @@
 
 -- A room that nothing is stored in is remembered so long (ms) after it was last used or looked at.
 local QUIET = '600000'
+-- Who is in a room, so long after that was last looked after, which its gateway does all the time.
+local STAY = '3600000'
 
 local function room(key, generation)
   local m = redis.call('HMGET', key, 'e', 's', 'q', 'g', 'b', 'v', 'w', 'u', 'f')
@@ -41,4 +43,12 @@ end
 
 local function text(n)
   return string.format('%.0f', n)
+end
+
+-- The members of a room that a gateway has there stay; share.lua tells of the keys.
+local function stay(prefix, gateway, name)
+  if redis.call('PEXPIRE', prefix .. ':members:' .. gateway .. ':' .. name, STAY) == 1 then
+    redis.call('PEXPIRE', prefix .. ':in:' .. name, STAY)
+    redis.call('PEXPIRE', prefix .. ':users:' .. name, STAY)
+  end
 end

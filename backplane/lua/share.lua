@@ -9,6 +9,9 @@
 --   P:rooms:N         set: rooms with members on gateway N
 --   P:undertaker      which gateway buries the dead
 --
+-- All of it expires when nobody looks after it any more: members where no gateway is left to bury
+-- them. `beat`, `enter` and, of each room every 40 s, check.lua put that off.
+--
 -- ARGV  1 P; then, counted from 1 again: 1 verb   2 this gateway   3 room   4 … words; see driver.h
 -- P itself is no key: the user may have rights on what begins with P: only.
 local P = table.remove(ARGV, 1)
@@ -85,6 +88,8 @@ function verbs.enter()
   if redis.call('HLEN', key) == 1 then
     redis.call('SADD', P .. ':in:' .. name, node)
     redis.call('SADD', P .. ':rooms:' .. node, name)
+    redis.call('PEXPIRE', P .. ':rooms:' .. node, STAY)
+    stay(P, node, name)
   end
   if ARGV[7] == '1' and total(name) <= tonumber(ARGV[8]) then tell(node, name, 'j', ARGV[6]) end
   return {}
@@ -126,6 +131,8 @@ function verbs.beat()
   local nodes, ms = P .. ':nodes', tonumber(ARGV[4])
   local lease = redis.call('ZSCORE', nodes, node)
   redis.call('ZADD', nodes, text(now() + ms), node)
+  redis.call('PEXPIRE', nodes, STAY)
+  redis.call('PEXPIRE', P .. ':rooms:' .. node, STAY)
   redis.call('SET', P .. ':node:' .. node, ARGV[5], 'PX', text(ms))
   local dead = redis.call('ZRANGEBYSCORE', nodes, '-inf', text(now()))
   local out = {lease and tonumber(lease) > now() and '0' or '1', text(#dead)}
