@@ -5,7 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 
+import { Api } from '../lib/api.mjs'
 import { Chatter } from '../lib/chatter.mjs'
 import { assertAll, Cluster } from '../lib/cluster.mjs'
 import { Servers, run } from '../lib/servers.mjs'
@@ -151,6 +153,43 @@ describe('the set of servers', () => {
         assert.equal(back.get(room).offset, stayed ? 3 : 1, room)
       }
       chatter.cut()
+    } finally {
+      for (const { gateways } of gone) for (const gateway of gateways) await gateway.stop()
+      await old.stop()
+    }
+  })
+
+  it('takes along what belongs to no room, when another server becomes the first', async () => {
+    const servers = await Servers.start(['a', 'b', 'c'])
+    servers.names = ['b', 'c']
+    const old = await Cluster.start(servers, { gateways: 1, auth: 'guest' })
+    const gone = []
+    const decided = async (gateway) => {
+      const api = new Api(gateway)
+      const { bans } = await api.ok('bans')
+      const { mutes } = await api.ok('mutes')
+      return [...bans, ...mutes, await api.ok('slow_mode', { channel: 'r' })]
+    }
+    try {
+      const api = new Api(old.gateways[0])
+      await api.ok('ban', { user: 'ann', reason: 'spam' })
+      await api.ok('ban', { user: 'bob', channel: 'r' })
+      await api.ok('unban', { user: 'bob', channel: 'r' })
+      await api.ok('mute', { user: 'dan', channel: 'r' })
+      await api.ok('slow_mode', { channel: 'r', interval_ms: 5000 })
+      const before = await decided(old.gateways[0])
+      assert.deepEqual(before.map(({ user }) => user), ['ann', 'dan', undefined])
+      const added = await run(['servers', 'add', 'a', ...servers.config(['a', 'b', 'c'])])
+      assert.equal(added.code, 0, added.err)
+      old.gateways[0].expect(/ error /)
+
+      servers.names = ['a', 'b', 'c']
+      const larger = await Cluster.start(servers, { gateways: 1, auth: 'guest' })
+      gone.push(larger)
+      while (!(await decided(larger.gateways[0])).some(({ user }) => user)) await pause(20) // it reads them first
+      assert.deepEqual(await decided(larger.gateways[0]), before)
+      await new Api(larger.gateways[0]).ok('unban', { user: 'ann' })
+      assert.deepEqual(await decided(larger.gateways[0]), before.slice(1))
     } finally {
       for (const { gateways } of gone) for (const gateway of gateways) await gateway.stop()
       await old.stop()
