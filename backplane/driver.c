@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/driver.h"
 
+#include "backplane/base/words.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
 void stream_read_deinit(struct stream_read *r)
@@ -60,6 +63,23 @@ void operation_fail(struct operation *o, enum err e)
         f->error = e;
         break;
     }
+}
+
+void share_add(struct share *s, struct span word)
+{
+    assert(s->count < SHARE_WORDS_MAX);
+    s->words[s->count++] = word;
+}
+
+void share_add_u64(struct share *s, char text[U64_TEXT_MAX], uint64_t v)
+{
+    share_add(s, (struct span){text, u64_text(text, v)});
+}
+
+uint64_t share_number(const struct share *s, size_t i)
+{
+    uint64_t v;
+    return i < s->answers && number_read(s->answer[i], &v) ? v : 0;
 }
 
 void driver_tell(const struct driver *d, struct operation *o)

@@ -21,6 +21,7 @@
 #ifndef MADANG_BACKPLANE_DRIVER_H
 #define MADANG_BACKPLANE_DRIVER_H
 
+#include "backplane/base/buf.h"
 #include "backplane/base/counter.h"
 #include "backplane/base/err.h"
 #include "backplane/base/list.h"
@@ -235,11 +236,21 @@ enum share_verb {
     /* Takes some of what a dead gateway has left away; one gateway at a time does it. In: its name,
      * how many members, up to how many others are told, the lease. Out: whether there is more. */
     SHARE_BURY,
+
+    /* Connections of a user; the room only tells where this is kept. In: the user; how many this
+     * gateway has; how many more it wants; how many all gateways may have together (0: any
+     * number); whether only the newest is to stay, and then the number of the newest one here. Out:
+     * how many of the wanted it may have; the number of the newest one anywhere, which is that of
+     * the wanted if there are any; how many this gateway counts for now. Those of gateways that are
+     * not alive do not count. If a newer one than others have is here, these are told by a
+     * SIGNAL_OUTNUMBERED in the room. */
+    SHARE_CLAIM,
     SHARE_VERBS
 };
 
-#define SIGNAL_JOIN  "j"
-#define SIGNAL_LEAVE "l"
+#define SIGNAL_JOIN        "j"
+#define SIGNAL_LEAVE       "l"
+#define SIGNAL_OUTNUMBERED "o"
 
 #define SHARE_WORDS_MAX 12
 
@@ -256,6 +267,11 @@ struct share {
     const struct span *answer;
     size_t answers;
 };
+
+/* One word more. A number becomes text, which has to be there as long as the word. */
+void share_add(struct share *s, struct span word);
+void share_add_u64(struct share *s, char text[U64_TEXT_MAX], uint64_t v);
+uint64_t share_number(const struct share *s, size_t i); /* in the answer; 0: it is none */
 
 void stream_read_deinit(struct stream_read *r); /* drops what was read */
 

@@ -17,7 +17,7 @@ static const struct {
     [SHARE_ENTER] = {"enter", true},      [SHARE_LEAVE] = {"leave", false},
     [SHARE_MEMBERS] = {"members", false}, [SHARE_OWN] = {"own", false},
     [SHARE_COUNT] = {"count", false},     [SHARE_BEAT] = {"beat", false},
-    [SHARE_BURY] = {"bury", false},
+    [SHARE_BURY] = {"bury", false},       [SHARE_CLAIM] = {"claim", false},
 };
 
 /* One share under way: one call to the room's server, or one to each. What each server keeps of

@@ -220,9 +220,10 @@ struct request_signal {
 /* A connection of a user, where these are counted. Embedded in the hub's session, which lives until
  * it has departed; between, these fields are the sequencer's. */
 struct tenant {
-    struct list link;   /* in the user's, oldest first */
-    struct user *user;  /* NULL: not counted */
-    struct entry evict; /* HUB_EVICT, at most once */
+    struct list link;      /* in the user's, oldest first */
+    struct user *user;     /* NULL: not counted */
+    struct user *arriving; /* whose it is to be; NULL: that has been decided */
+    struct entry evict;    /* HUB_EVICT, at most once */
     uint8_t hub;
 };
 
@@ -234,6 +235,10 @@ struct request_arrive {
     struct span user; /* borrowed from `name` */
     uint32_t limit;   /* 0: none */
     bool single;      /* the user's older connections are to end */
+    /* the sequencer's */
+    struct list link, waits; /* in the user's arrivals; in all */
+    uint64_t since_ms;
+    bool claimed;
     char name[];
 };
 

@@ -21,6 +21,7 @@ void sequencer_stop(struct sequencer *s)
     seq_control_close(s);
     seq_shared_close(s);
     seq_survey_close(s);
+    seq_tally_close(s);
     queue_desk_stop(s->queues);
     s->driver->ops->stop(s->driver); /* fills may be under way */
 }
@@ -33,6 +34,7 @@ void sequencer_free(struct sequencer *s)
     seq_control_forget(s);
     seq_survey_forget(s);
     seq_rooms_deinit(&s->rooms);
+    users_deinit(&s->users);
     ledger_deinit(&s->ledger);
     sanctions_deinit(&s->sanctions);
     pace_deinit(&s->pace);

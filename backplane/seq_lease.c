@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* This gateway's lease among others, and what becomes of those whose lease has run out. */
 #include "backplane/base/json.h"
-#include "backplane/base/words.h"
 #include "backplane/seq_private.h"
 
 #include <stdlib.h>
@@ -17,7 +16,7 @@ struct lease_call {
 
 static void add_u64(struct lease_call *c, int i, uint64_t v)
 {
-    c->share.words[c->share.count++] = (struct span){c->numbers[i], u64_text(c->numbers[i], v)};
+    share_add_u64(&c->share, c->numbers[i], v);
 }
 
 static void buried(void *owner, struct share *share);
@@ -96,8 +95,8 @@ static void see(struct sequencer *s, const struct share *share, bool look)
 {
     const struct span *gateways = share->answer + 2;
     size_t n = share->answers - 2;
-    uint64_t dead;
-    if (!number_read(share->answer[1], &dead) || dead > n)
+    uint64_t dead = share_number(share, 1);
+    if (dead > n)
         dead = n;
     counter_set(&s->counters.gateways, (n - dead) / 2);
     note_others(s, gateways + dead, n - dead);
@@ -107,6 +106,19 @@ static void see(struct sequencer *s, const struct share *share, bool look)
         seq_survey_seen(s, OK, gateways + dead, n - dead);
 }
 
+/* Nothing that we have shared is there any more, or will be soon. */
+static void doubt_all(struct sequencer *s)
+{
+    seq_presence_doubt_all(s, true);
+    seq_tally_doubt(s, true);
+}
+
+static void go_on(struct sequencer *s)
+{
+    seq_presence_go_on(s);
+    seq_tally_go_on(s);
+}
+
 static void beaten(void *owner, struct share *share)
 {
     struct sequencer *s = owner;
@@ -114,9 +126,9 @@ static void beaten(void *owner, struct share *share)
     bool well = !share->error && share->answers >= 2;
     s->shared.beating = false;
     if (well && span_eq(share->answer[0], SPAN("1")))
-        seq_presence_doubt_all(s, true);
+        doubt_all(s);
     else if (well)
-        seq_presence_go_on(s);
+        go_on(s);
     if (well)
         see(s, share, c->look);
     else if (c->look)

@@ -4,7 +4,6 @@
 
 #include "backplane/base/fields.h"
 #include "backplane/base/log.h"
-#include "backplane/base/words.h"
 #include "backplane/push.h"
 #include "backplane/seq_private.h"
 
@@ -37,12 +36,12 @@ static struct presence_call *call_new(struct seq_room *room, struct span name, e
 
 static void add(struct presence_call *c, struct span word)
 {
-    c->share.words[c->share.count++] = word;
+    share_add(&c->share, word);
 }
 
 static void add_u64(struct presence_call *c, char text[U64_TEXT_MAX], uint64_t v)
 {
-    add(c, (struct span){text, u64_text(text, v)});
+    share_add_u64(&c->share, text, v);
 }
 
 static void begin(struct sequencer *s, struct presence_call *c)
@@ -363,12 +362,6 @@ void seq_presence_doubt_all(struct sequencer *s, bool ours)
 
 /* ---- who asks ------------------------------------------------------------------------------- */
 
-static uint32_t number(const struct share *s, size_t i)
-{
-    uint64_t v;
-    return i < s->answers && number_read(s->answer[i], &v) ? (uint32_t)v : 0;
-}
-
 static enum err write_members(struct request_presence *p, const struct share *s)
 {
     struct buf *b = &p->json;
@@ -396,8 +389,8 @@ static void asked(void *owner, struct share *share)
     struct request_presence *p = c->request;
     enum err e = share->error;
     if (!e && p->stats_only) {
-        p->num_clients = number(share, 0);
-        p->num_users = number(share, 1);
+        p->num_clients = (uint32_t)share_number(share, 0);
+        p->num_users = (uint32_t)share_number(share, 1);
     } else if (!e) {
         e = write_members(p, share);
     }

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* seq_private.h: what the sequencer's files share: sequencer.c (subscriptions, publications,
- * fills), seq_read.c (what is asked of a room without being in it), seq_users.c (who comes and
- * goes, orders), seq_control.c (orders of all gateways), seq_signal.c (what is never stored),
- * seq_follow.c (followers), seq_survey.c (rooms of other gateways) and seq_moderate.c (what
- * moderators decide).
+/* seq_private.h: what the sequencer's files share.
+ *
+ *   sequencer.c     subscriptions, publications, fills
+ *   seq_read.c      what is asked of a room without being in it
+ *   seq_users.c     who comes and goes, orders
+ *   seq_tally.c     how many connections users have elsewhere
+ *   seq_rates.c     what users and addresses do elsewhere
+ *   seq_control.c   orders of all gateways
+ *   seq_signal.c    what is never stored
+ *   seq_follow.c    followers
+ *   seq_survey.c    rooms of other gateways
+ *   seq_moderate.c  what moderators decide
  */
 #ifndef MADANG_BACKPLANE_SEQ_PRIVATE_H
 #define MADANG_BACKPLANE_SEQ_PRIVATE_H
@@ -16,6 +23,7 @@
 #include "backplane/seq_presence.h"
 #include "backplane/seq_room.h"
 #include "backplane/seq_survey.h"
+#include "backplane/seq_tally.h"
 #include "backplane/sequencer.h"
 #include "backplane/users.h"
 
@@ -30,6 +38,7 @@ struct sequencer {
     struct driver *driver;
     struct seq_rooms rooms;
     struct users users;
+    struct seq_tally tally;
     struct ledger ledger;
     struct sanctions sanctions;
     struct pace pace;

@@ -10,6 +10,10 @@ void seq_on_arrive(struct sequencer *s, struct request *r)
 {
     struct request_arrive *a = (struct request_arrive *)r;
     enum err e = seq_refuse_entry(s, a->user, (struct span){0}, &a->why);
+    if (!e && a->tenant && s->driver->ops->shared) {
+        seq_tally_arrive(s, a);
+        return;
+    }
     if (!e && a->tenant)
         e = users_arrive(&s->users, a);
     seq_answer(s, r, e);
@@ -17,7 +21,14 @@ void seq_on_arrive(struct sequencer *s, struct request *r)
 
 void seq_on_depart(struct sequencer *s, struct request *r)
 {
-    users_depart(&s->users, (struct request_depart *)r);
+    struct request_depart *d = (struct request_depart *)r;
+    if (s->driver->ops->shared) {
+        seq_tally_depart(s, d);
+    } else {
+        struct user *user = users_depart(&s->users, d);
+        if (user)
+            users_release(&s->users, user);
+    }
     seq_answer(s, r, OK);
 }
 

@@ -50,6 +50,7 @@ struct sequencer_counters {
     counter gateways;         /* that are alive, this one included; 0: the driver is not shared */
     counter presence_refused; /* members that others do not see, for want of their memory */
     counter accounts;         /* of users and addresses, whose rates are limited */
+    counter alone;            /* connections let in without knowing what their user has elsewhere */
 };
 
 /* Made on any thread before its loop runs. */

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/users.h"
 
-#include "backplane/base/map.h"
-
 #include <stdlib.h>
 
-struct user {
-    UT_hash_handle hh;
-    struct list tenants;
-    uint32_t count;
-    uint32_t name_len;
-    char name[];
-};
-
-static struct user *hold(struct users *u, struct span name)
+struct user *users_find(struct users *u, struct span name)
 {
     struct user *found = NULL;
     HASH_FIND(hh, u->map, name.p, name.n, found);
+    return found;
+}
+
+struct user *users_hold(struct users *u, struct span name)
+{
+    struct user *found = users_find(u, name);
     if (found || !(found = calloc(1, sizeof(*found) + name.n)))
         return found;
     list_init(&found->tenants);
+    list_init(&found->arrivals);
+    list_init(&found->unsure);
+    found->sure = true;
     found->name_len = (uint32_t)name.n;
     memcpy(found->name, name.p, name.n);
     HASH_ADD_KEYPTR(hh, u->map, found->name, found->name_len, found);
@@ -29,12 +28,26 @@ static struct user *hold(struct users *u, struct span name)
     return NULL;
 }
 
-static void release(struct users *u, struct user *user)
+static void forget(struct users *u, struct user *user)
 {
-    if (user->count)
-        return;
+    list_del(&user->unsure);
     HASH_DEL(u->map, user);
     free(user);
+}
+
+void users_release(struct users *u, struct user *user)
+{
+    bool known = user->claiming || !list_empty(&user->arrivals) || user->told || !user->sure;
+    if (!user->count && !known)
+        forget(u, user);
+}
+
+void users_deinit(struct users *u)
+{
+    struct user *user, *tmp;
+    HASH_ITER (hh, u->map, user, tmp) {
+        forget(u, user);
+    }
 }
 
 static void take_out(struct tenant *t)
@@ -44,22 +57,22 @@ static void take_out(struct tenant *t)
     t->user = NULL;
 }
 
-static void evict(struct users *u, struct tenant *t)
+void users_evict(struct users *u, struct user *user)
 {
-    take_out(t);
-    t->evict.kind = HUB_EVICT;
-    t->evict.weight = 0;
-    outbox_post(&u->ports[t->hub].out, &t->evict);
+    while (user->count) {
+        struct tenant *t = container_of(user->tenants.next, struct tenant, link);
+        take_out(t);
+        t->evict.kind = HUB_EVICT;
+        t->evict.weight = 0;
+        outbox_post(&u->ports[t->hub].out, &t->evict);
+    }
 }
 
-enum err users_arrive(struct users *u, struct request_arrive *a)
+enum err users_admit(struct users *u, struct user *user, struct request_arrive *a)
 {
     struct tenant *t = a->tenant;
-    struct user *user = hold(u, a->user);
-    if (!user)
-        return ERR_INTERNAL;
-    while (a->single && user->count)
-        evict(u, container_of(user->tenants.next, struct tenant, link));
+    if (a->single)
+        users_evict(u, user);
     if (a->limit && user->count >= a->limit)
         return ERR_LIMIT;
     list_push(&user->tenants, &t->link);
@@ -69,11 +82,21 @@ enum err users_arrive(struct users *u, struct request_arrive *a)
     return OK;
 }
 
-void users_depart(struct users *u, struct request_depart *d)
+enum err users_arrive(struct users *u, struct request_arrive *a)
+{
+    struct user *user = users_hold(u, a->user);
+    if (!user)
+        return ERR_INTERNAL;
+    enum err e = users_admit(u, user, a);
+    users_release(u, user);
+    return e;
+}
+
+struct user *users_depart(struct users *u, struct request_depart *d)
 {
     struct user *user = d->tenant->user;
-    if (!user)
-        return;
-    take_out(d->tenant);
-    release(u, user);
+    (void)u;
+    if (user)
+        take_out(d->tenant);
+    return user;
 }

@@ -59,6 +59,8 @@ static const struct metric sequencer_metrics[] = {
     OF_SEQUENCER(stream_bytes, "madang_stream_bytes", "gauge", "Bytes of all streams"),
     OF_SEQUENCER(commits, "madang_publications_total", "counter",
                  "Publications that were made through this gateway"),
+    OF_SEQUENCER(alone, "madang_limits_alone_total", "counter",
+                 "Connections that were let in without knowing what their user has elsewhere"),
     OF_SEQUENCER(accounts, "madang_accounts", "gauge",
                  "Users and addresses of which it is remembered what they did lately"),
     OF_SEQUENCER(publications, "madang_publications_heard_total", "counter",

@@ -193,7 +193,7 @@ static const struct option CLIENT_OPTIONS[] = {
     CLIENT_SWITCH(
         single_connection,
         "With auth jwt, a new connection of a user closes the user's older ones with code "
-        "3504, on this gateway."),
+        "3504, on all gateways that share their rooms."),
     {
         .key = "stale_close_delay",
         .type = OPTION_DURATION,
@@ -209,8 +209,8 @@ static const struct option CLIENT_OPTIONS[] = {
         GATEWAY(user_connection_limit),
         .max = 1000000,
         .initial = "0",
-        .help = "With auth jwt, connections of one user on this gateway; one more is closed with "
-                "code 3504. 0: any number.",
+        .help = "With auth jwt, connections of one user, on all gateways that share their rooms; "
+                "one more is closed with code 3504. 0: any number.",
     },
 };
 

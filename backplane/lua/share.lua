@@ -7,6 +7,8 @@
 --   P:members:N:R     hash: members of room R on gateway N: id -> '1' (announced) or '0', ClientInfo
 --   P:users:R         hash: members of room R of each user, on all gateways
 --   P:rooms:N         set: rooms with members on gateway N
+--   P:connections:U   hash: gateway -> connections of user U there; '' -> number of the newest
+--   P:counted:N       set: users with connections on gateway N that are counted
 --   P:undertaker      which gateway buries the dead
 --
 -- All of it expires when nobody looks after it any more: members where no gateway is left to bury
@@ -66,6 +68,23 @@ local function remove(gateway, r, id, value, most)
     redis.call('SREM', P .. ':rooms:' .. gateway, r)
   end
   if tells then tell(gateway, r, 'l', info) end
+end
+
+local function connections(user)
+  return P .. ':connections:' .. user
+end
+
+-- A gateway has so many now. The number of the newest goes with the last.
+local function count(gateway, user, n)
+  local key, counted = connections(user), P .. ':counted:' .. gateway
+  if n > 0 then
+    redis.call('HSET', key, gateway, text(n))
+    redis.call('SADD', counted, user)
+    return
+  end
+  redis.call('HDEL', key, gateway)
+  redis.call('SREM', counted, user)
+  if redis.call('HLEN', key) == 1 then redis.call('HDEL', key, '') end
 end
 
 local verbs = {}
@@ -144,6 +163,41 @@ function verbs.beat()
   return out
 end
 
+-- Connections of a user: on other gateways that are alive, and the number of the newest.
+local function elsewhere(user)
+  local n, newest, all = 0, 0, redis.call('HGETALL', connections(user))
+  for i = 1, #all, 2 do
+    if all[i] == '' then
+      newest = tonumber(all[i + 1])
+    elseif all[i] ~= node then
+      local lease = redis.call('ZSCORE', P .. ':nodes', all[i])
+      if lease and tonumber(lease) > now() then n = n + all[i + 1] end
+    end
+  end
+  return n, newest
+end
+
+function verbs.claim()
+  local user, have, want, most = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  local single, number = ARGV[8] == '1', tonumber(ARGV[9])
+  local others, newest = elsewhere(user)
+  local got = want
+  if not single and most > 0 then got = math.max(0, math.min(want, most - others - have)) end
+  local counts = single and want > 0 and 1 or have + got
+  redis.call('ZADD', P .. ':nodes', 'NX', text(now() + 15000), node)
+  count(node, user, counts)
+  if single and counts > 0 then
+    local t = redis.call('TIME')
+    if want > 0 then number = math.max(t[1] * 1000000 + t[2], newest + 1) end
+    if number > newest then
+      newest = number
+      redis.call('HSET', connections(user), '', text(number))
+      if others > 0 then tell(node, name, 'o', text(number) .. ' ' .. user) end
+    end
+  end
+  return {text(got), text(newest), text(counts)}
+end
+
 function verbs.bury()
   local dead, left = ARGV[4], tonumber(ARGV[5])
   local lease = redis.call('ZSCORE', P .. ':nodes', dead)
@@ -155,15 +209,20 @@ function verbs.bury()
   local rooms = P .. ':rooms:' .. dead
   while left > 0 do
     local r = redis.call('SRANDMEMBER', rooms)
-    if not r then
+    local user = not r and redis.call('SRANDMEMBER', P .. ':counted:' .. dead)
+    if user then
+      count(dead, user, 0)
+      left = left - 1
+    elseif r then
+      local some = redis.call('HRANDFIELD', members(dead, r), left, 'WITHVALUES')
+      if #some == 0 then redis.call('SREM', rooms, r) end
+      for i = 1, #some, 2 do remove(dead, r, some[i], some[i + 1], tonumber(ARGV[6])) end
+      left = left - #some / 2 - 1
+    else
       redis.call('DEL', rooms, P .. ':node:' .. dead)
       redis.call('ZREM', P .. ':nodes', dead)
       return {'0'}
     end
-    local some = redis.call('HRANDFIELD', members(dead, r), left, 'WITHVALUES')
-    if #some == 0 then redis.call('SREM', rooms, r) end
-    for i = 1, #some, 2 do remove(dead, r, some[i], some[i + 1], tonumber(ARGV[6])) end
-    left = left - #some / 2 - 1
   end
   return {'1'}
 end
