@@ -245,6 +245,13 @@ enum share_verb {
      * not alive do not count. If a newer one than others have is here, these are told by a
      * SIGNAL_OUTNUMBERED in the room. */
     SHARE_CLAIM,
+
+    /* What users and addresses have done on this gateway is added to what they did on others, as
+     * bucket.h counts. In: lines, `ACCOUNT AMOUNT PERIOD SPENT …\n` with as many rates as there
+     * are: the account's name in hexadecimal digits, what is allowed and in how many ms it comes
+     * back, what was done. Out: for each line a word, `NS …`: in how many ns all of it has come
+     * back. Refused when the driver is out of memory. */
+    SHARE_SPEND,
     SHARE_VERBS
 };
 

@@ -21,6 +21,7 @@
 #include "backplane/queue_desk.h"
 #include "backplane/seq_control.h"
 #include "backplane/seq_presence.h"
+#include "backplane/seq_rates.h"
 #include "backplane/seq_room.h"
 #include "backplane/seq_survey.h"
 #include "backplane/seq_tally.h"
@@ -40,6 +41,7 @@ struct sequencer {
     struct users users;
     struct seq_tally tally;
     struct ledger ledger;
+    struct seq_rates rates;
     struct sanctions sanctions;
     struct pace pace;
     struct queue_desk *queues;

@@ -36,6 +36,7 @@ void seq_on_spend(struct sequencer *s, struct request *r)
 {
     ledger_spend(&s->ledger, (struct request_spend *)r, loop_now_ms(s->loop));
     counter_set(&s->counters.accounts, s->ledger.count);
+    seq_rates_go_on(s);
     seq_answer(s, r, OK);
 }
 

@@ -535,7 +535,7 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     s->loop = loop;
     s->config = *config;
     s->users.ports = s->ports;
-    ledger_init(&s->ledger, LEDGER_MAX);
+    ledger_init(&s->ledger, LEDGER_MAX, config->driver->shared);
     struct driver_config dc = {
         .events = &events,
         .owner = s,

@@ -9,6 +9,7 @@
 --   P:rooms:N         set: rooms with members on gateway N
 --   P:connections:U   hash: gateway -> connections of user U there; '' -> number of the newest
 --   P:counted:N       set: users with connections on gateway N that are counted
+--   P:spent:A         for each rate, when account A is full again, in us; ends with the last
 --   P:undertaker      which gateway buries the dead
 --
 -- All of it expires when nobody looks after it any more: members where no gateway is left to bury
@@ -196,6 +197,30 @@ function verbs.claim()
     end
   end
   return {text(got), text(newest), text(counts)}
+end
+
+-- As backplane/base/bucket.c, in microseconds.
+local DEBT = 1
+
+function verbs.spend()
+  local t, out = redis.call('TIME'), {}
+  local us = t[1] * 1000000 + t[2]
+  for account, rates in string.gmatch(ARGV[4], '(%x+)([ %d]*)\n') do
+    local key, kept, full, left, latest = P .. ':spent:' .. account, {}, {}, {}, us
+    for at in string.gmatch(redis.call('GET', key) or '', '%d+') do kept[#kept + 1] = tonumber(at) end
+    for amount, period, spent in string.gmatch(rates, ' (%d+) (%d+) (%d+)') do
+      local i, limit = #full + 1, us + period * 1000 * (1 + DEBT)
+      local at = math.min(math.max(kept[i] or us, us), limit)
+      if tonumber(amount) > 0 then at = math.min(at + spent * period * 1000 / amount, limit) end
+      full[i], left[i] = text(at), text((at - us) * 1000)
+      latest = math.max(latest, at)
+    end
+    if latest > us then
+      redis.call('SET', key, table.concat(full, ' '), 'PX', text(math.ceil((latest - us) / 1000)))
+    end
+    out[#out + 1] = table.concat(left, ' ')
+  end
+  return out
 end
 
 function verbs.bury()

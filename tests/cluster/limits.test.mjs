@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Centrifuge } from 'centrifuge'
 import WebSocket from 'ws'
 
+import { Chatter } from '../lib/chatter.mjs'
 import { Cluster } from '../lib/cluster.mjs'
 import { Redis } from '../lib/redis.mjs'
 import { it, returns } from '../lib/suite.mjs'
@@ -184,6 +185,60 @@ describe('a limit of two connections over three gateways', () => {
       await joins(a, 'slow')
       redis.signal('SIGCONT')
       await known(redis, 'slow', 1)
+    })
+  })
+})
+
+describe('rates of a user over two gateways', () => {
+  const AT_ONCE = 120 // commands, and two more each second
+  const rates = ['--limits-user-commands', '2', '--limits-burst', '60s', '--limits-session-commands', '100000']
+  const command = { rpc: { method: 'no such method' } } // 108: it was carried out
+
+  async function session(gateway, sub) {
+    const chatter = await Chatter.open(gateway)
+    await chatter.ok({ connect: { token: token({ sub }) } })
+    return chatter
+  }
+
+  const code = async (chatter) => (await chatter.reply(chatter.command(command))).value.error.code
+
+  // How many were carried out, one after the other, until one was refused.
+  async function flood(chatter, ms = 0) {
+    for (let n = 0; ; n++) {
+      const got = await code(chatter)
+      if (got === 111) return n
+      assert.equal(got, 108)
+      if (ms) await pause(ms)
+    }
+  }
+
+  it('a flood over both is answered 111 as one over one is', async () => {
+    await among(2, rates, async (cluster, a, b) => {
+      const [here, there, other] = [await session(a, 'u'), await session(b, 'u'), await session(b, 'other')]
+      const begin = Date.now()
+      const [first, second] = [await flood(here), await flood(there, 50)]
+      const more = (2 * (Date.now() - begin)) / 1000
+      assert.ok(first >= AT_ONCE && first < AT_ONCE + more + 20, `${first} on the first`)
+      assert.ok(second < AT_ONCE * 0.75 + more, `${second} on the second`)
+      assert.equal(await code(other), 108)
+      for (const one of [here, there, other]) one.cut()
+    })
+  })
+
+  it('while Redis is away each gateway counts for itself, and afterwards together again', async () => {
+    await among(2, rates, async (cluster, a, b) => {
+      const [here, there] = [await session(a, 'u'), await session(b, 'u')]
+      await cluster.redis.kill()
+      await cluster.degraded()
+      for (const one of [here, there]) assert.ok((await flood(one)) >= AT_ONCE)
+      await cluster.redis.restart()
+      await cluster.well()
+      const [third, fourth] = [await session(a, 'v'), await session(b, 'v')]
+      const begin = Date.now()
+      assert.ok((await flood(third)) >= AT_ONCE)
+      const second = await flood(fourth, 50)
+      assert.ok(second < AT_ONCE * 0.75 + (2 * (Date.now() - begin)) / 1000, `${second} on the second`)
+      for (const one of [here, there, third, fourth]) one.cut()
     })
   })
 })

@@ -3,7 +3,9 @@
  * gateways over one server, which tell and are told. */
 #include "backplane/driver.h"
 
+#include "backplane/base/bucket.h"
 #include "backplane/base/map.h"
+#include "backplane/rate.h"
 #include "tests/unit/driver_kit.h"
 
 #define WORDS_MAX 8
@@ -219,6 +221,69 @@ static void a_number_from_elsewhere_may_be_the_highest(void **state)
     assert_string_equal(ask(driver, SHARE_CLAIM, "u 1 1 0 1 5"), "1 9000000000000001 1");
 }
 
+/* In: lines; of each rate what is allowed, in how many ms, and what was done. Out: in how many ns
+ * all is there again. */
+static void spend(struct driver *d, const char *lines, uint64_t full_in_ms[RATES])
+{
+    struct asked a = {.share = {.verb = SHARE_SPEND, .room = control.name, .done = note_answer}};
+    share_add(&a.share, span_str(lines));
+    d->ops->share(d, &a.share);
+    run_until(a.done);
+    assert_int_equal(a.share.error, OK);
+    char *at = a.text;
+    for (int i = 0; i < RATES; i++)
+        full_in_ms[i] = strtoull(at, &at, 10) / 1000000;
+}
+
+static void what_gateways_have_done_is_added(void **state)
+{
+    uint64_t left[RATES];
+    (void)state;
+    spend(driver, "a1 100 1000000 10 10 1000000 1 0 1000000 5 7 1000000 0\n", left);
+    assert_int_equal(left[0], 100000);
+    assert_int_equal(left[1], 100000);
+    assert_int_equal(left[2], 0); /* no limit */
+    assert_int_equal(left[3], 0);
+    spend(other, "a1 100 1000000 20 10 1000000 0 0 1000000 5 7 1000000 7\n", left);
+    assert_in_range(left[0], 280000, 300000); /* some of it has come back */
+    assert_in_range(left[1], 80000, 100000);
+    assert_int_equal(left[3], 1000000);
+    spend(other, "b2 100 1000000 0 10 1000000 0 0 1000000 5 7 1000000 0\n", left);
+    assert_int_equal(left[0], 0);
+    assert_string_equal(say("EXISTS", "spent:b2", ""), ":0");
+}
+
+static void more_than_another_full_bucket_is_not_owed(void **state)
+{
+    uint64_t left[RATES];
+    (void)state;
+    spend(driver, "a1 10 1000000 1000000000 0 1 0 0 1 0 0 1 0\n", left);
+    assert_int_equal(left[0], 1000000 * (1 + BUCKET_DEBT));
+    spend(other, "a1 10 1000000 1000000000 0 1 0 0 1 0 0 1 0\n", left);
+    assert_int_equal(left[0], 1000000 * (1 + BUCKET_DEBT));
+}
+
+static void what_has_come_back_is_forgotten(void **state)
+{
+    uint64_t left[RATES];
+    (void)state;
+    spend(driver, "a1 10 20 1 0 1 0 0 1 0 0 1 0\n", left);
+    assert_int_equal(left[0], 2);
+    while (strcmp(say("EXISTS", "spent:a1", ""), ":0") != 0)
+        ;
+}
+
+static void each_line_is_answered_by_a_word(void **state)
+{
+    (void)state;
+    struct asked a = {.share = {.verb = SHARE_SPEND, .room = control.name, .done = note_answer}};
+    share_add(&a.share, SPAN("a 1 1 0 0 0 0 0 0 0 0 0 0\nb 1 1 0 0 0 0 0 0 0 0 0 0\n"));
+    other->ops->share(other, &a.share);
+    run_until(a.done);
+    assert_int_equal(a.share.error, OK);
+    assert_string_equal(a.text, "0 0 0 0 0 0 0 0");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -231,6 +296,10 @@ int main(void)
         TEST(who_is_dead_does_not_count_and_is_removed),
         TEST(of_those_that_are_to_be_alone_the_newest_has_the_highest_number),
         TEST(a_number_from_elsewhere_may_be_the_highest),
+        TEST(what_gateways_have_done_is_added),
+        TEST(more_than_another_full_bucket_is_not_owed),
+        TEST(what_has_come_back_is_forgotten),
+        TEST(each_line_is_answered_by_a_word),
     };
     map_seed();
     subject = &subjects[0];
