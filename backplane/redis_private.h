@@ -74,11 +74,18 @@ struct redis {
     bool closing;
 };
 
+/* Who listens to a channel of a shard's server: what redis_server_subscribe() is given. */
+struct redis_listener {
+    void (*subscribed)(struct redis_listener *l);
+    void (*message)(struct redis_listener *l, struct span payload);
+};
+
 /* A room that is, or was just, watched. Others need no state. */
 struct redis_room {
     struct stream_ref *ref; /* NULL: forgotten, calls under way keep it */
     struct redis_shard *shard;
     struct redis_channel *channel;
+    struct redis_listener listener;
     struct feed feed;
     struct list link;      /* in rooms or lingering */
     struct list unchecked; /* in shard.unchecked */

@@ -11,6 +11,28 @@
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static struct redis_room *room_of(struct redis_listener *l)
+{
+    return container_of(l, struct redis_room, listener);
+}
+
+static void on_subscribed(struct redis_listener *l)
+{
+    struct redis_room *r = room_of(l);
+    struct loop *loop = r->shard->driver->base.config.loop;
+    if (r->feed.started)
+        redis_room_doubt(r);
+    redis_room_hold(r);
+    redis_room_pump(r);
+    redis_room_release(r);
+    loop_again(loop); /* rooms are compared together, in the turn */
+}
+
+static void on_message(struct redis_listener *l, struct span payload)
+{
+    redis_room_message(room_of(l), payload);
+}
+
 struct redis_room *redis_room_new(struct redis_shard *s, struct stream_ref *ref)
 {
     struct buf head = {0};
@@ -21,6 +43,7 @@ struct redis_room *redis_room_new(struct redis_shard *s, struct stream_ref *ref)
         r->head_len = head.n;
         r->ref = ref;
         r->shard = s;
+        r->listener = (struct redis_listener){on_subscribed, on_message};
         feed_init(&r->feed);
         list_init(&r->link);
         list_init(&r->unchecked);
@@ -68,7 +91,8 @@ bool redis_room_watch(struct redis_room *r)
         buf_clear(&d->scratch);
         if (!buf_reserve(&d->scratch, redis_key_max(d, r->ref->name)))
             return false;
-        r->channel = redis_server_subscribe(s->server, redis_key(d, "pub", r->ref->name), r);
+        r->channel =
+            redis_server_subscribe(s->server, redis_key(d, "pub", r->ref->name), &r->listener);
         if (!r->channel)
             return false;
     }

@@ -20,11 +20,22 @@ enum redis_script_id {
     SCRIPT_FOLLOW,
     SCRIPT_ATTEND, /* the same, but refused when the server is out of memory */
     SCRIPT_MEMORY,
+    SCRIPT_QUEUE_PUT,
+    SCRIPT_QUEUE_TAKE,
+    SCRIPT_QUEUE_SETTLE,
+    SCRIPT_QUEUE_LOOK,
+    SCRIPT_QUEUE_PICK,
+    SCRIPT_QUEUE_CONTROL,
+    SCRIPT_QUEUE_SWEEP,
+    SCRIPT_QUEUE_DUE,
     REDIS_SCRIPTS
 };
 
 /* Once, before any is used; again does no harm. */
 void redis_scripts_init(void);
 const struct redis_script *redis_script(enum redis_script_id id);
+
+/* The scripts of queues as a library of functions, by which other programs call them. */
+struct span redis_queue_library(void);
 
 #endif

@@ -146,23 +146,18 @@ static void on_deaf(struct redis_server *server, void *owner, enum redis_fault f
 
 static void on_subscribed(struct redis_server *server, void *owner, void *user)
 {
-    struct redis_shard *s = owner;
-    struct redis_room *room = user;
+    struct redis_listener *l = user;
     (void)server;
-    if (room->feed.started)
-        redis_room_doubt(room);
-    redis_room_hold(room);
-    redis_room_pump(room);
-    redis_room_release(room);
-    loop_again(s->driver->base.config.loop); /* rooms are compared together, in the turn */
+    (void)owner;
+    l->subscribed(l);
 }
 
 static void on_message(struct redis_server *server, void *owner, void *user, struct span payload)
 {
-    struct redis_room *room = user;
+    struct redis_listener *l = user;
     (void)server;
     (void)owner;
-    redis_room_message(room, payload);
+    l->message(l, payload);
 }
 
 static const struct redis_server_events events = {

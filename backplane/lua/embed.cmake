@@ -4,6 +4,7 @@
 function(text file out)
   file(READ ${FROM}/${file}.lua lua)
   string(REGEX REPLACE "(^|\n)--[^\n]*" "" lua "${lua}") # servers need not read comments
+  string(REGEX REPLACE "\n +" "\n" lua "${lua}")
   string(REPLACE "\\" "\\\\" lua "${lua}")
   string(REPLACE "\"" "\\\"" lua "${lua}")
   string(REPLACE "\n" "\\n\"\n  \"" lua "${lua}")
@@ -11,18 +12,39 @@ function(text file out)
 endfunction()
 
 text(room room)
+text(queue queue)
 string(CONCAT c "/* Made of ${FROM} by embed.cmake. */\n"
   "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n")
+
 # Scripts that read, or that free memory, run when the server is out of it.
-foreach(name commit read:allow-oom check:allow-oom remove:allow-oom redact:allow-oom generation:allow-oom
-    servers:allow-oom share:allow-oom grow follow:allow-oom attend memory)
+function(script name common)
   string(REGEX REPLACE ":.*" "" script ${name})
   string(REGEX MATCH ":.*" flags "${name}")
   string(REPLACE ":" " flags=" flags "${flags}")
   string(REPLACE grow share file ${script}) # the same, for what is refused when memory is out
   string(REPLACE attend follow file ${file})
   text(${file} body)
-  string(APPEND c "extern const char redis_lua_${script}[];\n"
-    "const char redis_lua_${script}[] =\n  \"#!lua${flags}\\n\"\n  \"${room}${body}\";\n")
+  set(c "${c}extern const char redis_lua_${script}[];
+const char redis_lua_${script}[] =\n  \"#!lua${flags}\\n\"\n  \"${common}${body}\";\n" PARENT_SCOPE)
+endfunction()
+
+foreach(name commit read:allow-oom check:allow-oom remove:allow-oom redact:allow-oom generation:allow-oom
+    servers:allow-oom share:allow-oom grow follow:allow-oom attend memory)
+  script(${name} "${room}")
 endforeach()
+
+# Those of queues are for other programs too, which call them as functions by name.
+set(library "#!lua name=madang_queue\\n\"\n  \"${queue}")
+foreach(name queue_put queue_take:allow-oom queue_settle:allow-oom queue_look:allow-oom
+    queue_pick:allow-oom queue_control:allow-oom queue_sweep:allow-oom queue_due:allow-oom)
+  script(${name} "${queue}")
+  string(REGEX REPLACE ":.*" "" file ${name})
+  string(REGEX MATCH "allow-oom" flag "${name}")
+  string(REGEX REPLACE "(.+)" "'\\1'" flag "${flag}")
+  text(${file} body)
+  string(APPEND library "redis.register_function{function_name='madang_${file}',flags={${flag}},"
+    "callback=function(KEYS, ARGV)\\n\"\n  \"${body}end}\\n\"\n  \"")
+endforeach()
+string(APPEND c "extern const char redis_lua_queue_library[];\n"
+  "const char redis_lua_queue_library[] =\n  \"${library}\";\n")
 file(WRITE ${TO} "${c}")

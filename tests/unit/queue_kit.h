@@ -6,12 +6,16 @@
 #ifndef MADANG_TESTS_UNIT_QUEUE_KIT_H
 #define MADANG_TESTS_UNIT_QUEUE_KIT_H
 
+#include "backplane/base/log.h"
 #include "backplane/base/loop.h"
 #include "backplane/base/map.h"
 #include "backplane/queue/queue.h"
 #include "backplane/queue/waiters.h"
 #include "backplane/queue_local.h"
+#include "backplane/queue_redis_private.h"
+#include "backplane/redis.h"
 #include "tests/unit/core_kit.h"
+#include "tests/unit/redis_kit.h"
 #include "tests/unit/vfs_kit.h"
 
 #include <stdlib.h>
@@ -25,7 +29,8 @@ struct queue_subject {
     const char *name;
     bool our_clock; /* time passes when the test says so */
     struct queue_driver *(*open)(const struct queue_config *config);
-    void (*close)(void); /* what there is stays */
+    void (*close)(void);     /* what there is stays */
+    void (*tell_time)(void); /* our clock is another one now; may be NULL */
 };
 
 static const struct queue_subject *subject;
@@ -88,13 +93,127 @@ static inline void close_local(void)
     store = NULL;
 }
 
-static const struct queue_subject local_subject = {"local", true, open_local, close_local};
+static const struct queue_subject local_subject = {
+    .name = "local", .our_clock = true, .open = open_local, .close = close_local};
+
+/* ---- the driver over Redis ------------------------------------------------------------------- */
+
+#define QUEUE_SERVERS 2
+
+static struct redis_process
+    queue_servers[QUEUE_SERVERS]; /* for all tests; by another prefix each */
+static size_t queue_server_count = 1;
+static struct redis_settings queue_settings;
+static struct driver *rooms; /* whose connections are used */
+static struct actor rooms_actor;
+static char queue_prefix[32];
+static uint64_t time_told;
+
+static inline bool rooms_turn(struct actor *a)
+{
+    (void)a;
+    return rooms->ops->turn(rooms, 0);
+}
+
+static inline void open_rooms(void)
+{
+    static const char *const names[QUEUE_SERVERS] = {"a", "b"};
+    static const struct driver_events none = {0};
+    const struct driver_config config = {
+        .events = &none, .loop = &loop, .settings = &queue_settings};
+    struct buf why = {0};
+    redis_settings_defaults(&queue_settings);
+    queue_settings.prefix = queue_prefix;
+    queue_settings.node = "test";
+    for (size_t i = 0; i < queue_server_count; i++) {
+        struct redis_member *m = redis_settings_add(&queue_settings, names[i]);
+        assert_true(redis_url_parse(&m->server.link.url, span_str(queue_servers[i].url), &why));
+    }
+    assert_int_equal(redis_driver.open(&rooms, &config), OK);
+    rooms_actor = (struct actor){.turn = rooms_turn};
+    loop_add(&loop, &rooms_actor);
+}
+
+/* Connected, and nothing is to be told of what was before. */
+static inline bool calm(struct queue_driver *d)
+{
+    struct queue_redis *q = (struct queue_redis *)d;
+    bool calm = !counter_get(&rooms->counters.away) && !d->pending;
+    for (size_t i = 0; i < queue_place_count(q); i++)
+        calm &= redis_server_confirmed(q->places[i].shard->server, q->places[i].channel) &&
+                !q->places[i].doubt;
+    return calm;
+}
+
+static inline void await_calm(struct queue_driver *d)
+{
+    while (!calm(d))
+        uv_run(&loop.uv, UV_RUN_ONCE);
+}
+
+/* The scripts go by the clock of the server, unless a test has set the time. */
+static inline void tell_redis_time(void)
+{
+    char command[128];
+    if (time_told == clock_now)
+        return;
+    time_told = clock_now;
+    (void)snprintf(command, sizeof(command), "HSET %s:jobs clock %llu", queue_prefix,
+                   (unsigned long long)clock_now);
+    for (size_t i = 0; i < queue_server_count; i++)
+        (void)redis_say(&queue_servers[i], command);
+}
+
+static inline struct queue_driver *open_redis(const struct queue_config *config)
+{
+    open_rooms();
+    struct queue_driver *d = queue_redis_new(config, rooms);
+    assert_non_null(d);
+    await_calm(d);
+    if (subject->tell_time)
+        subject->tell_time();
+    return d;
+}
+
+static inline void close_redis(void)
+{
+    driver->ops->stop(driver);
+    loop_remove(&loop, &rooms_actor);
+    rooms->ops->stop(rooms);
+    driver->ops->close(driver);
+    rooms->ops->close(rooms);
+    rooms = NULL;
+    loop_settle(&loop);
+}
+
+static const struct queue_subject redis_subject = {.name = "redis",
+                                                   .our_clock = true,
+                                                   .open = open_redis,
+                                                   .close = close_redis,
+                                                   .tell_time = tell_redis_time};
+
+static inline int start_queue_servers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < queue_server_count; i++)
+        redis_start(&queue_servers[i], NULL);
+    return 0;
+}
+
+static inline int stop_queue_servers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < queue_server_count; i++)
+        redis_stop(&queue_servers[i]);
+    return 0;
+}
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static inline void open_queue(void)
 {
-    struct queue_config c = {.events = &queue_events, .clock = our_clock, .random = our_random};
+    const struct queue_config c = {
+        .events = &queue_events, .clock = our_clock, .random = our_random};
     driver = subject->open(&c);
     assert_non_null(driver);
     waiters = waiters_new(&(struct waiters_config){driver, &loop});
@@ -117,7 +236,10 @@ static inline void open_again(void)
 
 static inline int queue_begin_test(void **state)
 {
+    static unsigned tests;
     (void)state;
+    (void)snprintf(queue_prefix, sizeof(queue_prefix), "t%u", ++tests);
+    time_told = 0;
     strcpy(dir, "/tmp/madang-queue-XXXXXX");
     memset(&faults, 0, sizeof(faults));
     clock_now = NOON;
@@ -151,6 +273,13 @@ static inline void turn_once(void)
     uv_run(&loop.uv, UV_RUN_ONCE);
 }
 
+/* Before anything is asked of a driver that has a clock of its own. */
+static inline void tell_time(void)
+{
+    if (subject->tell_time)
+        subject->tell_time();
+}
+
 static inline void settle_all(void)
 {
     while (driver->pending)
@@ -171,6 +300,7 @@ static inline void begin(struct queue_op *op, enum queue_verb verb, const char *
     op->verb = verb;
     op->queue.name = span_str(queue);
     op->done = count_told;
+    tell_time();
     inside = true;
     queue_begin(driver, op);
     inside = false;
@@ -294,6 +424,7 @@ static inline void pass(uint64_t ms)
         clock_now += ms;
     else
         usleep((useconds_t)ms * 1000);
+    tell_time();
     driver->ops->sweep(driver);
     (void)look("nothing", 1, NULL);
 }
@@ -320,16 +451,26 @@ static inline int end_test(void **state)
     return queue_end_test(state);
 }
 
+static inline int over_local(const struct CMUnitTest *tests, size_t count)
+{
+    map_seed();
+    subject = &local_subject;
+    return (vfs_kit_register() != SQLITE_OK) +
+           _cmocka_run_group_tests(subject->name, tests, count, NULL, NULL);
+}
+
+static inline int over_redis(const struct CMUnitTest *tests, size_t count)
+{
+    map_seed();
+    log_set_level(LOG_WARN);
+    subject = &redis_subject;
+    return _cmocka_run_group_tests(subject->name, tests, count, start_queue_servers,
+                                   stop_queue_servers);
+}
+
 static inline int over_each(const struct CMUnitTest *tests, size_t count)
 {
-    static const struct queue_subject *const subjects[] = {&local_subject, NULL};
-    int failed = vfs_kit_register() != SQLITE_OK;
-    map_seed();
-    for (size_t i = 0; subjects[i]; i++) {
-        subject = subjects[i];
-        failed += _cmocka_run_group_tests(subject->name, tests, count, NULL, NULL);
-    }
-    return failed;
+    return over_local(tests, count) + over_redis(tests, count);
 }
 
 #define TEST(f)                  cmocka_unit_test_setup_teardown(f, begin_test, end_test)

@@ -1,0 +1,320 @@
+-- SPDX-License-Identifier: MIT
+-- What the scripts of queues have in common: a queue, its jobs, and what can become of one.
+--
+-- `P` is the prefix of all keys, `Q` the name of a queue. KEYS of every script are, in this order:
+--
+--   P:jobs             hash: id, token: the last ones given out; time: of then; number: of the
+--                      server, which is the rest of an id by 16
+--   P:queues           sorted set: queue -> when there is something to do in it without being asked
+-- and for each queue, of which only a take has more than one
+--   P:queue:Q          hash: rules, paused, draining, next, bytes, and counts of what has happened
+--   P:queue.job:Q      hash: id -> what is known of a job, see below; the dead are in it too
+--   P:queue.data:Q     hash: id -> data
+--   P:queue.ready:Q    sorted set: id -> priority
+--   P:queue.lease:Q    sorted set: id -> end of the lease
+--   P:queue.delayed:Q  sorted set: id -> when it is due
+--   P:queue.expire:Q   sorted set: id -> end of its ttl, while it is not leased
+--   P:queue.group:Q    hash: group -> the id that may go on
+--   P:queue.blocked:Q  sorted set: length of the group in 3 digits, the group, id -> 0
+--   P:queue.key:Q      hash: key -> id, mode, until
+--   P:queue.ends:Q     sorted set: 'k' and a key, 'r' and an id with a result -> when it is over
+--   P:queue.result:Q   hash: id -> result
+--   P:queue.dead:Q     sorted set: id -> when it died
+--   P:queue.buried:Q   sorted set: id -> 0, the same by id
+--
+-- Ids are decimal, of 16 digits; times are ms since 1970, by the clock of the server. In `clock` of
+-- P:jobs a test can set the time.
+-- What is to be looked at early is published on the channel P:jobs: who made it so, how many more
+-- jobs are ready, and the queue, one space between. Only a queue that had none is told of.
+-- A script looks at a bounded number of jobs; what is left has its turn next time.
+
+-- A job is packed as an array of these, with 0 or '' for what there is not.
+local STATE, PRIORITY, DUE, TOKEN, DELIVERIES, FAILURES, MOST, CREATED, EXPIRES, FIRST, CANCELLED,
+  AGAIN, KIND, GROUP, KEY, OWNER, ERROR, DEATH, BYTES =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+local READY, LEASED, DELAYED, BLOCKED, DEAD = 0, 1, 2, 3, 4
+local STATES = {[0] = 'ready', 'leased', 'delayed', 'blocked', 'dead'}
+
+-- The rules of a queue that nobody said any of, in the order of struct queue_rules.
+local DEFAULTS = '12 24 1000 3600000 1000000 1073741824 262144 604800000 ' ..
+  '2592000000 100000 3600000 0'
+local SLICE, LEASE_MAX, TIDY = 64, 43200000, 10000
+local call, floor, server, now, q, chance, origin
+
+local function text(n)
+  return string.format('%.0f', n)
+end
+
+-- `random` is below 2^32, and decides by how much what fails is late.
+local function begin(keys, who, random)
+  call, floor = redis.call, math.floor -- which there are not while a library is loaded
+  local m = call('HMGET', keys[1], 'id', 'token', 'time', 'number', 'clock')
+  local t = call('TIME')
+  server = {key = keys[1], queues = keys[2], id = tonumber(m[1]) or 0, token = tonumber(m[2]) or 0,
+    number = tonumber(m[4]) or 0}
+  now = tonumber(m[5]) or t[1] * 1000 + floor(t[2] / 1000)
+  now = math.max(now, tonumber(m[3]) or 0)
+  origin, chance = who ~= '' and who or '-', {tonumber(random) or 0, -1}
+end
+
+-- Once ids or tokens were given out.
+local function finish()
+  call('HSET', server.key, 'id', text(server.id), 'token', text(server.token), 'time', text(now))
+end
+
+-- The queue whose keys begin at `at`; false: there is none, and it was not to be made.
+local function open(keys, at, name, rules, make)
+  q = {name = name, head = keys[at], job = keys[at + 1], data = keys[at + 2],
+    [READY] = keys[at + 3], [LEASED] = keys[at + 4], [DELAYED] = keys[at + 5],
+    expire = keys[at + 6], group = keys[at + 7], blocked = keys[at + 8], key = keys[at + 9],
+    ends = keys[at + 10], result = keys[at + 11],
+    [DEAD] = keys[at + 12], buried = keys[at + 13], jobs = {}, gone = {}, add = {}}
+  local m = call('HMGET', q.head, 'rules', 'paused', 'draining', 'next')
+  if not m[1] and not make then return false end
+  if rules == '' then rules = m[1] or DEFAULTS end
+  if rules ~= m[1] then call('HSET', q.head, 'rules', rules) end
+  local r = {}
+  for n in string.gmatch(rules, '%d+') do r[#r + 1] = tonumber(n) end
+  q.max_failures, q.max_deliveries, q.backoff, q.backoff_cap, q.max_jobs, q.max_bytes, q.max_data,
+    q.key_ms, q.dead_ms, q.dead_jobs, q.result_ms = unpack(r)
+  q.drop_expired = r[12] == 1
+  q.paused, q.draining, q.next = m[2] == '1', m[3] == '1', m[4]
+  q.before = call('ZCARD', q[READY])
+  return true
+end
+
+local function count(name, by)
+  q.add[name] = (q.add[name] or 0) + by
+end
+
+local function first(key)
+  return tonumber(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]) or math.huge
+end
+
+-- Ends what was done with a queue. Returns ms until there is something to do, -1: never; and how
+-- many more jobs are ready.
+local function close()
+  for from = 1, #q.gone, 1000 do
+    local to = math.min(from + 999, #q.gone)
+    call('HDEL', q.job, unpack(q.gone, from, to))
+    call('HDEL', q.data, unpack(q.gone, from, to))
+  end
+  for name, by in pairs(q.add) do
+    if by ~= 0 then call('HINCRBY', q.head, name, text(by)) end
+  end
+  local more = q.paused and 0 or math.max(call('ZCARD', q[READY]) - q.before, 0)
+  if more > 0 and q.before == 0 then
+    call('PUBLISH', server.key, origin .. ' ' .. text(more) .. ' ' .. q.name)
+  end
+  local ends = math.ceil(first(q.ends) / TIDY) * TIDY
+  local due = math.min(first(q[LEASED]), first(q[DELAYED]), first(q.expire), ends)
+  if due == math.huge then
+    if q.next then
+      call('HDEL', q.head, 'next')
+      call('ZREM', server.queues, q.name)
+    end
+    return -1, more
+  end
+  if text(due) ~= q.next then
+    call('HSET', q.head, 'next', text(due))
+    call('ZADD', server.queues, text(due), q.name)
+  end
+  return math.max(due - now, 0), more
+end
+
+local function load(id)
+  local j = q.jobs[id]
+  if j == nil then
+    local packed = call('HGET', q.job, id)
+    j = packed and cmsgpack.unpack(packed)
+    q.jobs[id] = j
+  end
+  return j
+end
+
+-- Those that will be asked for, in one call.
+local function fetch(ids)
+  if #ids == 0 then return end
+  for i, packed in ipairs(call('HMGET', q.job, unpack(ids))) do
+    q.jobs[ids[i]] = packed and cmsgpack.unpack(packed)
+  end
+end
+
+local function save(id, j)
+  call('HSET', q.job, id, cmsgpack.pack(j))
+end
+
+local function line(group)
+  return string.format('%03d', #group) .. group
+end
+
+-- Takes a job from where its state has it …
+local function leave(id, j)
+  if j[STATE] == BLOCKED then
+    call('ZREM', q.blocked, line(j[GROUP]) .. id)
+  else
+    call('ZREM', q[j[STATE]], id)
+  end
+  if j[EXPIRES] > 0 and j[STATE] ~= LEASED then call('ZREM', q.expire, id) end
+end
+
+-- … and puts it where the next one has it.
+local function enter(id, j, state, due)
+  j[STATE], j[DUE] = state, due
+  if state == BLOCKED then
+    call('ZADD', q.blocked, 0, line(j[GROUP]) .. id)
+  else
+    call('ZADD', q[state], state == READY and j[PRIORITY] or text(due), id)
+  end
+  if j[EXPIRES] > 0 and state ~= LEASED and state ~= DEAD then
+    call('ZADD', q.expire, text(j[EXPIRES]), id)
+  end
+  save(id, j)
+end
+
+-- The first of those that wait for this job is ready now. One of a group that waits itself holds
+-- nobody up.
+local function promote(j)
+  if j[GROUP] == '' or j[STATE] == BLOCKED then return end
+  local of = line(j[GROUP])
+  local member = call('ZRANGEBYLEX', q.blocked, '[' .. of, '(' .. of .. ':', 'LIMIT', 0, 1)[1]
+  if not member then
+    call('HDEL', q.group, j[GROUP])
+    return
+  end
+  local id = string.sub(member, #of + 1)
+  local waited = load(id)
+  leave(id, waited)
+  enter(id, waited, READY, 0)
+  call('HSET', q.group, j[GROUP], id)
+end
+
+-- Unless the key leads to another job by now, or is held for its time.
+local function release_key(id, j)
+  if j[KEY] == '' then return end
+  local held = call('HGET', q.key, j[KEY])
+  if held and string.sub(held, 1, #id + 3) == id .. ' 0 ' then
+    call('HDEL', q.key, j[KEY])
+    call('ZREM', q.ends, 'k' .. j[KEY])
+  end
+end
+
+local function drop(id)
+  q.jobs[id] = false
+  q.gone[#q.gone + 1] = id
+end
+
+local function part(id, j)
+  leave(id, j)
+  release_key(id, j)
+  promote(j)
+  count('bytes', -j[BYTES])
+end
+
+local function remove(id, j)
+  part(id, j)
+  drop(id)
+end
+
+local function forget(id)
+  call('ZREM', q[DEAD], id)
+  call('ZREM', q.buried, id)
+  drop(id)
+end
+
+local function trim_dead()
+  local since = '(' .. text(now - q.dead_ms)
+  local old = call('ZRANGEBYSCORE', q[DEAD], '-inf', since, 'LIMIT', 0, SLICE)
+  for _, id in ipairs(old) do forget(id) end
+  local over = math.min(call('ZCARD', q[DEAD]) - q.dead_jobs, SLICE)
+  if over <= 0 then return end
+  for _, id in ipairs(call('ZRANGE', q[DEAD], 0, over - 1)) do forget(id) end
+end
+
+local function bury(id, j, why)
+  count('died', 1)
+  part(id, j)
+  if why == 'expired' and q.drop_expired then
+    drop(id)
+  else
+    j[DEATH], j[TOKEN], j[CANCELLED], j[AGAIN] = why, '', 0, 0
+    enter(id, j, DEAD, now)
+    call('ZADD', q.buried, 0, id)
+  end
+  trim_dead()
+end
+
+-- Into a state in which nobody holds it.
+local function wait(id, j, due)
+  leave(id, j)
+  j[TOKEN], j[FIRST], j[AGAIN] = '', 0, 0
+  if due > now then enter(id, j, DELAYED, due) else enter(id, j, READY, 0) end
+end
+
+local function start_over(id, j, due)
+  j[DELIVERIES], j[FAILURES] = 0, 0
+  wait(id, j, due)
+end
+
+local function death_of(j)
+  if j[EXPIRES] > 0 and j[EXPIRES] <= now then return 'expired' end
+  if j[FAILURES] >= j[MOST] then return 'max_failures' end
+  return j[DELIVERIES] >= q.max_deliveries and 'max_deliveries'
+end
+
+local function backoff(failures)
+  local d = q.backoff
+  for _ = 2, failures do
+    if d >= q.backoff_cap then break end
+    d = d * 2
+  end
+  d = math.min(d, q.backoff_cap)
+  chance[2] = chance[2] + 2 -- another part of the same chance each time, and the first as it is
+  return d - floor(d / 2) + chance[1] * chance[2] % 4294967296 % (floor(d / 2) + 1)
+end
+
+-- A lease ended without an ack. `delay` in ms; false: what is due by its failures.
+local function fail(id, j, delay, why, fatal)
+  j[FAILURES] = j[FAILURES] + 1
+  if j[CANCELLED] == 1 then return remove(id, j) end
+  local due = now + (delay or backoff(j[FAILURES]))
+  local death = fatal and 'rejected' or death_of(j)
+  if why ~= '' then j[ERROR] = string.sub(why, 1, 1024) end
+  if not death then return wait(id, j, due) end
+  if j[AGAIN] > 0 and death ~= 'expired' then return start_over(id, j, due) end
+  bury(id, j, death)
+end
+
+local function release(id, j)
+  if j[CANCELLED] == 1 then return remove(id, j) end
+  local death = death_of(j)
+  if not death then return wait(id, j, 0) end
+  if j[AGAIN] > 0 and death ~= 'expired' then return start_over(id, j, 0) end
+  bury(id, j, death)
+end
+
+local function come_due(key, handle)
+  for _, id in ipairs(call('ZRANGEBYSCORE', key, '-inf', text(now), 'LIMIT', 0, SLICE)) do
+    local j = load(id)
+    if j then handle(id, j) else call('ZREM', key, id) end
+  end
+end
+
+-- What has become due: leases that are over, delays, ttls, keys and results.
+local function sweep()
+  come_due(q[LEASED], function(id, j)
+    count('lapsed', 1)
+    fail(id, j, false, '', false)
+  end)
+  come_due(q[DELAYED], function(id, j) wait(id, j, 0) end)
+  come_due(q.expire, function(id, j) bury(id, j, 'expired') end)
+  for _, what in ipairs(call('ZRANGEBYSCORE', q.ends, '-inf', text(now), 'LIMIT', 0, SLICE)) do
+    call('ZREM', q.ends, what)
+    call('HDEL', string.sub(what, 1, 1) == 'k' and q.key or q.result, string.sub(what, 2))
+  end
+end
+
+local function has_room(bytes)
+  return call('HLEN', q.job) - call('ZCARD', q[DEAD]) - #q.gone < q.max_jobs and
+    (tonumber(call('HGET', q.head, 'bytes')) or 0) + (q.add.bytes or 0) + bytes <= q.max_bytes
+end
