@@ -149,13 +149,17 @@ static bool ask(struct queue_ride *r, struct queue_place *p)
         r->error = ERR_INTERNAL;
         return false;
     }
+    struct redis_link *link = redis_server_commands(p->shard->server);
+    enum redis_script_id script = queue_script_of(r->op->verb);
+    const struct queue_words *w = &q->words;
     leg->ride = r;
     leg->place = p;
     leg->call.done = answered;
     r->left++;
-    redis_link_eval(redis_server_commands(p->shard->server), &leg->call,
-                    redis_script(queue_script_of(r->op->verb)), q->words.list, q->words.keys,
-                    q->words.n);
+    if (script == REDIS_SCRIPTS)
+        redis_link_call(link, &leg->call, w->list, w->n);
+    else
+        redis_link_eval(link, &leg->call, redis_script(script), w->list, w->keys, w->n);
     return true;
 }
 

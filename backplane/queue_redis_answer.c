@@ -268,6 +268,40 @@ static enum err stats_answer(struct queue_ride *r, const struct queue_place *p, 
     return OK;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const struct queue_name *x = a, *y = b;
+    int order = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
+    return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+/* Of those of all servers the first ones, each once. */
+static enum err names_answer(struct queue_ride *r, const struct queue_place *p, struct reader in)
+{
+    struct queue_names *o = container_of(r->op, struct queue_names, op);
+    size_t room = o->max * queue_place_count(r->queue), n = 0;
+    (void)p;
+    if (!o->names && !(o->names = calloc(room, sizeof(*o->names))))
+        return ERR_INTERNAL;
+    for (; in.at < in.reply->count && o->count < room;) {
+        struct span name = text(&in);
+        struct queue_name *to = &o->names[o->count];
+        if (name.n == 0 || name.n > sizeof(to->p))
+            continue; /* of another program, against the rules */
+        to->n = name.n;
+        memcpy(to->p, name.p, name.n);
+        o->count++;
+    }
+    if (r->left > 0)
+        return OK;
+    qsort(o->names, o->count, sizeof(*o->names), by_name);
+    for (size_t i = 0; i < o->count && n < o->max; i++)
+        if (!n || by_name(&o->names[n - 1], &o->names[i]) != 0)
+            o->names[n++] = o->names[i];
+    o->count = n;
+    return OK;
+}
+
 static enum err no_answer(struct queue_ride *r, const struct queue_place *p, struct reader in)
 {
     (void)r;
@@ -287,7 +321,7 @@ static const struct {
     [QUEUE_DEAD] = {dead_answer, true},       [QUEUE_RETRY] = {pick_answer, false},
     [QUEUE_PURGE] = {pick_answer, false},     [QUEUE_PAUSE] = {no_answer, false},
     [QUEUE_DRAIN] = {no_answer, false},       [QUEUE_RESUME] = {no_answer, false},
-    [QUEUE_STATS] = {stats_answer, true},
+    [QUEUE_STATS] = {stats_answer, true},     [QUEUE_NAMES] = {names_answer, true},
 };
 
 enum err queue_answer(struct queue_ride *r, const struct queue_place *p,

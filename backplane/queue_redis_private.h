@@ -13,7 +13,7 @@
 #include "backplane/queue_redis.h"
 #include "backplane/redis_private.h"
 
-#define QUEUE_KEYS      2 /* that every script begins with */
+#define QUEUE_KEYS      3 /* that every script begins with */
 #define QUEUE_KEYS_EACH 14
 /* Of a settle: keys, head, and four words of each job; nothing is longer. */
 #define QUEUE_WORDS_MAX (QUEUE_KEYS + QUEUE_NAMES_MAX * QUEUE_KEYS_EACH + 8 + 4 * QUEUE_ITEMS_MAX)
@@ -110,6 +110,7 @@ uint32_t queue_ride_wants(const struct queue_ride *r);
 bool queue_words_of(struct queue_words *w, const struct queue_ride *r, const struct queue_place *p);
 bool queue_words_due(struct queue_words *w, size_t number);
 bool queue_words_sweep(struct queue_words *w, const struct queue_redis *q, struct span queue);
+/* REDIS_SCRIPTS: it is a plain command. */
 enum redis_script_id queue_script_of(enum queue_verb verb);
 
 /* ---- queue_redis_answer.c ---- */

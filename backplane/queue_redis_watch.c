@@ -102,7 +102,7 @@ static void library_done(struct redis_call *call)
     p->queue->base.pending--;
     if (call->outcome != CALL_ANSWERED || call->reply->type != REPLY_ERROR)
         return;
-    log_warn("%s does not take the functions of queues, other programs cannot use them: %.*s",
+    log_info("%s does not take the functions of queues, other programs cannot use them: %.*s",
              p->shard->label, (int)call->reply->text.n, call->reply->text.p);
 }
 

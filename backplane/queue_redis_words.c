@@ -68,6 +68,7 @@ static void begin_keys(struct queue_words *w)
     begin(w);
     add_key(w, "jobs", (struct span){0});
     add_key(w, "queues", (struct span){0});
+    add_key(w, "queues.due", (struct span){0});
 }
 
 static void add_keys(struct queue_words *w, struct span queue)
@@ -309,6 +310,25 @@ static void control_words(struct queue_words *w, const struct queue_ride *r,
     add(w, span_str(names[r->op->verb]));
 }
 
+/* A plain command, not a script. */
+static void names_words(struct queue_words *w, const struct queue_ride *r,
+                        const struct queue_place *p)
+{
+    const struct queue_names *o = container_of(r->op, struct queue_names, op);
+    (void)p;
+    begin(w);
+    add(w, SPAN("ZRANGEBYLEX"));
+    add_key(w, "queues", (struct span){0});
+    size_t from = w->text.n;
+    buf_char(&w->text, o->after.n ? '(' : '-');
+    buf_span(&w->text, o->after);
+    add_built(w, from);
+    add(w, SPAN("+"));
+    add(w, SPAN("LIMIT"));
+    add(w, SPAN("0"));
+    add_u64(w, o->max);
+}
+
 static const struct {
     enum redis_script_id script;
     void (*words)(struct queue_words *, const struct queue_ride *, const struct queue_place *);
@@ -328,6 +348,7 @@ static const struct {
     [QUEUE_DRAIN] = {SCRIPT_QUEUE_CONTROL, control_words},
     [QUEUE_RESUME] = {SCRIPT_QUEUE_CONTROL, control_words},
     [QUEUE_STATS] = {SCRIPT_QUEUE_LOOK, stats_words},
+    [QUEUE_NAMES] = {REDIS_SCRIPTS, names_words},
 };
 
 enum redis_script_id queue_script_of(enum queue_verb verb)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis.h"
 
+#include "backplane/queue_redis.h"
 #include "backplane/redis_private.h"
 
 #include <assert.h>
@@ -259,6 +260,11 @@ static void redis_close(struct driver *driver)
     free(d);
 }
 
+static struct queue_driver *redis_queues(struct driver *d, const struct queue_config *config)
+{
+    return queue_redis_new(config, d);
+}
+
 const struct driver_ops redis_driver = {
     .name = "redis",
     .shared = true,
@@ -271,6 +277,7 @@ const struct driver_ops redis_driver = {
     .redact = redis_redact,
     .follow = redis_follow,
     .share = redis_share,
+    .queues = redis_queues,
     .watch = redis_watch,
     .unwatch = redis_unwatch,
     .forget = redis_forget,

@@ -5,7 +5,8 @@
 --
 --   P:jobs             hash: id, token: the last ones given out; time: of then; number: of the
 --                      server, which is the rest of an id by 16
---   P:queues           sorted set: queue -> when there is something to do in it without being asked
+--   P:queues           sorted set: queue -> 0, all there are
+--   P:queues.due       sorted set: queue -> when there is something to do in it without being asked
 -- and for each queue, of which only a take has more than one
 --   P:queue:Q          hash: rules, paused, draining, next, bytes, and counts of what has happened
 --   P:queue.job:Q      hash: id -> what is known of a job, see below; the dead are in it too
@@ -50,7 +51,7 @@ local function begin(keys, who, random)
   call, floor = redis.call, math.floor -- which there are not while a library is loaded
   local m = call('HMGET', keys[1], 'id', 'token', 'time', 'number', 'clock')
   local t = call('TIME')
-  server = {key = keys[1], queues = keys[2], id = tonumber(m[1]) or 0, token = tonumber(m[2]) or 0,
+  server = {key = keys[1], queues = keys[2], due = keys[3], id = tonumber(m[1]) or 0, token = tonumber(m[2]) or 0,
     number = tonumber(m[4]) or 0}
   now = tonumber(m[5]) or t[1] * 1000 + floor(t[2] / 1000)
   now = math.max(now, tonumber(m[3]) or 0)
@@ -64,6 +65,9 @@ end
 
 -- The queue whose keys begin at `at`; false: there is none, and it was not to be made.
 local function open(keys, at, name, rules, make)
+  if make and (name == '' or #name > 64) then
+    error({err = 'ERR the name of a queue has 1 to 64 bytes'})
+  end
   q = {name = name, head = keys[at], job = keys[at + 1], data = keys[at + 2],
     [READY] = keys[at + 3], [LEASED] = keys[at + 4], [DELAYED] = keys[at + 5],
     expire = keys[at + 6], group = keys[at + 7], blocked = keys[at + 8], key = keys[at + 9],
@@ -71,6 +75,7 @@ local function open(keys, at, name, rules, make)
     [DEAD] = keys[at + 12], buried = keys[at + 13], jobs = {}, gone = {}, add = {}}
   local m = call('HMGET', q.head, 'rules', 'paused', 'draining', 'next')
   if not m[1] and not make then return false end
+  if not m[1] then call('ZADD', server.queues, 0, name) end
   if rules == '' then rules = m[1] or DEFAULTS end
   if rules ~= m[1] then call('HSET', q.head, 'rules', rules) end
   local r = {}
@@ -111,13 +116,13 @@ local function close()
   if due == math.huge then
     if q.next then
       call('HDEL', q.head, 'next')
-      call('ZREM', server.queues, q.name)
+      call('ZREM', server.due, q.name)
     end
     return -1, more
   end
   if text(due) ~= q.next then
     call('HSET', q.head, 'next', text(due))
-    call('ZADD', server.queues, text(due), q.name)
+    call('ZADD', server.due, text(due), q.name)
   end
   return math.max(due - now, 0), more
 end

@@ -5,7 +5,7 @@
 -- ARGV  1 who says so, for P:jobs   2 queue   3 rules or ''   4 pause, drain or resume
 -- Answers {ms until something is due or -1, jobs that became ready}
 begin(KEYS, ARGV[1], 0)
-open(KEYS, 3, ARGV[2], ARGV[3], true)
+open(KEYS, 4, ARGV[2], ARGV[3], true)
 if ARGV[4] == 'resume' then
   if q.paused then q.before = 0 end -- whatever waits is news
   q.paused, q.draining = false, false

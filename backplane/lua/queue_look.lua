@@ -12,7 +12,7 @@
 --   stats   4 '1': bytes are counted anew, in time that grows with the queue. Answers names, each
 --           with its number
 begin(KEYS, '', 0)
-if not open(KEYS, 3, ARGV[1], ARGV[2], false) then return {} end
+if not open(KEYS, 4, ARGV[1], ARGV[2], false) then return {} end
 
 local function shown(id, j)
   return {id, j[KIND], call('HGET', q.data, id) or '', j[DELIVERIES], j[FAILURES], j[DUE],

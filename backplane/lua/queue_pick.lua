@@ -7,7 +7,7 @@
 --       7 most, up to 256   8 … ids; none: those that died first
 -- Answers {ms until something is due or -1, jobs that became ready, jobs that were changed}
 begin(KEYS, ARGV[1], 0)
-if not open(KEYS, 3, ARGV[2], ARGV[3], false) then return {-1, 0, 0} end
+if not open(KEYS, 4, ARGV[2], ARGV[3], false) then return {-1, 0, 0} end
 
 local delay = tonumber(ARGV[5])
 

@@ -9,7 +9,7 @@
 -- Answers {ms until something is due or -1, jobs that became ready, then of each job: status, id}
 -- status: ok; repeated: `id` has the key; full, too_big, draining, bad: not put, `id` is 0
 begin(KEYS, ARGV[1], 0)
-open(KEYS, 3, ARGV[2], ARGV[3], true)
+open(KEYS, 4, ARGV[2], ARGV[3], true)
 
 local LIMIT = 316224000000 -- of times, ms
 

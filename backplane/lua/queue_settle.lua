@@ -14,7 +14,7 @@
 -- status: ok; lease_lost: the lease is over, or it is not the newest; gone: there is no such job;
 -- cancelled: nack and release dropped it, extend did not extend it, cancel: its worker is told
 begin(KEYS, ARGV[1], ARGV[4])
-if not open(KEYS, 3, ARGV[2], ARGV[3], false) then
+if not open(KEYS, 4, ARGV[2], ARGV[3], false) then
   local none = {-1, 0}
   for _ = 6, #ARGV - 3, 4 do none[#none + 1], none[#none + 2] = 'gone', 0 end
   return none

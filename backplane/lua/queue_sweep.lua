@@ -5,11 +5,11 @@
 -- ARGV  1 who asks, for P:jobs   2 queue   3 random, below 2^32
 -- Answers {ms until something is due or -1, jobs that became ready}
 begin(KEYS, ARGV[1], ARGV[3])
-if not open(KEYS, 3, ARGV[2], '', false) then
-  call('ZREM', server.queues, ARGV[2])
+if not open(KEYS, 4, ARGV[2], '', false) then
+  call('ZREM', server.due, ARGV[2])
   return {-1, 0}
 end
-q.next = '' -- what P:queues says is put right in any case
+q.next = '' -- what P:queues.due says is put right in any case
 sweep()
 local due, more = close()
 return {due, more}

@@ -60,7 +60,7 @@ end
 
 local out, due, more = {0, 0}, math.huge, 0
 for n = 8, #ARGV - 1, 2 do
-  if open(KEYS, 3 + (n - 8) / 2 * 14, ARGV[n], ARGV[n + 1], false) then
+  if open(KEYS, 4 + (n - 8) / 2 * 14, ARGV[n], ARGV[n + 1], false) then
     sweep()
     if not q.paused then
       take(choose())

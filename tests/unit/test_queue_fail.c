@@ -40,6 +40,7 @@ static union any {
     struct queue_list list;
     struct queue_pick pick;
     struct queue_stats stats;
+    struct queue_names names;
 } ops[QUEUE_VERBS];
 
 static void begin_all(void)
