@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* queue_redis.h: the queue driver over Redis: hashes, sorted sets and one script per operation. What
- * it keeps where is told in backplane/lua/queue.lua, and for other programs in docs/QUEUE.md.
+/* queue_redis.h: the queue driver over Redis: hashes, sorted sets and one script per operation.
+ * What it keeps where is told in backplane/lua/queue.lua, and for other programs in docs/QUEUE.md.
  *
  * It uses the connections of the redis driver, and lives on its loop. The clock is each server's.
  *
@@ -10,12 +10,12 @@
  * server that is away ends with ERR_INTERNAL, and has happened on the others; a take goes without.
  *
  * A put is answered as durable as the server is known to be: `fsync` if the operator says so
- * (redis_settings.restart_keeps), `os` with an append-only file, `mem` without one, `unknown` if the
- * server does not tell.
+ * (redis_settings.restart_keeps), `os` with an append-only file, `mem` without one, `unknown` if
+ * the server does not tell.
  *
  * `ready` events are told for what becomes ready on any gateway or by any program, by way of a
- * channel. At least once a second it is looked what has become due, in queues that nobody takes from
- * too.
+ * channel. At least once a second it is looked what has become due, in queues too that nobody takes
+ * from.
  */
 #ifndef MADANG_BACKPLANE_QUEUE_REDIS_H
 #define MADANG_BACKPLANE_QUEUE_REDIS_H

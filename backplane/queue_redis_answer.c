@@ -50,7 +50,7 @@ static enum durability durability_of(const struct queue_place *p)
     return f->append_only ? DURABLE_OS : DURABLE_MEM;
 }
 
-/* What is said of all holds for each: the least of what is known, as soon as one is unknown that. */
+/* Of several servers the least, and if one does not tell, nothing is known. */
 static void note_durability(struct queue_put *put, bool first, enum durability d)
 {
     if (first || d < put->durable)
