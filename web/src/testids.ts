@@ -9,6 +9,7 @@
  * room-link      data-room = room title, data-unread = count, aria-current="page" when open
  * new-room-input text field: a title joins or creates that room on Enter
  * room-title     heading of the open room
+ * follow-button  follows the open room, or ends that; aria-pressed = followed
  * leave-button   leaves the open room
  * members-button shows the member list where it is a sheet (below 1200 px)
  * rooms-button   shows the room list where it is a sheet (below 760 px)
@@ -44,6 +45,7 @@ export const id = {
     roomLink: 'room-link',
     newRoomInput: 'new-room-input',
     roomTitle: 'room-title',
+    followButton: 'follow-button',
     leaveButton: 'leave-button',
     membersButton: 'members-button',
     roomsButton: 'rooms-button',

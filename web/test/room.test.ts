@@ -62,6 +62,32 @@ test('what others say counts as unread unless it is watched', () => {
     assert.equal(room.heard.value?.text, 'seen at once');
 });
 
+test('what the gateway has counted is unread, and what comes later is counted on top', () => {
+    const room = newRoom();
+    const read: number[] = [];
+    room.onRead = ({ offset }) => read.push(offset);
+    room.countedBy({ epoch: 'a', offset: 7 }, 3); // before the room is open
+    room.subscribed({ epoch: 'a', offset: 6 }, false);
+    assert.equal(room.unread.value, 3);
+    for (const offset of [7, 6, 5]) room.publication(said(offset, `m${offset}`), false);
+    assert.equal(room.unread.value, 3);
+    room.publication(said(8, 'later'), true);
+    room.publication(said(9, 'mine', me), true);
+    assert.equal(room.unread.value, 4);
+    room.countedBy({ epoch: 'a', offset: 7 }, 1); // another window has read
+    assert.equal(room.unread.value, 2);
+    room.countedBy({ epoch: 'other', offset: 9 }, 9);
+    assert.equal(room.unread.value, 2);
+    room.seen();
+    assert.equal(room.unread.value, 0);
+    assert.deepEqual(read, [9]);
+    room.watched = true;
+    room.publication(said(10, 'seen at once'), true);
+    room.countedBy({ epoch: 'a', offset: 10 }, 1);
+    assert.equal(room.unread.value, 0);
+    assert.deepEqual(read, [9, 10, 10]);
+});
+
 test('what history brings after an outage is unread, older pages are not', () => {
     const room = newRoom();
     room.subscribed({ epoch: 'a', offset: 5 }, false);

@@ -6,6 +6,7 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 import { load, save } from '../base/persist';
 import { Feed } from '../net/feed';
+import { Followed } from '../net/followed';
 import { Link } from '../net/link';
 import { canonicalTitle, titleProblem, type TitleProblem } from './channel';
 import { identity, setName, setUser } from './identity';
@@ -21,6 +22,7 @@ const FIRST_ROOM = 'general';
 export const link = new Link(endpoint());
 /** Joined rooms, in the order of joining. */
 export const feeds = signal<readonly Feed[]>([]);
+export const followed = new Followed(link, () => feeds.value.map((feed) => feed.room));
 export const openTitle = signal<string | null>(null);
 export const openFeed = computed(() => feeds.value.find((feed) => feed.room.title === openTitle.value) ?? null);
 export const totalUnread = computed(() => feeds.value.reduce((sum, feed) => sum + feed.room.unread.value, 0));
@@ -91,6 +93,7 @@ export function open(title: string): void {
 export function leave(feed: Feed): void {
     const index = feeds.value.indexOf(feed);
     feeds.value = feeds.value.filter((other) => other !== feed);
+    if (feed.room.followed.value) followed.unfollow(feed.room).catch(() => {}); // it can be joined again
     feed.close();
     remember();
     const next = feeds.value[Math.min(index, feeds.value.length - 1)];
@@ -139,6 +142,7 @@ function find(title: string): Feed | undefined {
 function add(title: string): void {
     const feed = new Feed(link, new Room(title, () => me.value));
     feeds.value = [...feeds.value, feed];
+    followed.enter(feed.room);
     remember();
 }
 

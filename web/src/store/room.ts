@@ -49,6 +49,8 @@ export class Room {
     readonly people = signal<readonly Person[]>([]);
     readonly typing = signal<readonly string[]>([]);
     readonly unread = signal(0);
+    /** Wanted to be known of while I am away; see net/followed.ts. */
+    readonly followed = signal(false);
     readonly state = signal<RoomState>('opening');
     readonly problem = signal<Failure | null>(null);
     readonly history = signal<HistoryState>('idle');
@@ -59,6 +61,10 @@ export class Room {
 
     /** The page sets this: the room is open, looked at, and scrolled to its end. */
     watched = false;
+    /** I have read up to there. */
+    onRead: ((at: Position) => void) | null = null;
+    /** What the gateway has counted, until the room is in step with it. */
+    private counted: { readonly top: Position; readonly unread: number } | null = null;
     /** Messages up to here were there when the room was joined, or were seen. */
     private readTo = 0;
     private redrawing = false;
@@ -116,6 +122,25 @@ export class Room {
         this.state.value = 'open';
         this.problem.value = null;
         this.changed();
+        this.recount();
+    }
+
+    /** How much the gateway says is unread in a stream that ends at `top`. */
+    countedBy(top: Position, unread: number): void {
+        this.counted = { top, unread };
+        this.recount();
+    }
+
+    /** What came in later is counted here. */
+    private recount(): void {
+        const { counted } = this;
+        if (!counted || counted.top.epoch !== this.stream.epoch) return;
+        this.counted = null;
+        if (this.watched) return this.seen();
+        const later = this.stream.lines().filter((line) => line.kind === 'message' && !this.isMine(line.message.author) &&
+            (line.message.offset ?? 0) > counted.top.offset);
+        this.readTo = Math.max(this.readTo, counted.top.offset);
+        this.unread.value = counted.unread + later.length;
     }
 
     /** Sent messages whose publication can no longer arrive under their epoch. */
@@ -185,14 +210,23 @@ export class Room {
         if (live) this.heard.value = { author: message.author.name, text: message.text };
         const fresh = message.offset === null ? live : message.offset > this.readTo;
         if (!fresh) return;
-        if (this.watched) this.readTo = Math.max(this.readTo, message.offset ?? 0);
-        else this.unread.value++;
+        if (!this.watched) {
+            this.unread.value++;
+            return;
+        }
+        this.readTo = Math.max(this.readTo, message.offset ?? 0);
+        this.tellRead();
+    }
+
+    private tellRead(): void {
+        if (this.stream.epoch !== null) this.onRead?.({ epoch: this.stream.epoch, offset: this.readTo });
     }
 
     /** Everything up to the end was seen. */
     seen(): void {
         this.readTo = this.stream.top;
         this.unread.value = 0;
+        this.tellRead();
     }
 
     send(text: string): void {

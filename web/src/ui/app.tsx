@@ -3,8 +3,10 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Feed } from '../net/feed';
-import { leave, openFeed, step, totalUnread } from '../store/chat';
+import { followed, leave, openFeed, step, totalUnread } from '../store/chat';
 import { identity } from '../store/identity';
+import type { Failure } from '../store/message';
+import type { Room } from '../store/room';
 import { t } from '../strings';
 import { id } from '../testids';
 import { Announcer } from './announcer';
@@ -63,6 +65,7 @@ function Head({ feed }: { feed: Feed | null }) {
             <p>{people > 0 ? t.here(people) : ''}</p>
             {feed && (
                 <>
+                    <FollowButton key={feed.room.channel} room={feed.room} />
                     <IconButton icon="leave" label={t.leave(feed.room.title)} testid={id.leaveButton} onClick={() => leave(feed)} />
                     <span class="medium">
                         <IconButton
@@ -73,6 +76,28 @@ function Head({ feed }: { feed: Feed | null }) {
                 </>
             )}
         </header>
+    );
+}
+
+/** What the gateway says when it will not is in the button's name, until it is pressed again. */
+function FollowButton({ room }: { room: Room }) {
+    const problem = useSignal<string | null>(null);
+    const on = room.followed.value;
+    if (room.history.value === 'unavailable' || room.state.value !== 'open') return null;
+    const toggle = async (): Promise<void> => {
+        problem.value = null;
+        try {
+            await (on ? followed.unfollow(room) : followed.follow(room));
+        } catch (error) {
+            problem.value = reasonOf(error as Failure);
+        }
+    };
+    const label = on ? t.unfollow(room.title) : t.follow(room.title);
+    return (
+        <IconButton
+            icon={on ? 'followed' : 'follow'} label={problem.value ? t.notFollowed(problem.value) : label}
+            testid={id.followButton} pressed={on} onClick={() => void toggle()}
+        />
     );
 }
 

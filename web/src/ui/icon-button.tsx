@@ -7,15 +7,16 @@ interface Props {
     testid?: string;
     class?: string;
     expanded?: boolean;
+    pressed?: boolean;
     onClick: () => void;
 }
 
 /** A button with nothing but an icon; the label is what everybody else reads. */
-export function IconButton({ icon, label, testid, class: extra = '', expanded, onClick }: Props) {
+export function IconButton({ icon, label, testid, class: extra = '', expanded, pressed, onClick }: Props) {
     return (
         <button
             type="button" class={`icon-button ${extra}`} aria-label={label} title={label}
-            aria-expanded={expanded} data-testid={testid} onClick={onClick}
+            aria-expanded={expanded} aria-pressed={pressed} data-testid={testid} onClick={onClick}
         >
             <Icon name={icon} />
         </button>
