@@ -230,9 +230,23 @@ static void on_open(void *owner)
     redis_wire_flush(l->wire);
 }
 
+/* A server that waits for TLS drops who begins otherwise, without a word. */
+static bool said_nothing(const struct redis_link *l)
+{
+    return l->state == CONNECTING && l->handshake.sent && !l->handshake.answered;
+}
+
 static void on_lost(void *owner, const char *why)
 {
-    set_cut(owner, FAULT_AWAY, why);
+    struct redis_link *l = owner;
+    char more[256];
+
+    if (l->options.url.transport == REDIS_TCP && said_nothing(l)) {
+        (void)snprintf(more, sizeof(more), "%s, and it said nothing: does it want TLS (rediss://)?",
+                       why);
+        why = more;
+    }
+    set_cut(l, FAULT_AWAY, why);
 }
 
 static const struct redis_wire_events wire_events = {
@@ -248,6 +262,7 @@ static void begin(struct redis_link *l)
     l->state = CONNECTING;
     l->cut = l->doubt = false;
     l->brought = l->gathered = 0;
+    l->handshake.sent = l->handshake.answered = 0;
     redis_codec_free(l->codec);
     l->codec = redis_codec_new(l->options.reply_bytes_max);
     loop_arm(l->loop, &l->timer, l->options.connect_ms, on_timer);

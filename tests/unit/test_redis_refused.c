@@ -383,6 +383,20 @@ static void test_tls_to_a_port_without_it_is_told(void **state)
     close_tls(&o);
 }
 
+static void test_a_port_with_tls_is_told_from_one_without(void **state)
+{
+    struct redis_link_options o = options_of("redis://127.0.0.1");
+    (void)state;
+
+    o.url.port = tls_port;
+    open_with(&o);
+    WAIT_FOR(downs);
+    assert_int_equal(ups, 0);
+    if (!strstr(last_why, "does it want TLS (rediss://)?"))
+        fail_msg("%s", last_why);
+    redis_link_close(test_link);
+}
+
 static void assert_no_tls(const struct redis_tls_options *o, const char *reason)
 {
     struct buf why = {0};
@@ -430,6 +444,7 @@ int main(void)
         TEST(test_tls_takes_another_name_or_none_if_told_so),
         TEST(test_tls_shows_a_client_certificate_where_one_is_wanted),
         TEST(test_tls_to_a_port_without_it_is_told),
+        TEST(test_a_port_with_tls_is_told_from_one_without),
         TEST(test_files_that_cannot_be_used_are_named),
     };
     return cmocka_run_group_tests(tests, start, finish);
