@@ -2,6 +2,7 @@
 #include "backplane/queue_desk.h"
 
 #include "backplane/driver.h"
+#include "backplane/queue_gauges.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct queue_desk {
     struct list windows;
     struct queue_driver *driver; /* NULL: there are no queues */
     struct waiters *waiters;     /* the same */
+    struct queue_gauges gauges;
     struct queue_desk_counters counters;
 };
 
@@ -105,6 +107,8 @@ static bool open_queues(struct queue_desk *k, struct driver *d)
     k->driver = d->ops->queues(d, &c);
     if (k->driver)
         k->waiters = waiters_new(&(struct waiters_config){k->driver, k->loop});
+    if (k->waiters)
+        queue_gauges_start(&k->gauges, k->driver, k->loop);
     return k->waiters != NULL;
 }
 
@@ -130,8 +134,10 @@ void queue_desk_stop(struct queue_desk *k)
     if (!k)
         return;
     (void)desk_turn(&k->actor);
-    if (k->waiters)
+    if (k->waiters) {
         waiters_end_all(k->waiters);
+        queue_gauges_stop(&k->gauges);
+    }
     if (k->driver)
         k->driver->ops->stop(k->driver);
 }
@@ -147,6 +153,11 @@ void queue_desk_free(struct queue_desk *k)
     loop_remove(k->loop, &k->actor);
     inbox_deinit(&k->inbox);
     free(k);
+}
+
+struct queue_gauges *queue_desk_gauges(struct queue_desk *k)
+{
+    return &k->gauges;
 }
 
 bool queue_desk_works(const struct queue_desk *k)

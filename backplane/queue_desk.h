@@ -20,6 +20,7 @@
 
 struct driver;
 struct queue_desk;
+struct queue_gauges;
 struct queue_window;
 
 /* One operation. Embedded by who wants something; the desk's from queue_send() until `done`, which
@@ -97,6 +98,9 @@ struct queue_desk *queue_desk_new(struct loop *loop, struct driver *d);
 void queue_desk_stop(struct queue_desk *k);
 /* The driver was stopped, and is not closed yet; every window was closed. NULL is fine. */
 void queue_desk_free(struct queue_desk *k);
+
+/* What queues hold, for metrics; see queue_gauges.h. Any thread. */
+struct queue_gauges *queue_desk_gauges(struct queue_desk *k);
 
 bool queue_desk_works(const struct queue_desk *k); /* any thread; false: there are no queues */
 const struct queue_desk_counters *queue_desk_counters(const struct queue_desk *k);

@@ -9,10 +9,12 @@
 #include "gateway/hub.h"
 #include "gateway/listener.h"
 #include "gateway/porch.h"
+#include "gateway/store_socket.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,7 +49,8 @@ struct door {
     struct acceptor *acceptor;
     struct listener listener;
     bool internal;
-    bool secure; /* speaks TLS */
+    bool by_owner; /* the socket beside the store */
+    bool secure;   /* speaks TLS */
     uv_poll_t poll;
 };
 
@@ -262,6 +265,7 @@ static void let_in(const struct door *d, int fd, const struct address *peer)
     }
     arrival->peer = *peer;
     arrival->internal = d->internal;
+    arrival->by_owner = d->by_owner;
     arrival->secure = d->secure;
     if (d->listener.at.proxied)
         enter_porch(d->acceptor, arrival);
@@ -384,11 +388,33 @@ static bool open_list(struct acceptor *a, char *const *words, size_t count, bool
     return n > 0;
 }
 
+/* The command line tools come by a socket beside the store. Without it the gateway serves all the
+ * same. */
+static void open_owners_door(struct acceptor *a)
+{
+    struct door *d = &a->doors[a->door_count];
+    char path[PATH_MAX];
+    struct buf why = {0};
+
+    if (!options_have_store(a->gateway->settings->options))
+        return;
+    *d = (struct door){.internal = true, .by_owner = true};
+    if (!store_socket_path(a->gateway->settings->options->store, path))
+        buf_lit(&why, "its path is too long");
+    else if (listener_open_private(path, &d->listener, &why))
+        a->door_count++;
+    if (why.n)
+        log_warn("madang queue and other commands cannot reach this gateway by a socket beside its "
+                 "store: %.*s",
+                 (int)why.n, why.p);
+    buf_deinit(&why);
+}
+
 static bool open_doors(struct acceptor *a, struct buf *error)
 {
     const struct options *o = a->gateway->settings->options;
 
-    a->doors = calloc(o->listen_count + o->internal_listen_count, sizeof(*a->doors));
+    a->doors = calloc(o->listen_count + o->internal_listen_count + 1, sizeof(*a->doors));
     if (!a->doors) {
         buf_str(error, "out of memory");
         return false;
@@ -396,7 +422,7 @@ static bool open_doors(struct acceptor *a, struct buf *error)
     return open_list(a, o->listen, o->listen_count, false, error) &&
            (o->internal_listen_count == 0 ||
             open_list(a, o->internal_listen, o->internal_listen_count, true, error)) &&
-           watch(a, error);
+           (open_owners_door(a), watch(a, error));
 }
 
 struct acceptor *acceptor_open(struct gateway *g, struct inbox *const *hub_inboxes,
@@ -468,7 +494,7 @@ void acceptor_addresses(const struct acceptor *a, bool internal, struct buf *out
     const char *between = "";
 
     for (size_t i = 0; i < a->door_count; i++) {
-        if (a->doors[i].internal != internal)
+        if (a->doors[i].internal != internal || a->doors[i].by_owner)
             continue;
         buf_str(out, between);
         listener_address(&a->doors[i].listener, out);

@@ -26,6 +26,7 @@ struct arrival {
     struct crowd *counted_in; /* one of the client's; NULL: it is not counted */
     bool secure;              /* it speaks TLS */
     bool internal;            /* by [gateway] internal_listen */
+    bool by_owner;            /* by the socket beside the store: from who runs this gateway */
     bool trusted;             /* the peer is one of [gateway] trusted_proxies */
     bool settled;             /* its first request or handshake is through */
 };

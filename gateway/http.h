@@ -30,6 +30,7 @@ struct http_request {
     bool accepts_gzip;
     struct span local_address;       /* IP literal at which the connection arrived, without port */
     bool internal;                   /* it arrived by [gateway] internal_listen */
+    bool by_owner;                   /* … by the socket beside the store, which is a key */
     bool secure;                     /* it came by TLS */
     const struct settings *settings; /* of the hub that is asked */
     /* Read for calls of the API only: */

@@ -17,6 +17,7 @@
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES     3
 #define UNIX_MODE            0660 /* who is to connect is in the group of the file */
+#define PRIVATE_MODE         0600
 #define TWIN_TRIES           16   /* to find a port that is free for both */
 #define LEFT_OUT             (-1) /* beside errnos: a twin on a machine without IPv6 */
 
@@ -147,7 +148,8 @@ static int settle_file(struct listener *l)
 {
     struct stat st;
 
-    if (chmod(path_of(l), UNIX_MODE) < 0 || lstat(path_of(l), &st) < 0)
+    if (chmod(path_of(l), l->is_private ? PRIVATE_MODE : UNIX_MODE) < 0 ||
+        lstat(path_of(l), &st) < 0)
         return errno;
     l->file_device = st.st_dev;
     l->file_number = st.st_ino;
@@ -267,4 +269,19 @@ size_t listeners_open(char *const *addresses, size_t count, struct listener *out
         }
     }
     return n;
+}
+
+bool listener_open_private(const char *path, struct listener *out, struct buf *error)
+{
+    struct buf text = {0};
+    *out = (struct listener){.fd = -1, .is_private = true};
+    buf_fmt(&text, "unix:%s", path);
+    buf_char(&text, '\0');
+    int rc = text.failed ? ENOMEM : ENAMETOOLONG;
+    if (!text.failed && endpoint_parse(text.p, &out->at))
+        rc = listener_open(out);
+    if (rc)
+        explain(rc, text.failed ? path : text.p, error);
+    buf_deinit(&text);
+    return rc == 0;
 }

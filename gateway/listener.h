@@ -20,6 +20,7 @@ struct listener {
     uint16_t asked_port; /* as in the options; 0: the system chose one, or there is none */
     dev_t file_device;   /* which file a unix socket is */
     ino_t file_number;
+    bool is_private; /* a unix socket for the owner of this process alone */
 };
 
 /* Listens on all addresses, each as endpoint_parse() takes it; `out` has room for `count`. Returns
@@ -29,6 +30,10 @@ struct listener {
 size_t listeners_open(char *const *addresses, size_t count, struct listener *out,
                       struct buf *error);
 void listener_close(struct listener *l);
+
+/* Listens on a unix socket that nobody but the user of this process can connect to (mode 0600).
+ * False: *error is a sentence. */
+bool listener_open_private(const char *path, struct listener *out, struct buf *error);
 
 /* Appends the address as bound: 127.0.0.1:8000, [::1]:8000 or unix:/run/madang.sock. */
 void listener_address(const struct listener *l, struct buf *out);

@@ -12,6 +12,7 @@
 #include "gateway/jwks.h"
 #include "gateway/options.h"
 #include "gateway/options_help.h"
+#include "gateway/queue_command.h"
 #include "gateway/serve.h"
 #include "gateway/servers_command.h"
 #include "gateway/token_command.h"
@@ -112,6 +113,11 @@ static int run_servers(int argc, char **argv)
     return run_command(servers_command, argc, argv);
 }
 
+static int run_queue(int argc, char **argv)
+{
+    return run_command(queue_command, argc, argv);
+}
+
 static int complain(const char *what, const char *word, const char *hint)
 {
     struct buf text = {0};
@@ -146,6 +152,8 @@ static const struct verb VERBS[] = {
      token_command_help, run_token},
     {"servers", "WORDS", "show or change which Redis servers share the rooms", false,
      servers_command_help, run_servers},
+    {"queue", "WORDS", "look at queues of jobs, put and take, stop them and let them go on", false,
+     queue_command_help, run_queue},
     {"version", "", "print the version", false, NULL, run_version},
     {"help", "[VERB]", "say how to use madang, or one of its verbs", false, NULL, run_help},
 };

@@ -7,6 +7,7 @@
 #include "backplane/store/counters.h"
 #include "gateway/acceptor.h"
 #include "gateway/hub.h"
+#include "gateway/metrics_queues.h"
 #include "gateway/pulse.h"
 
 #include <dirent.h>
@@ -391,5 +392,6 @@ void metrics_write(const struct gateway *g, struct buf *out)
     backplane(out, sequencer_driver(g->sequencer));
     table(out, queue_desk_counters(sequencer_queues(g->sequencer)), queue_metrics,
           COUNT(queue_metrics));
+    metrics_queues(out, queue_desk_gauges(sequencer_queues(g->sequencer)));
     process(out, g);
 }

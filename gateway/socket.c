@@ -135,6 +135,7 @@ static void read_request(struct lws *wsi, struct span path, struct request_text 
     local_address(wsi, t->address, sizeof(t->address));
     r->local_address = span_str(t->address);
     r->internal = arrival_of(wsi)->internal;
+    r->by_owner = arrival_of(wsi)->by_owner;
     r->secure = arrival_of(wsi)->secure;
 }
 

@@ -2,6 +2,8 @@
 /* Run in the root of the sources: docs/METRICS.md is compared with what is written. */
 #include "gateway/metrics.h"
 
+#include "backplane/queue_desk.h"
+#include "backplane/queue_gauges.h"
 #include "tests/unit/served.h"
 
 #include <ctype.h>
@@ -141,6 +143,19 @@ static void hubs_are_summed_and_told_apart(void **state)
     assert_true(value_of("madang_closes_total{code=\"3001\",reason=\"shutdown\"}") == 0);
 }
 
+static void queues_are_told_by_name(void **state)
+{
+    (void)state;
+    struct queue_gauges *w = queue_desk_gauges(sequencer_queues(served.gateway.sequencer));
+    counter_set(&w->list[0].number[NUMBER_delayed], 5);
+    counter_set(&w->list[0].number[NUMBER_acked], 7);
+    counter_set(&w->list[0].oldest_ms, wall_ms() - 5000);
+    assert_true(value_of("madang_queue_jobs{queue=\"a\\\"\\\\b\",state=\"delayed\"}") == 5);
+    assert_true(value_of("madang_queue_events_total{queue=\"a\\\"\\\\b\",event=\"acked\"}") == 7);
+    double age = value_of("madang_queue_oldest_ready_seconds{queue=\"a\\\"\\\\b\"}");
+    assert_true(age >= 5 && age < 60);
+}
+
 static void the_process_is_measured(void **state)
 {
     (void)state;
@@ -238,6 +253,9 @@ static int set_up(void **state)
 {
     (void)state;
     served_init(&served, "");
+    struct queue_gauges *w = queue_desk_gauges(sequencer_queues(served.gateway.sequencer));
+    w->list[0].name = (struct queue_name){.n = 4, .p = "a\"\\b"};
+    atomic_store(&w->count, 1);
     return 0;
 }
 
@@ -253,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_as_prometheus_wants_it),
         cmocka_unit_test(hubs_are_summed_and_told_apart),
+        cmocka_unit_test(queues_are_told_by_name),
         cmocka_unit_test(the_process_is_measured),
         cmocka_unit_test(descriptors_are_counted),
         cmocka_unit_test(seconds_have_all_their_digits),

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/queue_print.h"
+
+#include "backplane/base/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+static json_int_t number_of(const json_t *o, const char *key)
+{
+    return json_integer_value(json_object_get(o, key));
+}
+
+/* Control characters in names and errors would disturb a terminal. */
+static void add_safe(struct buf *text, const char *s)
+{
+    for (; *s; s++)
+        buf_char(text, (unsigned char)*s < 0x20 || *s == 0x7F ? ' ' : *s);
+}
+
+static void add_json(struct buf *text, const json_t *value, size_t flags)
+{
+    char *s = value ? json_dumps(value, flags | JSON_ENCODE_ANY) : NULL;
+    if (s)
+        buf_str(text, s);
+    free(s);
+}
+
+bool queue_print_all(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    (void)queue;
+    (void)report;
+    add_json(text, r, JSON_INDENT(2));
+    buf_char(text, '\n');
+    return true;
+}
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+static void add_age(struct buf *text, uint64_t since)
+{
+    uint64_t now = wall_ms(), s = since && since < now ? (now - since) / 1000 : 0;
+    if (!since)
+        buf_fmt(text, " %8s", "-");
+    else if (s < 120)
+        buf_fmt(text, " %7llus", (unsigned long long)s);
+    else if (s < 7200)
+        buf_fmt(text, " %7llum", (unsigned long long)s / 60);
+    else
+        buf_fmt(text, " %7lluh", (unsigned long long)s / 3600);
+}
+
+static void add_row(struct buf *text, const json_t *q)
+{
+    static const char *const numbers[] = {"ready", "leased", "delayed", "blocked",
+                                          "dead",  "bytes",  "acked",   "failed"};
+    size_t begin = text->n;
+    add_safe(text, text_of(q, "queue"));
+    while (!text->failed && text->n - begin < 20)
+        buf_char(text, ' ');
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+        buf_fmt(text, " %9" JSON_INTEGER_FORMAT, number_of(q, numbers[i]));
+    add_age(text, (uint64_t)number_of(q, "oldest_ready_at"));
+    bool paused = json_is_true(json_object_get(q, "paused"));
+    bool draining = json_is_true(json_object_get(q, "draining"));
+    buf_fmt(text, "%s%s\n", paused ? " paused" : "", draining ? " draining" : "");
+}
+
+bool queue_print_stats(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    const json_t *all = json_object_get(r, "queues"), *q;
+    size_t i;
+    (void)queue;
+    (void)report;
+    if (all && !json_array_size(all)) {
+        buf_lit(text, "no queue has been used so far\n");
+        return true;
+    }
+    buf_fmt(text, "%-20s %9s %9s %9s %9s %9s %9s %9s %9s %8s\n", "queue", "ready", "leased",
+            "delayed", "blocked", "dead", "bytes", "acked", "failed", "oldest");
+    if (!all)
+        add_row(text, r);
+    json_array_foreach(all, i, q) add_row(text, q);
+    return true;
+}
+
+/* ---- jobs ----------------------------------------------------------------------------------- */
+
+bool queue_print_put(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    static const struct {
+        const char *status, *words;
+    } refusals[] = {
+        {"full", "is full"},
+        {"too_big", "takes no jobs with so much data"},
+        {"draining", "takes nothing new: it is draining"},
+        {"bad", "cannot take such a job: see the bounds in docs/QUEUE.md"},
+    };
+    const json_t *job = json_array_get(json_object_get(r, "jobs"), 0);
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
+        if (strcmp(text_of(job, "status"), refusals[i].status) != 0)
+            continue;
+        buf_fmt(report, "the queue %s %s\n", queue, refusals[i].words);
+        return false;
+    }
+    add_safe(text, text_of(job, "id"));
+    buf_str(text, strcmp(text_of(job, "status"), "repeated") == 0
+                      ? " (it was there already: it has the key)\n"
+                      : "\n");
+    return true;
+}
+
+bool queue_print_taken(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    const json_t *job;
+    size_t i;
+    (void)queue;
+    (void)report;
+    json_array_foreach(json_object_get(r, "jobs"), i, job)
+    {
+        add_safe(text, text_of(job, "id"));
+        buf_fmt(text, "\t%s\t", text_of(job, "token"));
+        add_safe(text, text_of(job, "kind"));
+        buf_char(text, '\t');
+        add_json(text, json_object_get(job, "data"), JSON_COMPACT);
+        buf_char(text, '\n');
+    }
+    return true;
+}
+
+bool queue_print_settled(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    static const struct {
+        const char *status, *words;
+    } known[] = {
+        {"lease_lost", "the lease is over, or it is not the newest"},
+        {"gone", "there is no such job any more"},
+    };
+    const json_t *job = json_array_get(json_object_get(r, "jobs"), 0);
+    const char *status = text_of(job, "status");
+    (void)queue;
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+        if (strcmp(status, known[i].status) != 0)
+            continue;
+        add_safe(report, text_of(job, "id"));
+        buf_fmt(report, ": %s\n", known[i].words);
+        return false;
+    }
+    add_safe(text, text_of(job, "id"));
+    buf_fmt(text, ": %s\n", status);
+    return true;
+}
+
+static void add_time(struct buf *text, json_int_t ms)
+{
+    time_t s = (time_t)(ms / 1000);
+    struct tm t;
+    char at[32];
+    if (gmtime_r(&s, &t) && strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &t))
+        buf_str(text, at);
+}
+
+bool queue_print_dead(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    const json_t *job;
+    size_t i;
+    (void)queue;
+    (void)report;
+    json_array_foreach(json_object_get(r, "jobs"), i, job)
+    {
+        add_safe(text, text_of(job, "id"));
+        buf_char(text, '\t');
+        add_time(text, number_of(job, "died_at"));
+        buf_fmt(text, "\t%s\t%" JSON_INTEGER_FORMAT " failures\t", text_of(job, "reason"),
+                number_of(job, "failures"));
+        add_safe(text, text_of(job, "kind"));
+        buf_char(text, '\t');
+        add_safe(text, text_of(job, "error"));
+        buf_char(text, '\n');
+    }
+    return true;
+}
+
+bool queue_print_picked(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    json_int_t n = number_of(r, "changed");
+    (void)queue;
+    (void)report;
+    buf_fmt(text, "%" JSON_INTEGER_FORMAT " job%s\n", n, n == 1 ? "" : "s");
+    return true;
+}
+
+bool queue_print_done(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    (void)r;
+    (void)report;
+    buf_fmt(text, "%s: done\n", queue);
+    return true;
+}

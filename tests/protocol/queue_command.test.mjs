@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// `madang queue`: what people type, over the socket beside the store and over an address.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { Api, KEY } from '../lib/api.mjs'
+import { startGateway } from '../lib/gateway.mjs'
+import { it } from '../lib/suite.mjs'
+
+// Runs it; { code, out, err }.
+function run(words, { env = {}, input = '' } = {}) {
+  const child = spawn(process.env.MADANG_BIN, ['queue', ...words], { env: { PATH: process.env.PATH, ...env } })
+  const said = { out: '', err: '' }
+  child.stdout.on('data', (text) => (said.out += text))
+  child.stderr.on('data', (text) => (said.err += text))
+  child.stdin.on('error', () => {}) // it may not read what it is not asked to
+  child.stdin.end(input)
+  return new Promise((settle, fail) => {
+    child.on('error', fail)
+    child.on('close', (code) => settle({ code, ...said }))
+  })
+}
+
+async function withGateway(body) {
+  const folder = mkdtempSync(join(tmpdir(), 'madang-command-'))
+  const store = join(folder, 'madang.db')
+  const gateway = await startGateway(['--store', store, '--local-durability', 'process', '--api-key', KEY])
+  const queue = async (...words) => {
+    const { code, out, err } = await run([...words, '--store', store])
+    assert.equal(code, 0, `${words}: ${err}`)
+    return out
+  }
+  const refused = async (...words) => {
+    const { code, out, err } = await run([...words, '--store', store])
+    assert.equal(code, 1, `${words}: ${out}`)
+    assert.equal(out, '')
+    return err
+  }
+  try {
+    await body({ gateway, store, queue, refused })
+  } finally {
+    await gateway.stop()
+    assert.throws(() => statSync(`${store}.sock`), { code: 'ENOENT' })
+    rmSync(folder, { recursive: true })
+  }
+}
+
+it('a job goes its way by words alone, over the socket that only the owner may use', () =>
+  withGateway(async ({ gateway, store, queue, refused }) => {
+    assert.equal(statSync(`${store}.sock`).mode & 0o777, 0o600)
+    assert.equal(await queue('stats'), 'no queue has been used so far\n')
+    const id = (await queue('put', 'work', 'mail', '{"to":"x"}', '--key', 'a', '--priority', '2')).trim()
+    assert.match(await queue('put', 'work', 'mail', '--key=a'), new RegExp(`^${id} \\(it was there already`))
+    const [first, token, kind, data] = (await queue('take', 'work', '--lease', '1h', '--wait', '1s')).trim().split('\t')
+    assert.deepEqual([first, kind, data], [id, 'mail', '{"to":"x"}'])
+    assert.match(await queue('stats', 'work'), /^work +0 +1 +0 +0 +0/m)
+    assert.equal(JSON.parse(await queue('get', id)).state, 'leased')
+    assert.equal(await queue('ack', id, token), `${id}: ok\n`)
+    assert.match(await refused('ack', id, token), /there is no such job any more/)
+    const { err, code } = await run(['put', 'work', 'k', '-', '--store', store], { input: '[1,\n2]' })
+    assert.equal(code, 0, err)
+    assert.match(await queue('take', 'work', '--ack'), /\tk\t\[1,2\]\n$/)
+    assert.equal((await new Api(gateway).ok('queue_stats', { queue: 'work' })).acked, 2)
+  }))
+
+it('the dead are listed, put again and forgotten, and queues are stopped', () =>
+  withGateway(async ({ gateway, queue, refused }) => {
+    const api = new Api(gateway)
+    await api.ok('queue_put', { queue: 'work', jobs: [{ kind: 'a' }, { kind: 'b' }, { kind: 'c' }] })
+    const { jobs } = await api.ok('queue_take', { queue: 'work', max: 3 })
+    await api.ok('queue_nack', { jobs: jobs.map(({ id, token }) => ({ id, token, fatal: true, error: 'bad\nluck' })) })
+    const lines = (await queue('dead', 'work')).trim().split('\n')
+    assert.equal(lines.length, 3)
+    assert.match(lines[0], new RegExp(`^${jobs[0].id}\t.*Z\trejected\t.*\ta\tbad luck$`))
+    assert.match(await refused('retry', 'work'), /--all/)
+    assert.equal(await queue('retry', 'work', jobs[0].id), '1 job\n')
+    assert.equal(await queue('purge', 'work', '--all'), '2 jobs\n')
+    await queue('pause', 'work')
+    assert.equal(await queue('take', 'work'), '')
+    await queue('drain', 'work')
+    assert.match(await queue('stats', 'work'), / paused draining$/m)
+    assert.match(await refused('put', 'work', 'k'), /draining/)
+    await queue('resume', 'work')
+    assert.equal(JSON.parse(await queue('take', 'work', '--json')).jobs[0].kind, 'a')
+  }))
+
+it('what cannot be done is said in words', () =>
+  withGateway(async ({ gateway, refused }) => {
+    assert.match(await refused(), /say what is to be done/)
+    assert.match(await refused('put', 'work'), /madang queue put QUEUE KIND/)
+    assert.match(await refused('put', 'work', 'k', 'text'), /no JSON/)
+    assert.match(await refused('stats', '--delay', '1s'), /--delay is unknown here/)
+    assert.match(await refused('take', 'work', '--max', '300'), /--max: .*1 to 256/)
+    assert.match(await refused('put', 'x'.repeat(65), 'k'), /error 107/)
+    const elsewhere = await run(['stats'], { env: { MADANG_STORE: '/nowhere/x.db' } })
+    assert.match(elsewhere.err, /no folder/)
+    const nobody = await run(['stats', '--store', join(tmpdir(), 'madang-nobody.db')])
+    assert.match(nobody.err, /no gateway answers/)
+    const url = ['--url', `http://127.0.0.1:${gateway.port}`]
+    assert.match((await run(['stats', ...url])).err, /does not know this key/)
+    assert.equal((await run(['stats', ...url], { env: { MADANG_API_KEY: KEY } })).code, 0)
+  }))
