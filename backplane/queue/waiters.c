@@ -112,12 +112,14 @@ static void took(struct queue_op *op)
     struct queue_take *t = container_of(op, struct queue_take, op);
     struct waiter *who = container_of(t, struct waiter, take);
     struct waiters *w = who->of;
+    bool over = t->count || op->error || who->ending || !who->wait_ms;
     who->taking = false;
-    if (t->count && t->more)
-        for (size_t i = 0; i < t->queue_count; i++)
-            wake(w, t->queues[i].name, 1);
-    if (t->count || op->error || who->ending || !who->wait_ms)
-        end(who);
+    if (over)
+        leave(who); /* before anybody is woken: it is not to be the one */
+    for (size_t i = 0; t->count && t->more && i < t->queue_count; i++)
+        wake(w, t->queues[i].name, 1);
+    if (over)
+        who->done(who);
     else if (who->woken)
         start(who);
 }

@@ -193,6 +193,31 @@ static void a_take_that_waits_gets_what_is_put(void **state)
     queue_op_deinit(&a.call.op);
 }
 
+/* It finds more than it may have, and is the first in line itself. */
+static void a_take_that_leaves_some_is_not_woken_for_them(void **state)
+{
+    (void)state;
+    struct asked a = {0}, p = {0}, b = {0};
+    struct queue_job jobs[3];
+    for (size_t i = 0; i < COUNT_OF(jobs); i++)
+        jobs[i] = (struct queue_job){.kind = SPAN("k"), .data = SPAN("1")};
+    send_take(&second, &a, "work", 600000);
+    a.call.take.max = 1; /* it has not left the window yet */
+    settle(&a);
+    p.call.put.jobs = jobs;
+    p.call.put.count = COUNT_OF(jobs);
+    ask(&first, &p, QUEUE_PUT, "work");
+    until(&a);
+    until(&p);
+    assert_int_equal(a.call.take.count, 1);
+    assert_levels("work", 2, 1);
+    queue_op_deinit(&a.call.op);
+    send_take(&second, &b, "work", 600000); /* what is left is not waited for */
+    until(&b);
+    assert_int_equal(b.call.take.count, 2);
+    queue_op_deinit(&b.call.op);
+}
+
 static void one_put_wakes_one_of_a_thousand(void **state)
 {
     (void)state;
@@ -338,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_one_window_puts_another_takes),
         TEST(a_take_that_waits_gets_what_is_put),
+        TEST(a_take_that_leaves_some_is_not_woken_for_them),
         TEST(one_put_wakes_one_of_a_thousand),
         TEST(who_leaves_gets_nothing),
         TEST(jobs_that_nobody_wants_any_more_are_released),
