@@ -13,8 +13,6 @@
 #define RETRY_MS 250
 /* Who gave an order waits no longer than that for it to come back from the stream. */
 #define UNHEARD_MS 1000
-/* A gateway that first heard of orders later than that may have missed some. */
-#define LATE_MS    10000
 #define READ_BYTES ((size_t)16 * 1024 * 1024)
 
 static const struct stream_limits limits = {CONTROL_KEPT, CONTROL_KEPT_BYTES, CONTROL_KEPT_MS};
@@ -110,6 +108,7 @@ struct recollection {
 };
 
 static void arm(struct sequencer *s);
+static void look_whether_known(struct sequencer *s);
 
 static void recollected(void *owner, struct share *share)
 {
@@ -122,6 +121,7 @@ static void recollected(void *owner, struct share *share)
         seq_forget_decisions(s);
         for (size_t i = 0; i < share->answers; i++)
             seq_carry_out(s, share->answer[i]);
+        look_whether_known(s);
     }
     free(container_of(share, struct recollection, share));
 }
@@ -144,6 +144,36 @@ static void recollect(struct sequencer *s)
     r->share.room = k->ref.name;
     r->share.done = recollected;
     s->driver->ops->share(s->driver, &r->share);
+}
+
+/* ---- the first time ------------------------------------------------------------------------- */
+
+static void let_in(struct sequencer *s)
+{
+    if (counter_get(&s->counters.open))
+        return;
+    counter_set(&s->counters.open, 1);
+    if (s->config.opened)
+        s->config.opened(s->config.owner);
+}
+
+/* Where the stream ends, and what is in force: from here on no order can pass a session by. */
+static void look_whether_known(struct sequencer *s)
+{
+    struct seq_control *k = &s->control;
+    if (k->known || !k->started || k->recollecting || k->outdated)
+        return;
+    k->known = true;
+    loop_cancel(s->loop, &k->patience);
+    if (counter_get(&s->counters.open))
+        recall_all(s, "orders could not be heard until now");
+    let_in(s);
+}
+
+static void on_patience(struct timer *t)
+{
+    log_warn("orders cannot be heard yet: who connects meanwhile will have to connect again");
+    let_in(container_of(t, struct sequencer, control.patience));
 }
 
 /* ---- the stream ----------------------------------------------------------------------------- */
@@ -254,8 +284,6 @@ void seq_control_read(struct sequencer *s, struct stream_read *r)
     }
     if (k->started)
         mend(s, r);
-    else if (loop_now_ms(s->loop) - k->opened_ms > LATE_MS)
-        recall_all(s, "orders could not be heard until now");
     stand_at(s, r);
     stream_read_deinit(r);
 }
@@ -342,9 +370,11 @@ enum err seq_control_open(struct sequencer *s)
     struct seq_control *k = &s->control;
     k->ref.name = SPAN(CONTROL_STREAM);
     list_init(&k->unheard);
-    k->opened_ms = loop_now_ms(s->loop);
-    if (!s->driver->ops->shared)
+    if (!s->driver->ops->shared) {
+        let_in(s);
         return OK;
+    }
+    loop_arm(s->loop, &k->patience, s->config.patience_ms, on_patience);
     k->watching = s->driver->ops->watch(s->driver, &k->ref);
     return k->watching ? OK : ERR_INTERNAL;
 }
@@ -360,6 +390,7 @@ void seq_control_close(struct sequencer *s)
 {
     s->control.closing = true;
     loop_cancel(s->loop, &s->control.timer);
+    loop_cancel(s->loop, &s->control.patience);
     if (s->control.watching)
         s->driver->ops->unwatch(s->driver, &s->control.ref);
 }

@@ -7,6 +7,10 @@
  * is answered when it stands in the stream and, unless that takes too long, has been carried out
  * here. Where the driver is not shared nobody else is to hear of it, and none of this is used.
  *
+ * A gateway knows first where the stream ends and what is in force, and then has sessions
+ * (sequencer_counters.open). If that takes too long it has them before, and recalls them when it
+ * knows.
+ *
  * What the stream does not tell any more may have concerned anybody here. Then all sessions are to
  * come again (CONTROL_RECALL), and who may not is refused then. What is decided for longer (bans,
  * mutes, slow mode) is kept beside the stream, one record each, and read anew after each outage.
@@ -34,14 +38,14 @@ struct seq_control {
     struct stream_read read;
     bool reading;                /* … is under way */
     bool started;                /* it is known where the stream ends */
+    bool known;                  /* … and what is in force */
     bool mending;                /* the driver lost the thread; the read finds it again, or not */
     bool recollecting, outdated; /* records are being read; are to be read */
     bool watching, closing;
     struct position at;
     uint64_t last[2];    /* a hash of the order there */
     struct list unheard; /* struct given: committed, not come from the stream yet */
-    struct timer timer;
-    uint64_t opened_ms;
+    struct timer timer, patience;
     uint64_t count; /* of orders given here */
 };
 

@@ -21,7 +21,7 @@ void sequencer_stop(struct sequencer *s)
     seq_control_close(s);
     seq_shared_close(s);
     seq_survey_close(s);
-    seq_tally_close(s);
+    seq_claims_close(s);
     seq_rates_close(s);
     queue_desk_stop(s->queues);
     s->driver->ops->stop(s->driver); /* fills may be under way */

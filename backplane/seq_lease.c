@@ -110,13 +110,13 @@ static void see(struct sequencer *s, const struct share *share, bool look)
 static void doubt_all(struct sequencer *s)
 {
     seq_presence_doubt_all(s, true);
-    seq_tally_doubt(s, true);
+    seq_claims_doubt(s, true);
 }
 
 static void go_on(struct sequencer *s)
 {
     seq_presence_go_on(s);
-    seq_tally_go_on(s);
+    seq_claims_go_on(s);
 }
 
 static void beaten(void *owner, struct share *share)

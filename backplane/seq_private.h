@@ -4,7 +4,7 @@
  *   sequencer.c     subscriptions, publications, fills
  *   seq_read.c      what is asked of a room without being in it
  *   seq_users.c     who comes and goes, orders
- *   seq_tally.c     how many connections users have elsewhere
+ *   seq_claims.c     how many connections users have elsewhere
  *   seq_rates.c     what users and addresses do elsewhere
  *   seq_control.c   orders of all gateways
  *   seq_signal.c    what is never stored
@@ -19,12 +19,12 @@
 #include "backplane/ledger.h"
 #include "backplane/pace.h"
 #include "backplane/queue_desk.h"
+#include "backplane/seq_claims.h"
 #include "backplane/seq_control.h"
 #include "backplane/seq_presence.h"
 #include "backplane/seq_rates.h"
 #include "backplane/seq_room.h"
 #include "backplane/seq_survey.h"
-#include "backplane/seq_tally.h"
 #include "backplane/sequencer.h"
 #include "backplane/users.h"
 
@@ -39,7 +39,7 @@ struct sequencer {
     struct driver *driver;
     struct seq_rooms rooms;
     struct users users;
-    struct seq_tally tally;
+    struct seq_claims claims;
     struct ledger ledger;
     struct seq_rates rates;
     struct sanctions sanctions;

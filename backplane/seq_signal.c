@@ -69,7 +69,7 @@ void seq_signalled(void *owner, struct stream_ref *ref, struct span what, struct
     struct sequencer *s = owner;
     bool came = span_eq(what, SPAN(SIGNAL_JOIN));
     if (seq_control_is(s, ref) && span_eq(what, SPAN(SIGNAL_OUTNUMBERED))) {
-        seq_tally_outnumbered(s, text);
+        seq_claims_outnumbered(s, text);
         return;
     }
     if (seq_control_is(s, ref) || seq_survey_is(s, ref)) {

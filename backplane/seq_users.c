@@ -11,7 +11,7 @@ void seq_on_arrive(struct sequencer *s, struct request *r)
     struct request_arrive *a = (struct request_arrive *)r;
     enum err e = seq_refuse_entry(s, a->user, (struct span){0}, &a->why);
     if (!e && a->tenant && s->driver->ops->shared) {
-        seq_tally_arrive(s, a);
+        seq_claims_arrive(s, a);
         return;
     }
     if (!e && a->tenant)
@@ -23,7 +23,7 @@ void seq_on_depart(struct sequencer *s, struct request *r)
 {
     struct request_depart *d = (struct request_depart *)r;
     if (s->driver->ops->shared) {
-        seq_tally_depart(s, d);
+        seq_claims_depart(s, d);
     } else {
         struct user *user = users_depart(&s->users, d);
         if (user)

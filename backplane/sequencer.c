@@ -463,13 +463,13 @@ static void returned(void *owner)
 {
     seq_control_returned(owner);
     seq_shared_returned(owner);
-    seq_tally_doubt(owner, true);
+    seq_claims_doubt(owner, true);
 }
 
 static void hearing(void *owner)
 {
     seq_presence_doubt_all(owner, false);
-    seq_tally_doubt(owner, false);
+    seq_claims_doubt(owner, false);
 }
 
 static const struct driver_events events = {
@@ -561,7 +561,7 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     *out = s;
     s->queues = queue_desk_new(loop, s->driver);
     seq_shared_open(s);
-    seq_tally_open(s);
+    seq_claims_open(s);
     e = s->queues ? seq_control_open(s) : ERR_INTERNAL;
     if (!e)
         return OK;

@@ -35,6 +35,10 @@ struct sequencer_config {
     /* Appends what this gateway tells of itself, a JSON object; from the sequencer's thread. May be
      * NULL. */
     void (*describe)(void *owner, struct buf *b);
+    /* Called once, from the sequencer's thread or in sequencer_new: sessions may come. NULL is
+     * fine. */
+    void (*opened)(void *owner);
+    uint64_t patience_ms; /* so long what others have ordered is waited for; see seq_control.h */
     void *owner;
     const char *node;       /* tells this gateway from all others; borrowed */
     uint32_t max_sanctions; /* bans and mutes; and so many rooms in slow mode */
@@ -50,6 +54,7 @@ struct sequencer_counters {
     counter gateways;         /* that are alive, this one included; 0: the driver is not shared */
     counter presence_refused; /* members that others do not see, for want of their memory */
     counter accounts;         /* of users and addresses, whose rates are limited */
+    counter open;             /* 1: sessions may come */
     counter alone;            /* connections let in without knowing what their user has elsewhere */
 };
 

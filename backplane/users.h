@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* users.h: which connections users have on this gateway, where these are counted. Belongs to the
- * sequencer, which knows all hubs. What other gateways have is seq_tally.h's matter.
+ * sequencer, which knows all hubs. What other gateways have is seq_claims.h's matter.
  */
 #ifndef MADANG_BACKPLANE_USERS_H
 #define MADANG_BACKPLANE_USERS_H
@@ -12,7 +12,7 @@ struct user {
     UT_hash_handle hh;
     struct list tenants; /* its connections, oldest first */
     uint32_t count;      /* of these */
-    /* seq_tally.h's */
+    /* seq_claims.h's */
     struct list arrivals; /* struct request_arrive: who wants to be one of them */
     uint32_t limit;       /* as the last arrival had it */
     uint32_t told;        /* how many the driver counts here … */
@@ -20,7 +20,7 @@ struct user {
     bool claiming, single;
     uint64_t number;    /* of the newest connection here, if there is to be only one */
     uint64_t outnumber; /* of a newer one elsewhere */
-    struct list unsure; /* in tally.unsure */
+    struct list unsure; /* in claims.unsure */
     uint32_t name_len;
     char name[];
 };

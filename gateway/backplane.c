@@ -10,6 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How long orders of other gateways are waited for before there are sessions; where a server could
+ * not be reached that is to be expected. */
+#define PATIENCE_MS      10000
+#define PATIENCE_AWAY_MS 1000
+
 /* "[redis]" or "[redis NAME]" */
 static void begin_line(const struct redis_place *p, struct buf *report)
 {
@@ -145,6 +150,12 @@ bool backplane_choose(struct chosen_backplane *b, const struct options *options,
     return well;
 }
 
+/* Main looks whether it may go on. */
+static void opened(void *gateway)
+{
+    loop_wake(((struct gateway *)gateway)->main_loop);
+}
+
 struct sequencer_config backplane_config(const struct chosen_backplane *b, const struct options *o,
                                          struct gateway *g)
 {
@@ -156,6 +167,8 @@ struct sequencer_config backplane_config(const struct chosen_backplane *b, const
         .max_rooms = o->max_rooms,
         .node = g->node,
         .describe = describe_gateway,
+        .opened = opened,
+        .patience_ms = b->away ? PATIENCE_AWAY_MS : PATIENCE_MS,
         .owner = g,
         .max_sanctions = o->max_sanctions,
     };
@@ -167,7 +180,7 @@ void backplane_deinit(struct chosen_backplane *b)
     b->tls = NULL;
 }
 
-static bool try_server(const struct chosen_backplane *b, const struct options *o, size_t i,
+static bool try_server(struct chosen_backplane *b, const struct options *o, size_t i,
                        struct buf *report)
 {
     struct buf why = {0}, label = {0};
@@ -179,6 +192,7 @@ static bool try_server(const struct chosen_backplane *b, const struct options *o
                 why.p ? why.p : "cannot be used");
         well = false;
     } else if (v == REDIS_AWAY) {
+        b->away = true;
         log_warn("%.*s cannot be reached (%.*s): %s can be used when it is there", (int)label.n,
                  label.p, (int)why.n, why.p ? why.p : "",
                  b->redis.server_count > 1 ? "its rooms" : "rooms");
@@ -188,7 +202,7 @@ static bool try_server(const struct chosen_backplane *b, const struct options *o
     return well;
 }
 
-bool backplane_try(const struct chosen_backplane *b, const struct options *o, struct buf *report)
+bool backplane_try(struct chosen_backplane *b, const struct options *o, struct buf *report)
 {
     bool well = true;
     for (size_t i = 0; b->driver == &redis_driver && i < b->redis.server_count; i++)

@@ -15,6 +15,7 @@ struct chosen_backplane {
     struct redis_settings redis;
     struct kept_settings kept;
     struct redis_tls *tls;
+    bool away; /* a server could not be reached when they were tried */
     char prefix[65];
     char names[REDIS_SERVERS_MAX][REDIS_NAME_MAX + 1]; /* of the servers */
 };
@@ -31,7 +32,7 @@ void backplane_deinit(struct chosen_backplane *b); /* the driver is closed */
 
 /* Looks whether the servers are there and ones to work with: false, and `report` has a line for
  * each that is not to be begun with. Blocks for at most [redis] connect_timeout for each. */
-bool backplane_try(const struct chosen_backplane *b, const struct options *o, struct buf *report);
+bool backplane_try(struct chosen_backplane *b, const struct options *o, struct buf *report);
 
 /* Both of these and a line in the log if it is not to be begun with. */
 bool backplane_begin(struct chosen_backplane *b, const struct options *o, const char *node);

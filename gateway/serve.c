@@ -2,7 +2,7 @@
 /* The order of things, once each way:
  *
  * up:    limits → loops → sequencer → hubs (with their library contexts) → threads →
- *        listening sockets → ready
+ *        what others have ordered is known → listening sockets → ready
  * down:  not ready → drain_delay → stop accepting → paced closes (3001) → hubs' threads →
  *        sequencer's thread → library contexts, one after the other on this thread
  *
@@ -25,10 +25,10 @@
 #include "gateway/options.h"
 #include "gateway/reload.h"
 #include "gateway/socket.h"
+#include "gateway/thread.h"
 #include "gateway/tickets.h"
 #include "gateway/told.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,8 +46,8 @@ struct seat {
     struct server *server;
     struct hub *hub;
     struct loop loop;
-    bool has_loop, running;
-    pthread_t thread;
+    bool has_loop;
+    struct thread thread;
     struct outbox from_main, to_main;
     struct entry empty; /* to main: the last session is gone */
     struct entry want;  /* to main: JWK sets are to be read again; answered with HUB_RENEW */
@@ -62,8 +62,8 @@ struct server {
     struct actor actor;
     struct inbox inbox;
     struct loop loop, sequencer_loop;
-    bool has_sequencer_loop, sequencer_running;
-    pthread_t sequencer_thread;
+    bool has_sequencer_loop;
+    struct thread sequencer_thread;
     struct seat seats[HUBS_MAX];
     uint32_t empty_hubs;
     uint32_t to_renew; /* hubs that have not taken the settings of a SIGHUP yet */
@@ -75,6 +75,7 @@ struct server {
     struct timer rotation;
     const struct options_sources *sources;
     struct heap_watch heap;
+    bool waiting; /* until sessions may come */
     bool stopping, cut;
     uint32_t most_connections; /* max_connections of the start */
     bool on_terminal;          /* at the start */
@@ -154,6 +155,10 @@ static void begin_drain(struct timer *t)
 
 static void stop(struct server *sv)
 {
+    if (sv->waiting) {
+        sv->stopping = true;
+        return;
+    }
     if (sv->stopping) {
         log_warn("asked to stop a second time: cutting all sessions");
         cut(sv);
@@ -210,10 +215,17 @@ static void take_inbox(struct server *sv)
     }
 }
 
+static bool is_open(const struct server *sv)
+{
+    return counter_get(&sequencer_counters(sv->gateway.sequencer)->open);
+}
+
 static bool turn(struct actor *a)
 {
     struct server *sv = container_of(a, struct server, actor);
     take_inbox(sv);
+    if (sv->waiting && (sv->stopping || is_open(sv)))
+        loop_stop(&sv->loop);
     if (sv->stopping && sv->empty_hubs == sv->gateway.hub_count)
         loop_stop(&sv->loop);
     return false;
@@ -226,22 +238,13 @@ static void flush(struct actor *a)
         outbox_flush(&sv->seats[i].from_main);
 }
 
-static void join(struct loop *loop, pthread_t thread, bool *running)
-{
-    if (!*running)
-        return;
-    loop_quit(loop);
-    (void)pthread_join(thread, NULL);
-    *running = false;
-}
-
 /* Everything that was begun ends, however far it got. No other thread runs when contexts are
  * closed. */
 static void server_deinit(struct server *sv)
 {
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
-        join(&sv->seats[i].loop, sv->seats[i].thread, &sv->seats[i].running);
-    join(&sv->sequencer_loop, sv->sequencer_thread, &sv->sequencer_running);
+        thread_end(&sv->seats[i].thread);
+    thread_end(&sv->sequencer_thread);
     flush(&sv->actor);
     take_inbox(sv);
     /* The library closes a descriptor twice: nothing may be connecting to servers by then. */
@@ -416,28 +419,11 @@ static bool make_loops(struct server *sv)
     return true;
 }
 
-static void *run_loop(void *loop)
-{
-    loop_run(loop);
-    return NULL;
-}
-
-/* Signals are for the main thread; threads inherit the mask. */
 static bool start_threads(struct server *sv)
 {
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool ok = true;
-    if (sv->has_sequencer_loop)
-        ok = sv->sequencer_running =
-            pthread_create(&sv->sequencer_thread, NULL, run_loop, &sv->sequencer_loop) == 0;
+    bool ok = !sv->has_sequencer_loop || thread_start(&sv->sequencer_thread, &sv->sequencer_loop);
     for (uint32_t i = 0; ok && i < sv->gateway.hub_count; i++)
-        ok = sv->seats[i].running =
-            pthread_create(&sv->seats[i].thread, NULL, run_loop, &sv->seats[i].loop) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!ok)
-        log_error("a thread could not be started");
+        ok = thread_start(&sv->seats[i].thread, &sv->seats[i].loop);
     return ok;
 }
 
@@ -488,9 +474,18 @@ static void watch_signals(struct server *sv)
     }
 }
 
+/* False: it was asked to stop meanwhile. */
+static bool await_opening(struct server *sv)
+{
+    sv->waiting = !is_open(sv);
+    if (sv->waiting)
+        loop_run(&sv->loop);
+    sv->waiting = false;
+    return !sv->stopping;
+}
+
 static void serve(struct server *sv)
 {
-    watch_signals(sv);
     jwks_start(sv->jwks, hand_out_keys, sv);
     if (sv->tickets)
         loop_arm(&sv->loop, &sv->rotation, TICKETS_MS, rotate_tickets);
@@ -498,13 +493,23 @@ static void serve(struct server *sv)
     atomic_store(&sv->gateway.phase, PHASE_READY);
     banner_print(&sv->gateway);
     loop_run(&sv->loop);
-    for (size_t i = 0; i < SIGNALS; i++)
-        uv_close((uv_handle_t *)&sv->signals[i], NULL);
     loop_cancel(&sv->loop, &sv->deadline);
     loop_cancel(&sv->loop, &sv->rotation);
     heap_watch_stop(&sv->heap);
     jwks_stop(sv->jwks);
     sv->exit_code = EXIT_SUCCESS;
+}
+
+/* All threads run. */
+static void go_on(struct server *sv)
+{
+    watch_signals(sv);
+    if (!await_opening(sv))
+        sv->exit_code = EXIT_SUCCESS;
+    else if (listen_all(sv))
+        serve(sv);
+    for (size_t i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&sv->signals[i], NULL);
 }
 
 static bool make_settings(struct server *sv, struct options *o)
@@ -566,9 +571,9 @@ int serve_run(struct options *o, const struct options_sources *sources)
     loop_add(&sv->loop, &sv->actor);
     bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) &&
               backplane_begin(&sv->backplane, options_of(sv), sv->gateway.node) && make_loops(sv) &&
-              make_sequencer(sv) && make_hubs(sv) && start_threads(sv) && listen_all(sv);
+              make_sequencer(sv) && make_hubs(sv) && start_threads(sv);
     if (up)
-        serve(sv);
+        go_on(sv);
     server_deinit(sv);
     if (sv->gateway.acceptor)
         acceptor_free(sv->gateway.acceptor);

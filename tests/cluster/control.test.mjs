@@ -6,9 +6,11 @@ import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { Api } from '../lib/api.mjs'
+import { Api, KEY } from '../lib/api.mjs'
 import { Chatter } from '../lib/chatter.mjs'
 import { Cluster } from '../lib/cluster.mjs'
+import { FaultProxy } from '../lib/fault_proxy.mjs'
+import { startGateway } from '../lib/gateway.mjs'
 import { Redis } from '../lib/redis.mjs'
 import { it } from '../lib/suite.mjs'
 
@@ -96,6 +98,34 @@ describe('orders reach sessions on other gateways', () => {
       await again.fence()
       here.cut()
       again.cut()
+    })
+  })
+
+  it('one that is given as soon as a new gateway lets somebody in does not pass by, however far Redis is', async () => {
+    await between(async (cluster, api) => {
+      const { user } = await guest(cluster.gateways[0], 'one')
+      const far = await FaultProxy.start({ port: cluster.redis.port })
+      far.delay('down', 200)
+      const args = ['--backplane', 'redis', '--redis-url', `redis://127.0.0.1:${far.port}`, '--api-key', KEY]
+      const late = await startGateway(args, { auth: 'guest' })
+      const one = await Chatter.join(late, { data: { guest: { key: 'the key of the guest one' } } })
+      await api.ok('disconnect', { user, client: one.connected.client })
+      await one.closed(3503)
+      assert.equal((await late.metrics()).madang_recalls_total, 0)
+      await late.stop()
+      await far.stop()
+    })
+  })
+
+  it('who is let in before orders can be heard has to come again when they can', async () => {
+    await between(async (cluster) => {
+      await cluster.redis.kill()
+      await cluster.gateways[1].stop()
+      await cluster.again(1)
+      const early = await Chatter.join(cluster.gateways[1])
+      await cluster.redis.restart()
+      await early.closed(3011, 'force reconnect')
+      assert.equal((await cluster.gateways[1].metrics()).madang_recalls_total, 1)
     })
   })
 

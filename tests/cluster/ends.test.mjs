@@ -9,16 +9,20 @@ import { createServer } from 'node:net'
 import { describe } from 'node:test'
 
 import { Cluster } from '../lib/cluster.mjs'
+import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Redis } from '../lib/redis.mjs'
 import { it } from '../lib/suite.mjs'
 
 const TIMES = 10 // it was a matter of luck
 
-// Runs it until it ends: { code, signal, log }.
-async function ends(args) {
+// Runs it until it ends: { code, signal, log }. It is told to stop when its log says `until`.
+async function ends(args, until) {
   const child = spawn(process.env.MADANG_BIN, ['serve', '--auth', 'insecure', '--store', 'none', ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
   let log = ''
-  child.stderr.on('data', (text) => (log += text))
+  child.stderr.on('data', (text) => {
+    log += text
+    if (until && log.includes(until)) child.kill('SIGTERM')
+  })
   const [code, signal] = await once(child, 'close')
   return { code, signal, log }
 }
@@ -37,6 +41,21 @@ describe('the end of a gateway that uses Redis', () => {
         }
     } finally {
       taken.close()
+      await redis.stop()
+    }
+  })
+
+  it('is orderly before it takes connections', async () => {
+    const redis = await Redis.start()
+    const far = await FaultProxy.start({ port: redis.port })
+    far.delay('down', 150)
+    try {
+      for (const hubs of [1, 2]) {
+        const { code, signal, log } = await ends(['--listen', '127.0.0.1:0', '--hubs', hubs, '--backplane', 'redis', '--redis-url', `redis://127.0.0.1:${far.port}`], 'connected to')
+        assert.deepEqual([code, signal], [0, null], log)
+      }
+    } finally {
+      await far.stop()
       await redis.stop()
     }
   })

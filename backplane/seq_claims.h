@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* seq_tally.h: how many connections users have on all gateways together.
+/* seq_claims.h: how many connections users have on all gateways together.
  *
  * Where the driver is shared, it keeps for each user how many connections each gateway has, which
  * end with the gateway's lease. Who comes waits for a *claim*: one call that says how many there
@@ -14,8 +14,8 @@
  * While the driver fails, or takes longer than CLAIM_MS, this gateway alone decides. What the
  * driver has of the user is then *unsure*, and claimed anew as soon as it can be.
  */
-#ifndef MADANG_BACKPLANE_SEQ_TALLY_H
-#define MADANG_BACKPLANE_SEQ_TALLY_H
+#ifndef MADANG_BACKPLANE_SEQ_CLAIMS_H
+#define MADANG_BACKPLANE_SEQ_CLAIMS_H
 
 #include "backplane/base/loop.h"
 #include "backplane/request.h"
@@ -23,28 +23,28 @@
 #define CLAIM_MS 1500 /* who comes waits no longer */
 /* Users who are gone and of whom it is not sure that the driver knows it. Of more, it counts what
  * they had until they come again or this gateway's lease ends. */
-#define TALLY_UNSURE_MAX 65536
+#define CLAIMS_UNSURE_MAX 65536
 
 struct sequencer;
 
-struct seq_tally {
-    struct list unsure;       /* struct user */
-    struct list waiting;      /* struct request_arrive, who has waited longest first */
-    uint32_t claims, unsures; /* under way; in the list */
+struct seq_claims {
+    struct list unsure;          /* struct user */
+    struct list waiting;         /* struct request_arrive, who has waited longest first */
+    uint32_t under_way, unsures; /* claims; users in the list */
     struct timer late;
     bool closing;
 };
 
-void seq_tally_open(struct sequencer *s);
-void seq_tally_close(struct sequencer *s); /* before the driver stops */
+void seq_claims_open(struct sequencer *s);
+void seq_claims_close(struct sequencer *s); /* before the driver stops */
 
-void seq_tally_arrive(struct sequencer *s, struct request_arrive *a); /* is answered, later */
-void seq_tally_depart(struct sequencer *s, struct request_depart *d);
+void seq_claims_arrive(struct sequencer *s, struct request_arrive *a); /* is answered, later */
+void seq_claims_depart(struct sequencer *s, struct request_depart *d);
 
 /* A newer connection of a user is elsewhere: `NUMBER USER`. */
-void seq_tally_outnumbered(struct sequencer *s, struct span text);
+void seq_claims_outnumbered(struct sequencer *s, struct span text);
 /* What the driver has is claimed anew: of all users, or of those who may have missed a signal. */
-void seq_tally_doubt(struct sequencer *s, bool all);
-void seq_tally_go_on(struct sequencer *s);
+void seq_claims_doubt(struct sequencer *s, bool all);
+void seq_claims_go_on(struct sequencer *s);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "backplane/seq_tally.h"
+#include "backplane/seq_claims.h"
 
 #include "backplane/base/words.h"
 #include "backplane/seq_private.h"
@@ -15,14 +15,14 @@ struct claim {
     char numbers[4][U64_TEXT_MAX];
 };
 
-static struct seq_tally *tally(struct sequencer *s)
+static struct seq_claims *claims_of(struct sequencer *s)
 {
-    return &s->tally;
+    return &s->claims;
 }
 
 static void doubt(struct sequencer *s, struct user *user)
 {
-    struct seq_tally *t = tally(s);
+    struct seq_claims *t = claims_of(s);
     user->sure = false;
     if (list_linked(&user->unsure))
         return;
@@ -35,7 +35,7 @@ static void doubt_no_more(struct sequencer *s, struct user *user)
     if (!list_linked(&user->unsure))
         return;
     list_del(&user->unsure);
-    tally(s)->unsures--;
+    claims_of(s)->unsures--;
 }
 
 /* ---- who waits ------------------------------------------------------------------------------ */
@@ -44,7 +44,7 @@ static void on_late(struct timer *t);
 
 static void arm(struct sequencer *s)
 {
-    struct seq_tally *t = tally(s);
+    struct seq_claims *t = claims_of(s);
     if (timer_armed(&t->late) || list_empty(&t->waiting) || t->closing)
         return;
     uint64_t since = container_of(t->waiting.next, struct request_arrive, waits)->since_ms;
@@ -86,9 +86,9 @@ static struct request_arrive *first_claimed(const struct user *user)
 
 static void on_late(struct timer *timer)
 {
-    struct sequencer *s = container_of(timer, struct sequencer, tally.late);
+    struct sequencer *s = container_of(timer, struct sequencer, claims.late);
     struct list *n, *next;
-    list_for_each_safe (n, next, &tally(s)->waiting) {
+    list_for_each_safe (n, next, &claims_of(s)->waiting) {
         struct request_arrive *a = container_of(n, struct request_arrive, waits);
         if (loop_now_ms(s->loop) - a->since_ms < CLAIM_MS)
             break;
@@ -126,7 +126,7 @@ static bool claim(struct sequencer *s, struct user *user)
     share_add(&c->share, user->single ? SPAN("1") : SPAN("0"));
     add_u64(c, 3, user->number);
     user->claiming = true;
-    tally(s)->claims++;
+    claims_of(s)->under_way++;
     s->driver->ops->share(s->driver, &c->share);
     return true;
 }
@@ -134,7 +134,7 @@ static bool claim(struct sequencer *s, struct user *user)
 /* Claims what is wanted, or is not what the driver knows; forgets who is gone. */
 static void settle(struct sequencer *s, struct user *user)
 {
-    struct seq_tally *t = tally(s);
+    struct seq_claims *t = claims_of(s);
     bool wanted = !list_empty(&user->arrivals);
     if (user->claiming || t->closing)
         return;
@@ -154,7 +154,7 @@ static void refused_by_driver(struct sequencer *s, struct user *user)
 {
     for (struct request_arrive *a; (a = first_claimed(user));)
         admit_alone(s, user, a);
-    if (!user->count && list_empty(&user->arrivals) && tally(s)->unsures >= TALLY_UNSURE_MAX) {
+    if (!user->count && list_empty(&user->arrivals) && claims_of(s)->unsures >= CLAIMS_UNSURE_MAX) {
         doubt_no_more(s, user);
         user->sure = true;
         user->told = 0;
@@ -187,7 +187,7 @@ static void claimed(void *owner, struct share *share)
     struct user *user = c->user;
     bool failed = share->error || share->answers < 3;
     user->claiming = false;
-    tally(s)->claims--;
+    claims_of(s)->under_way--;
     if (failed)
         refused_by_driver(s, user);
     else
@@ -198,13 +198,13 @@ static void claimed(void *owner, struct share *share)
     else
         users_release(&s->users, user);
     if (!failed)
-        seq_tally_go_on(s);
+        seq_claims_go_on(s);
 }
 
-void seq_tally_go_on(struct sequencer *s)
+void seq_claims_go_on(struct sequencer *s)
 {
-    struct seq_tally *t = tally(s);
-    for (int i = 0; i < CLAIMS_AT_ONCE && t->claims < CLAIMS_AT_ONCE; i++) {
+    struct seq_claims *t = claims_of(s);
+    for (int i = 0; i < CLAIMS_AT_ONCE && t->under_way < CLAIMS_AT_ONCE; i++) {
         if (list_empty(&t->unsure))
             return;
         struct user *user = container_of(t->unsure.next, struct user, unsure);
@@ -213,19 +213,19 @@ void seq_tally_go_on(struct sequencer *s)
     }
 }
 
-void seq_tally_doubt(struct sequencer *s, bool all)
+void seq_claims_doubt(struct sequencer *s, bool all)
 {
     struct user *user, *tmp;
     HASH_ITER (hh, s->users.map, user, tmp) {
         if (all || user->single)
             doubt(s, user);
     }
-    seq_tally_go_on(s);
+    seq_claims_go_on(s);
 }
 
 /* ---- who comes and goes --------------------------------------------------------------------- */
 
-void seq_tally_arrive(struct sequencer *s, struct request_arrive *a)
+void seq_claims_arrive(struct sequencer *s, struct request_arrive *a)
 {
     struct user *user = users_hold(&s->users, a->user);
     if (!user) {
@@ -243,7 +243,7 @@ void seq_tally_arrive(struct sequencer *s, struct request_arrive *a)
     a->claimed = false;
     a->since_ms = loop_now_ms(s->loop);
     list_push(&user->arrivals, &a->link);
-    list_push(&tally(s)->waiting, &a->waits);
+    list_push(&claims_of(s)->waiting, &a->waits);
     arm(s);
     settle(s, user);
 }
@@ -259,7 +259,7 @@ static struct request_arrive *arrival_of(const struct tenant *t)
     return NULL;
 }
 
-void seq_tally_depart(struct sequencer *s, struct request_depart *d)
+void seq_claims_depart(struct sequencer *s, struct request_depart *d)
 {
     struct user *user = d->tenant->arriving;
     struct request_arrive *a = user ? arrival_of(d->tenant) : NULL;
@@ -271,7 +271,7 @@ void seq_tally_depart(struct sequencer *s, struct request_depart *d)
         settle(s, user);
 }
 
-void seq_tally_outnumbered(struct sequencer *s, struct span text)
+void seq_claims_outnumbered(struct sequencer *s, struct span text)
 {
     uint64_t number;
     bool well = number_read(cut_word(&text), &number);
@@ -287,14 +287,14 @@ void seq_tally_outnumbered(struct sequencer *s, struct span text)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-void seq_tally_open(struct sequencer *s)
+void seq_claims_open(struct sequencer *s)
 {
-    list_init(&tally(s)->unsure);
-    list_init(&tally(s)->waiting);
+    list_init(&claims_of(s)->unsure);
+    list_init(&claims_of(s)->waiting);
 }
 
-void seq_tally_close(struct sequencer *s)
+void seq_claims_close(struct sequencer *s)
 {
-    tally(s)->closing = true;
-    loop_cancel(s->loop, &tally(s)->late);
+    claims_of(s)->closing = true;
+    loop_cancel(s->loop, &claims_of(s)->late);
 }
