@@ -463,8 +463,8 @@ void seq_survey_close(struct sequencer *s)
     await_nobody(v);
     tally_free(v->tally);
     v->tally = NULL;
-    while (!list_empty(&v->answering))
-        drop(container_of(v->answering.next, struct answering, link));
+    for (struct list *n; (n = list_shift(&v->answering));)
+        drop(container_of(n, struct answering, link));
     if (v->mailbox.name.n)
         s->driver->ops->unwatch(s->driver, &v->mailbox);
 }

@@ -151,28 +151,26 @@ static void begin(struct driver *d, struct answer *a, enum share_verb verb, cons
     inside = false;
 }
 
-static struct answer *ask_with(struct driver *d, enum share_verb verb, const char *room,
-                               const char *const *words)
+/* Words begin with the room. */
+static struct answer *ask_with(struct driver *d, enum share_verb verb, const char *const *words)
 {
     static struct answer a;
-    begin(d, &a, verb, room, words);
+    begin(d, &a, verb, words[0], words + 1);
     run_until(a.done);
     return &a;
 }
 
-#define ASK(d, verb, room, ...)                                                                    \
-    ask_with(d, verb, room, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define ASK(d, verb, ...) ask_with(d, verb, (const char *const[]){__VA_ARGS__, NULL})
 
 /* What is answered, in one line. */
 static void assert_words(const struct answer *a, const char *want)
 {
-    char line[2048] = "";
+    struct buf line = {0};
     assert_int_equal(a->error, OK);
-    for (size_t i = 0; i < a->count && i < ANSWER_MAX; i++) {
-        strcat(line, i ? " " : "");
-        strcat(line, a->words[i]);
-    }
-    assert_string_equal(line, want);
+    for (size_t i = 0; i < a->count && i < ANSWER_MAX; i++)
+        buf_fmt(&line, "%s%s", i ? " " : "", a->words[i]);
+    assert_span(((struct span){line.n ? line.p : "", line.n}), want);
+    buf_deinit(&line);
 }
 
 static void assert_counts(struct driver *d, const char *room, const char *want)
