@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define LOOK_MS 1000 /* at least that often it is looked what is due */
+#define SOON_MS 50   /* while a server comes back, and something may have been missed */
 
 /* One queue of one server, in which what is due is done. */
 struct sweep {
@@ -130,7 +131,7 @@ void queue_watch_now(struct queue_place *p)
     if (q->stopped || p->due_busy)
         return;
     if (!queue_place_able(p) || !queue_words_due(&q->words, queue_place_index(p))) {
-        queue_watch_by(p, LOOK_MS);
+        queue_watch_by(p, p->doubt ? SOON_MS : LOOK_MS);
         return;
     }
     p->due_busy = true;

@@ -128,6 +128,7 @@ static inline void open_rooms(void)
     for (size_t i = 0; i < queue_server_count; i++) {
         struct redis_member *m = redis_settings_add(&queue_settings, names[i]);
         assert_true(redis_url_parse(&m->server.link.url, span_str(queue_servers[i].url), &why));
+        m->server.link.backoff_max_ms = 60; /* servers of tests are never away for long */
     }
     assert_int_equal(redis_driver.open(&rooms, &config), OK);
     rooms_actor = (struct actor){.turn = rooms_turn};
