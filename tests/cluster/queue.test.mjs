@@ -10,7 +10,9 @@ import { readFileSync } from 'node:fs'
 import { describe } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { Api } from '../lib/api.mjs'
 import { Cluster } from '../lib/cluster.mjs'
+import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Redis } from '../lib/redis.mjs'
 import { RedisClient } from '../lib/redis_client.mjs'
 import { it } from '../lib/suite.mjs'
@@ -199,6 +201,64 @@ describe('queues of other programs', () => {
       client.close()
     } finally {
       await redis.stop()
+    }
+  })
+})
+
+describe('queues of gateways', () => {
+  it('are the same on all, and one that waits hears what another takes in', async () => {
+    const cluster = await Cluster.start(await Redis.start(), { gateways: 2 })
+    try {
+      const [a, b] = cluster.gateways.map((gateway) => new Api(gateway))
+      const waiting = b.ok('queue_take', { queue: 'work', max: 10, lease_ms: 30_000, wait_ms: 30_000, owner: 'w' })
+      await pause(50)
+      const { jobs } = await a.ok('queue_put', { queue: 'work', jobs: [{ kind: 'k', data: { n: 1 } }] })
+      const taken = await waiting
+      assert.deepEqual(taken.jobs.map(({ id, data }) => ({ id, data })), [{ id: jobs[0].id, data: { n: 1 } }])
+      const [{ id, token }] = taken.jobs
+      assert.equal((await a.ok('queue_ack', { jobs: [{ id, token }] })).jobs[0].status, 'ok')
+      assert.equal((await b.ok('queue_ack', { jobs: [{ id, token }] })).jobs[0].status, 'gone')
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  // R7: whatever became of the first, saying it again is right.
+  it('are asked again when an answer was lost: nothing is put twice, and an ack was done', async () => {
+    const redis = await Redis.start()
+    const proxy = await FaultProxy.start({ port: redis.port })
+    const cluster = await Cluster.start(redis, { gateways: 1, url: `redis://127.0.0.1:${proxy.port}` })
+    try {
+      const api = new Api(cluster.gateways[0])
+      const again = async (method, params) => {
+        for (;;) {
+          const { result, error } = await api.call(method, params)
+          if (result) return result
+          assert.equal(error.code, 100)
+          await pause(20)
+        }
+      }
+      const ids = new Set()
+      for (let i = 0; i < 3; i++) {
+        const dropped = proxy.dropAfterExecution('commands')
+        const { jobs } = await again('queue_put', { queue: 'work', jobs: [{ kind: 'k', data: i, key: `k${i}` }] })
+        await dropped
+        ids.add(jobs[0].id)
+      }
+      await cluster.well()
+      const taken = await again('queue_take', { queue: 'work', max: 10, lease_ms: 60_000, owner: 'w' })
+      assert.deepEqual(new Set(taken.jobs.map(({ id }) => id)), ids)
+      for (const { id, token } of taken.jobs) {
+        const dropped = proxy.dropAfterExecution('commands')
+        const { jobs } = await again('queue_ack', { jobs: [{ id, token }] })
+        assert.match(jobs[0].status, /^(ok|gone)$/)
+        await dropped
+      }
+      await cluster.well()
+      assert.deepEqual((await again('queue_take', { queue: 'work', max: 10, lease_ms: 60_000, owner: 'w' })).jobs, [])
+    } finally {
+      await cluster.stop()
+      await proxy.stop()
     }
   })
 })

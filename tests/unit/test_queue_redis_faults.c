@@ -52,6 +52,8 @@ static struct logged {
     enum fate fate;
 } jobs[LOGGED_MAX];
 static size_t job_count, under_way;
+static uint64_t early[LOGGED_MAX]; /* taken before it was known what their puts made of them */
+static size_t early_count;
 
 static struct client_put {
     struct queue_put put;
@@ -108,6 +110,14 @@ static struct logged *logged_of(uint64_t id)
     return NULL;
 }
 
+static bool was_early(uint64_t id)
+{
+    for (size_t i = 0; i < early_count; i++)
+        if (early[i] == id)
+            return true;
+    return false;
+}
+
 /* Takes what there is and acks it. An answer may get lost: then nothing is known of it. */
 static bool work_once(size_t *twice)
 {
@@ -124,8 +134,11 @@ static bool work_once(size_t *twice)
     enum err e = run(&s.op, QUEUE_ACK, "q");
     for (size_t i = 0; i < t.count; i++) {
         struct logged *log = logged_of(items[i].id);
-        if (!log)
-            continue; /* its put was never answered */
+        if (!log) { /* its put was not answered yet */
+            assert_true(early_count < LOGGED_MAX);
+            early[early_count++] = items[i].id;
+            continue;
+        }
         *twice += log->fate == ACKED;
         log->fate = e ? ACK_SENT : items[i].status == SETTLED_OK ? ACKED : log->fate;
     }
@@ -157,7 +170,7 @@ static void nothing_is_lost_by_a_server_that_syncs_always(void **state) /* R1 */
 {
     (void)state;
     size_t twice = 0;
-    job_count = 0;
+    job_count = early_count = 0;
     restart_with(always);
     for (int cycle = 0; cycle < (torture() ? 50 : 2); cycle++) {
         begin_puts(BUSY);
@@ -175,7 +188,7 @@ static void nothing_is_lost_by_a_server_that_syncs_always(void **state) /* R1 */
     drain(&twice);
     assert_int_equal(twice, 0);            /* I2 */
     for (size_t i = 0; i < job_count; i++) /* I1 */
-        assert_true(jobs[i].fate == ACKED || jobs[i].fate == ACK_SENT);
+        assert_true(jobs[i].fate == ACKED || jobs[i].fate == ACK_SENT || was_early(jobs[i].id));
     struct queue_stats s = stats("q");
     assert_int_equal(s.number[NUMBER_ready] + s.number[NUMBER_leased] + s.number[NUMBER_delayed],
                      0);
@@ -185,7 +198,7 @@ static void what_everysec_loses_is_not_called_kept(void **state) /* R1 */
 {
     (void)state;
     size_t twice = 0, lost = 0;
-    job_count = 0;
+    job_count = early_count = 0;
     restart_with(everysec);
     for (int cycle = 0; cycle < (torture() ? 50 : 2); cycle++) {
         begin_puts(BUSY);
@@ -206,7 +219,7 @@ a_server_that_is_shut_down_while_it_rewrites_its_file_loses_nothing(void **state
 {
     (void)state;
     size_t twice = 0;
-    job_count = 0;
+    job_count = early_count = 0;
     restart_with(always);
     for (int cycle = 0; cycle < (torture() ? 20 : 2); cycle++) {
         begin_puts(BUSY);
@@ -223,7 +236,7 @@ a_server_that_is_shut_down_while_it_rewrites_its_file_loses_nothing(void **state
     drain(&twice);
     assert_int_equal(twice, 0);
     for (size_t i = 0; i < job_count; i++)
-        assert_int_equal(jobs[i].fate, ACKED);
+        assert_true(jobs[i].fate == ACKED);
 }
 
 /* ---- a file that ends anywhere --------------------------------------------------------------- */
