@@ -97,7 +97,7 @@ void queue_answer_full(struct queue_ride *r, const struct queue_place *p)
 static bool keep(struct job ***jobs, size_t *count, size_t max, const struct job *found)
 {
     if (!*jobs)
-        *jobs = calloc(max, sizeof(**jobs));
+        *jobs = calloc(max, sizeof(struct job *));
     struct job *j = *jobs && *count < max ? job_new(found) : NULL;
     if (j)
         (*jobs)[(*count)++] = j;
