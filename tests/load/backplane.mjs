@@ -71,7 +71,7 @@ async function commitCall(two) {
   socket.on('data', (bytes) => (text += bytes));
   await across(two, { prefix: 'seen-', warmup: 0, messages: 3, in_flight: 1 });
   socket.destroy();
-  const line = text.split('\r\n').find((one) => /"EVAL" .*" "4" "madang:room:seen-/.test(one));
+  const line = text.split('\r\n').find((one) => /"EVAL" .*" "\d+" "madang:room:seen-\d+" "madang:stream:seen-\d+" "madang:keys:/.test(one));
   if (!line) throw new Error(`no commit was seen: ${text.slice(0, 1000)}`);
   const [, script, ...words] = [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, word]) => unescaped(word));
   return ['EVALSHA', await two.redis.say('SCRIPT', 'LOAD', script), ...words];
@@ -79,7 +79,7 @@ async function commitCall(two) {
 
 // us of the server's CPU for one such call, with one subscriber.
 async function bareScript({ redis }, words, calls) {
-  const ear = await listener(redis, 'SUBSCRIBE', words[7]);
+  const ear = await listener(redis, 'SUBSCRIBE', words[3 + Number(words[2])]); // behind the keys
   ear.resume();
   const before = cpuOf(redis.child.pid);
   const args = ['-p', redis.port, '-c', 1, '-P', DEPTH, '-n', calls, '-q', ...words].map(String);
