@@ -17,7 +17,7 @@ struct api_client {
 };
 
 /* The result of a call, which the caller gives back; NULL: *why has a sentence. */
-json_t *api_client_call(const struct api_client *c, const char *method, const json_t *params,
+json_t *api_client_call(const struct api_client *to, const char *method, const json_t *params,
                         struct buf *why);
 
 #endif

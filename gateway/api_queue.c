@@ -208,10 +208,10 @@ static const char *const KEY_MODES[] = {"until_done", "window"}; /* enum key_mod
 
 static bool read_key_mode(struct span word, uint8_t *mode)
 {
-    for (uint8_t i = 0; i < sizeof(KEY_MODES) / sizeof(*KEY_MODES); i++) {
+    for (size_t i = 0; i < sizeof(KEY_MODES) / sizeof(*KEY_MODES); i++) {
         if (word.n && !span_eq(word, span_str(KEY_MODES[i])))
             continue;
-        *mode = i;
+        *mode = (uint8_t)i;
         return true;
     }
     return false;

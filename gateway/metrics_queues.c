@@ -51,14 +51,20 @@ static void line(struct buf *b, const char *metric, const struct queue_gauge *q,
     buf_fmt(b, "\"%s} %llu\n", label, (unsigned long long)value);
 }
 
-static void parts(struct buf *b, const struct queue_gauges *w, size_t n, const char *metric,
-                  const char *label, const struct part *list, size_t count)
+/* Numbers of every queue under one name. */
+struct family {
+    const char *name, *label;
+    const struct part *list;
+    size_t count;
+};
+
+static void parts(struct buf *b, const struct queue_gauges *w, size_t n, const struct family *f)
 {
     char text[40];
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < count; k++) {
-            (void)snprintf(text, sizeof(text), ",%s=\"%s\"", label, list[k].label);
-            line(b, metric, &w->list[i], text, counter_get(&w->list[i].number[list[k].number]));
+        for (size_t k = 0; k < f->count; k++) {
+            (void)snprintf(text, sizeof(text), ",%s=\"%s\"", f->label, f->list[k].label);
+            line(b, f->name, &w->list[i], text, counter_get(&w->list[i].number[f->list[k].number]));
         }
     }
 }
@@ -76,10 +82,10 @@ void metrics_queues(struct buf *b, struct queue_gauges *w)
     if (!n)
         return;
     head(b, "madang_queue_jobs", "gauge", "Jobs of each queue, by state");
-    parts(b, w, n, "madang_queue_jobs", "state", STATES, COUNT(STATES));
+    parts(b, w, n, &(struct family){"madang_queue_jobs", "state", STATES, COUNT(STATES)});
     head(b, "madang_queue_events_total", "counter",
          "What happened to jobs of each queue since it was made");
-    parts(b, w, n, "madang_queue_events_total", "event", EVENTS, COUNT(EVENTS));
+    parts(b, w, n, &(struct family){"madang_queue_events_total", "event", EVENTS, COUNT(EVENTS)});
     head(b, "madang_queue_bytes", "gauge", "Bytes of data of jobs that are not dead");
     for (size_t i = 0; i < n; i++)
         line(b, "madang_queue_bytes", &w->list[i], "",

@@ -28,7 +28,7 @@ struct many {
 static const struct many *many_of(const struct option_section *s)
 {
     static const struct many table[] = {
-        [SECTION_ROOMS - SECTION_ROOMS] = MANY(rules.list, rules.count, rooms),
+        [0] = MANY(rules.list, rules.count, rooms),
         [SECTION_SERVERS - SECTION_ROOMS] = MANY(redis.places, redis.place_count, servers),
         [SECTION_QUEUES - SECTION_ROOMS] = MANY(named_queues, named_queue_count, queues),
     };

@@ -121,8 +121,7 @@ struct naming {
 static const struct naming *naming_of(const struct option_section *s)
 {
     static const struct naming table[] = {
-        [SECTION_ROOMS - SECTION_ROOMS] = {"namespace", "too many namespaces", 2,
-                                           NAMESPACE_NAME_MAX, NAMESPACES_MAX + 1},
+        [0] = {"namespace", "too many namespaces", 2, NAMESPACE_NAME_MAX, NAMESPACES_MAX + 1},
         [SECTION_SERVERS -
             SECTION_ROOMS] = {"server name", "too many servers", 1, SERVER_NAME_MAX, SERVERS_MAX},
         [SECTION_QUEUES -

@@ -361,17 +361,18 @@ static json_t *ask_all(const struct api_client *c, const struct verb *v, const j
 /* Jobs that were printed are done. */
 static bool ack(const struct api_client *c, const json_t *taken, struct buf *report)
 {
-    json_t *jobs = json_object_get(taken, "jobs");
+    const json_t *jobs = json_object_get(taken, "jobs");
     if (!json_array_size(jobs))
         return true;
-    json_t *params = json_array(), *call, *job;
-    size_t i;
-    json_array_foreach(jobs, i, job)(void)
-        json_array_append_new(params, json_pack("{s:O,s:O}", "id", json_object_get(job, "id"),
-                                                "token", json_object_get(job, "token")));
-    call = json_pack("{s:o}", "jobs", params);
-    json_t *result = ask(c, verb_of("ack"), call, report);
-    json_decref(call);
+    json_t *items = json_array();
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
+        const json_t *job = json_array_get(jobs, i);
+        (void)json_array_append_new(items, json_pack("{s:O,s:O}", "id", json_object_get(job, "id"),
+                                                     "token", json_object_get(job, "token")));
+    }
+    json_t *params = json_pack("{s:o}", "jobs", items);
+    json_t *result = ask(c, verb_of("ack"), params, report);
+    json_decref(params);
     json_decref(result);
     return result != NULL;
 }

@@ -75,8 +75,7 @@ static void add_row(struct buf *text, const json_t *q)
 
 bool queue_print_stats(const json_t *r, const char *queue, struct buf *text, struct buf *report)
 {
-    const json_t *all = json_object_get(r, "queues"), *q;
-    size_t i;
+    const json_t *all = json_object_get(r, "queues");
     (void)queue;
     (void)report;
     if (all && !json_array_size(all)) {
@@ -87,7 +86,8 @@ bool queue_print_stats(const json_t *r, const char *queue, struct buf *text, str
             "delayed", "blocked", "dead", "bytes", "acked", "failed", "oldest");
     if (!all)
         add_row(text, r);
-    json_array_foreach(all, i, q) add_row(text, q);
+    for (size_t i = 0; i < json_array_size(all); i++)
+        add_row(text, json_array_get(all, i));
     return true;
 }
 
@@ -119,12 +119,11 @@ bool queue_print_put(const json_t *r, const char *queue, struct buf *text, struc
 
 bool queue_print_taken(const json_t *r, const char *queue, struct buf *text, struct buf *report)
 {
-    const json_t *job;
-    size_t i;
+    const json_t *jobs = json_object_get(r, "jobs");
     (void)queue;
     (void)report;
-    json_array_foreach(json_object_get(r, "jobs"), i, job)
-    {
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
+        const json_t *job = json_array_get(jobs, i);
         add_safe(text, text_of(job, "id"));
         buf_fmt(text, "\t%s\t", text_of(job, "token"));
         add_safe(text, text_of(job, "kind"));
@@ -169,12 +168,11 @@ static void add_time(struct buf *text, json_int_t ms)
 
 bool queue_print_dead(const json_t *r, const char *queue, struct buf *text, struct buf *report)
 {
-    const json_t *job;
-    size_t i;
+    const json_t *jobs = json_object_get(r, "jobs");
     (void)queue;
     (void)report;
-    json_array_foreach(json_object_get(r, "jobs"), i, job)
-    {
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
+        const json_t *job = json_array_get(jobs, i);
         add_safe(text, text_of(job, "id"));
         buf_char(text, '\t');
         add_time(text, number_of(job, "died_at"));
