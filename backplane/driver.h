@@ -91,8 +91,9 @@ struct commit {
     struct idempotency idempotency;
     struct version version; /* looked at after the key; borrowed until `committed` */
     bool stamp_time;
-    /* Shared drivers: the data is also kept beside the stream under this name, or what is kept so
-     * is erased, in the same step; see SHARE_RECORDS. Empty: neither. */
+    /* Drivers with `records`: the data is also kept beside the stream under this name, or what is
+     * kept so is erased, in the same step. They are told at the start: see `recorded`; those of
+     * shared drivers are asked for: see SHARE_RECORDS. Empty: neither. */
     struct span record;
     bool erase;
     /* Who publishes; empty: no user does. A follower that had read all there was has read this. */
@@ -293,6 +294,9 @@ struct driver_events {
     void (*removed)(void *owner, struct stream_removal *r);
     void (*redacted)(void *owner, struct stream_redaction *r);
     void (*followed)(void *owner, struct follow *f);
+    /* While a driver that is not shared is being opened: what commits have kept beside a stream,
+     * one after the other. False: its time is over, and it goes. */
+    bool (*recorded)(void *owner, struct span stream, struct span data);
     /* Of shared drivers. A SHARE_SIGNAL of another gateway, in a room that is watched. */
     void (*signalled)(void *owner, struct stream_ref *room, struct span what, struct span text);
     /* Operations can be begun, for the first time, or again after some failed. */
@@ -325,7 +329,8 @@ struct driver_counters {
 
 struct driver_ops {
     const char *name;
-    bool shared; /* with other gateways */
+    bool shared;  /* with other gateways */
+    bool records; /* keeps what is to be kept beside streams */
     enum err (*open)(struct driver **out, const struct driver_config *config);
     /* Completes every operation that is under way, inside this function; what is begun from here on
      * fails. The loop has stopped. */

@@ -4,6 +4,7 @@
 #include "backplane/base/log.h"
 #include "backplane/kept_private.h"
 #include "backplane/queue_local.h"
+#include "backplane/store/records.h"
 
 #include <stdlib.h>
 
@@ -51,6 +52,11 @@ static bool has_lasting_key(const struct operation *o)
 {
     const struct commit *c = container_of(o, struct commit, operation);
     return o->kind == OPERATION_COMMIT && c->idempotency.used && c->idempotency.ttl_ms;
+}
+
+static bool has_record(const struct operation *o)
+{
+    return o->kind == OPERATION_COMMIT && container_of(o, struct commit, operation)->record.n;
 }
 
 /* ---- telling --------------------------------------------------------------------------------- */
@@ -114,7 +120,7 @@ static bool may_begin(struct kept_room *kr, const struct operation *o)
     struct kept *k = kr->kept;
     const struct stream_limits *limits = limits_of(o);
     if (!limits->count && !has_lasting_key(o))
-        return true;
+        return true; /* a record, at most */
     if (limits->count)
         kr->room.limits = *limits;
     if (!k->known)
@@ -126,7 +132,7 @@ static bool may_begin(struct kept_room *kr, const struct operation *o)
 
 static bool writes(const struct operation *o)
 {
-    return o->kind == OPERATION_FOLLOW ||
+    return o->kind == OPERATION_FOLLOW || has_record(o) ||
            (o->kind != OPERATION_READ && (limits_of(o)->count || has_lasting_key(o)));
 }
 
@@ -217,7 +223,7 @@ static struct kept_room *room_of(struct kept *k, struct stream_ref *ref)
 static bool passes_by(const struct stream_ref *ref, const struct operation *o)
 {
     return o->kind != OPERATION_FOLLOW && !ref->state && !limits_of(o)->count &&
-           !has_lasting_key(o);
+           !has_lasting_key(o) && !has_record(o);
 }
 
 static void enter(struct driver *d, struct stream_ref *ref, struct operation *o)
@@ -403,6 +409,12 @@ static bool kept_turn(struct driver *d, uint64_t now_ms)
     return !list_empty(&k->local.told_next);
 }
 
+static enum err opened(void *owner, struct file *f)
+{
+    const struct driver_config *c = &((struct kept *)owner)->local.base.config;
+    return c->events->recorded ? records_each(f, c->events->recorded, c->owner) : OK;
+}
+
 static enum err kept_open(struct driver **out, const struct driver_config *config)
 {
     char why[FILE_WHY_MAX];
@@ -421,6 +433,7 @@ static enum err kept_open(struct driver **out, const struct driver_config *confi
         .loop = config->loop,
         .owner = k,
         .undone = undone,
+        .opened = opened,
     };
     k->store = store_new(&store, why);
     if (!k->store) {
@@ -467,6 +480,7 @@ static void kept_close(struct driver *d)
 
 const struct driver_ops kept_driver = {
     .name = "local",
+    .records = true,
     .open = kept_open,
     .stop = kept_stop,
     .close = kept_close,

@@ -4,6 +4,7 @@
 
 #include "backplane/base/log.h"
 #include "backplane/push.h"
+#include "backplane/store/records.h"
 
 #include <stdlib.h>
 
@@ -62,6 +63,9 @@ static enum err run_commit(struct store_task *t, struct file *f)
     enum err e = c->at.offset ? write_publication(w, f, c) : OK;
     if (!e && w->followed)
         e = kept_follow_publication(c, f);
+    if (!e && c->record.n)
+        e = c->erase ? records_erase(f, c->room->name, c->record)
+                     : records_put(f, c->room->name, c->record, msg_data(c->msg));
     if (!e && w->trim_from < w->trim_to)
         e = rows_drop_publications(f, w->row.id, w->trim_from, w->trim_to);
     if (!e && w->key_until) {
@@ -168,7 +172,7 @@ static bool stage_commit(struct kept_write *w)
     if (c->idempotency.used && c->idempotency.ttl_ms)
         w->key_until = wall_ms() + c->idempotency.ttl_ms;
     if (!c->at.offset)
-        return w->key_until != 0;
+        return w->key_until || c->record.n;
     describe_room(w, &c->limits);
     trim(w, TRIM_LEAST);
     w->followed = w->room->followed && c->sender.n;

@@ -268,6 +268,7 @@ static struct queue_driver *redis_queues(struct driver *d, const struct queue_co
 const struct driver_ops redis_driver = {
     .name = "redis",
     .shared = true,
+    .records = true,
     .open = redis_open,
     .stop = redis_stop,
     .close = redis_close,

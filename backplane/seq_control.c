@@ -146,6 +146,24 @@ static void recollect(struct sequencer *s)
     s->driver->ops->share(s->driver, &r->share);
 }
 
+/* Before there is a driver. Told of others' records: they stay. */
+bool seq_control_recorded(void *owner, struct span stream, struct span data)
+{
+    struct sequencer *s = owner;
+    struct sanction what;
+    struct order o;
+    if (!span_eq(stream, SPAN(CONTROL_STREAM)))
+        return true;
+    char *memory = malloc(data.n + 1);
+    struct scratch mem = {memory, memory + data.n};
+    bool over = memory && !order_read(&mem, data, &o) && o.kind == ORDER_SANCTION &&
+                !order_sanction(&o, &what) && what.until_ms && what.until_ms <= wall_ms();
+    free(memory);
+    if (!over)
+        seq_carry_out(s, data);
+    return !over;
+}
+
 /* ---- the first time ------------------------------------------------------------------------- */
 
 static void let_in(struct sequencer *s)
@@ -311,8 +329,11 @@ void seq_control_lost(struct sequencer *s, const struct position *top)
 void seq_control_committed(struct sequencer *s, struct commit *c)
 {
     struct given *g = container_of(c, struct given, commit);
+    bool alone = !s->driver->ops->shared;
+    if (alone && !c->error)
+        seq_carry_out(s, msg_data(c->msg));
     msg_unref(c->msg);
-    if (c->error) {
+    if (c->error || alone) {
         seq_answer(s, g->request, c->error);
         free(g);
         return;
@@ -358,6 +379,8 @@ void seq_control_give(struct sequencer *s, struct request *r, struct decision *d
         seq_answer(s, r, ERR_INTERNAL);
         return;
     }
+    if (!s->driver->ops->shared)
+        g->commit.limits = (struct stream_limits){0}; /* nobody else is to hear of it */
     g->request = r;
     g->commit.room = &s->control.ref;
     s->driver->ops->commit(s->driver, &g->commit);
@@ -399,6 +422,6 @@ void seq_control_forget(struct sequencer *s)
 {
     while (!list_empty(&s->control.unheard))
         free(container_of(list_shift(&s->control.unheard), struct given, link));
-    if (s->control.watching)
+    if (s->control.watching || s->control.ref.state)
         s->driver->ops->forget(s->driver, &s->control.ref);
 }

@@ -5,7 +5,8 @@
  * Where the driver is shared, an order is committed to the stream, and carried out by every gateway
  * when it comes from there, by the one that gave it, too: so all carry them out in one order. It
  * is answered when it stands in the stream and, unless that takes too long, has been carried out
- * here. Where the driver is not shared nobody else is to hear of it, and none of this is used.
+ * here. Where the driver is not shared nobody else is to hear of it: then there is no stream, and
+ * only what is decided for longer is committed, to be kept, and carried out when that is done.
  *
  * A gateway knows first where the stream ends and what is in force, and then has sessions
  * (sequencer_counters.open). If that takes too long it has them before, and recalls them when it
@@ -13,7 +14,8 @@
  *
  * What the stream does not tell any more may have concerned anybody here. Then all sessions are to
  * come again (CONTROL_RECALL), and who may not is refused then. What is decided for longer (bans,
- * mutes, slow mode) is kept beside the stream, one record each, and read anew after each outage.
+ * mutes, slow mode) is kept beside the stream, one record each, and read anew after each outage;
+ * by a driver that is not shared when it is opened.
  */
 #ifndef MADANG_BACKPLANE_SEQ_CONTROL_H
 #define MADANG_BACKPLANE_SEQ_CONTROL_H
@@ -70,6 +72,7 @@ void seq_post_control(struct sequencer *s, struct control *c); /* to the hubs */
 /* What the driver tells of the stream. */
 bool seq_control_is(const struct sequencer *s, const struct stream_ref *ref);
 void seq_control_published(struct sequencer *s, struct msg *m, const struct position *at);
+bool seq_control_recorded(void *owner, struct span stream, struct span data);
 void seq_control_lost(struct sequencer *s, const struct position *top);
 void seq_control_committed(struct sequencer *s, struct commit *c);
 void seq_control_read(struct sequencer *s, struct stream_read *r);

@@ -151,7 +151,7 @@ static void share_sanction(struct sequencer *s, const struct request_sanction *q
 void seq_on_sanction(struct sequencer *s, struct request *r)
 {
     struct request_sanction *q = (struct request_sanction *)r;
-    if (!s->driver->ops->shared) {
+    if (!s->driver->ops->records) {
         seq_answer(s, r, seq_sanction(s, &q->what, q->lift));
     } else if (!q->lift && s->sanctions.count >= s->sanctions.max) {
         seq_answer(s, r, ERR_LIMIT);
@@ -214,7 +214,7 @@ void seq_on_pace(struct sequencer *s, struct request *r)
     struct request_pace *q = (struct request_pace *)r;
     bool change = q->change && (q->interval_ms || pace_of(&s->pace, q->room));
     bool full = s->pace.count >= s->pace.max && !pace_of(&s->pace, q->room);
-    if (change && s->driver->ops->shared && !full) {
+    if (change && s->driver->ops->records && !full) {
         struct decision d = {0};
         share_pace(s, q, &d);
         seq_control_give(s, r, &d);

@@ -474,6 +474,7 @@ static void hearing(void *owner)
 
 static const struct driver_events events = {
     .returned = returned,
+    .recorded = seq_control_recorded,
     .hearing = hearing,
     .signalled = seq_signalled,
     .published = published,
@@ -536,6 +537,8 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     s->config = *config;
     s->users.ports = s->ports;
     ledger_init(&s->ledger, LEDGER_MAX, config->driver->shared);
+    sanctions_init(&s->sanctions, config->max_sanctions);
+    pace_init(&s->pace, config->max_sanctions);
     struct driver_config dc = {
         .events = &events,
         .owner = s,
@@ -545,6 +548,8 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     };
     enum err e = config->driver->open(&s->driver, &dc);
     if (e) {
+        sanctions_deinit(&s->sanctions);
+        pace_deinit(&s->pace);
         free(s);
         return e;
     }
@@ -553,8 +558,6 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     seq_rooms_init(&s->rooms, s->driver, config->max_rooms);
     list_init(&s->listings);
     seq_survey_open(s);
-    sanctions_init(&s->sanctions, config->max_sanctions);
-    pace_init(&s->pace, config->max_sanctions);
     s->actor.turn = turn;
     s->actor.flush = flush;
     loop_add(loop, &s->actor);

@@ -386,6 +386,17 @@ static void keeper_deinit(struct keeper *k)
     free(k->path);
 }
 
+static bool tell_opened(struct store *s, char why[FILE_WHY_MAX])
+{
+    const struct store_config *c = &s->config;
+    struct file *f = s->keeper.file;
+    if (!c->opened || (!file_begin(f) && !c->opened(c->owner, f) && !file_commit(f)))
+        return true;
+    (void)snprintf(why, FILE_WHY_MAX, "the store %s cannot be read: %s", s->keeper.path,
+                   file_error(f));
+    return false;
+}
+
 struct store *store_new(const struct store_config *config, char why[FILE_WHY_MAX])
 {
     struct store *s = calloc(1, sizeof(*s));
@@ -399,6 +410,10 @@ struct store *store_new(const struct store_config *config, char why[FILE_WHY_MAX
         goto no_keeper;
     outbox_init(&s->out, config->loop, &s->keeper.inbox);
     s->actor = (struct actor){.turn = store_turn, .flush = store_flush};
+    if (!tell_opened(s, why)) {
+        keeper_deinit(&s->keeper);
+        goto no_keeper;
+    }
     if (start_thread(s)) {
         loop_add(config->loop, &s->actor);
         return s;

@@ -45,6 +45,9 @@ struct store_config {
     struct loop *loop; /* the owner's: tasks are submitted and told there */
     void *owner;
     void (*undone)(void *owner);
+    /* Before anything else, in store_new, within a transaction of its own. An error: the store is
+     * not opened. May be NULL. */
+    enum err (*opened)(void *owner, struct file *f);
 };
 
 /* Opens the file and starts the thread. NULL: `why` says why. */

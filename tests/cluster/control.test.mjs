@@ -196,6 +196,26 @@ describe('what moderators decide holds on every gateway', () => {
     })
   })
 
+  it('what was decided outlives all gateways', async () => {
+    await between(async (cluster, api) => {
+      const one = await guest(cluster.gateways[0], 'one')
+      await api.ok('ban', { user: one.user, ttl: 3600, reason: 'spam' })
+      await one.closed(3507, 'banned: spam')
+      await api.ok('slow_mode', { channel: 'slow', interval_ms: 60_000 })
+      const before = await api.ok('bans')
+      for (const gateway of cluster.gateways) await gateway.kill()
+      for (const i of [0, 1]) await cluster.again(i)
+      await cluster.well()
+      for (const gateway of cluster.gateways) {
+        const anew = new Api(gateway)
+        while (!(await anew.ok('bans')).bans.length) await pause(20)
+        assert.deepEqual(await anew.ok('bans'), before)
+        assert.equal((await anew.ok('slow_mode', { channel: 'slow' })).interval_ms, 60_000)
+        await refused(gateway, 'one', 'banned: spam')
+      }
+    })
+  })
+
   it('a decision of which a gateway did not hear is made up for', async () => {
     await between(async (cluster, api, apiB) => {
       const one = await guest(cluster.gateways[0], 'one')
