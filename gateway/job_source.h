@@ -51,10 +51,12 @@ struct job_settle {
 struct job_source;
 
 struct job_source_ops {
-    void (*take)(struct job_source *s, struct job_take *t);
+    /* False: no memory, and nothing was begun. */
+    bool (*take)(struct job_source *s, struct job_take *t);
     /* It does not wait any longer: `done` follows soon, perhaps with jobs. */
     void (*leave)(struct job_source *s, struct job_take *t);
-    void (*settle)(struct job_source *s, struct job_settle *b);
+    /* Likewise. */
+    bool (*settle)(struct job_source *s, struct job_settle *b);
     void (*free)(struct job_source *s); /* nothing is under way; the loop settles afterwards */
 };
 

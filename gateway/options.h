@@ -153,6 +153,30 @@ struct options {
     /* [tls] */
     char *tls_cert, *tls_key; /* files; both "": no TLS */
 
+    /* [worker] */
+    bool worker_enabled;
+    char **worker_exec; /* words of a program; none: nothing is run */
+    size_t worker_exec_count;
+    char **worker_exec_environment;
+    size_t worker_exec_environment_count;
+    uint32_t worker_exec_places;
+    char **worker_exec_queues;
+    size_t worker_exec_queues_count;
+    uint64_t worker_exec_timeout_ms;
+    uint64_t worker_grace_ms;
+    uint64_t worker_lease_ms;
+    char *worker_name; /* "": made from host and process */
+    uint32_t worker_publish_places;
+    char *worker_url; /* "": the socket beside the store */
+
+    /* [webhook] */
+    char **webhook_networks; /* for reach_new() */
+    size_t webhook_networks_count;
+    char *webhook_ca_file;
+    uint32_t webhook_per_host, webhook_places;
+    char *webhook_secret, *webhook_secret_file;
+    uint64_t webhook_timeout_ms;
+
     /* [backplane] */
     uint32_t max_sanctions;    /* bans and mutes; as many slow rooms */
     uint32_t max_rooms;        /* rooms remembered; idle ones are forgotten first */

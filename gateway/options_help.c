@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/options_help.h"
 
-#include "gateway/options_table.h"
-
 #include <string.h>
 
 #define COLUMNS     80
@@ -79,7 +77,15 @@ static void help_option(struct buf *text, const struct option_section *s, const 
     buf_deinit(&facts);
 }
 
-void options_help(struct buf *text)
+static void help_section(struct buf *text, const struct option_section *s)
+{
+    buf_fmt(text, "\n[%s%s]\n", s->name, is_file_only(s) ? " NAME" : "");
+    wrap(text, s->help, 0);
+    for (size_t j = 0; j < s->count; j++)
+        help_option(text, s, &s->list[j]);
+}
+
+static void help_all(struct buf *text)
 {
     buf_fmt(text,
             "Each option can be given on the command line, as a variable of the environment\n"
@@ -90,13 +96,20 @@ void options_help(struct buf *text)
             OPTIONS_CONFIG_FLAG);
     wrap(text, CONFIG_HELP, HELP_INDENT);
     buf_fmt(text, "%*s%s\n", HELP_INDENT, "", OPTIONS_CONFIG_VARIABLE);
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        const struct option_section *s = &option_sections[i];
-        buf_fmt(text, "\n[%s%s]\n", s->name, is_file_only(s) ? " NAME" : "");
-        wrap(text, s->help, 0);
-        for (size_t j = 0; j < s->count; j++)
-            help_option(text, s, &s->list[j]);
-    }
+}
+
+void options_help(struct buf *text)
+{
+    help_all(text);
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        help_section(text, &option_sections[i]);
+}
+
+void options_help_of(const enum section_id *sections, size_t count, struct buf *text)
+{
+    help_all(text);
+    for (size_t i = 0; i < count; i++)
+        help_section(text, &option_sections[sections[i]]);
 }
 
 /* Appends text for a cell of a table. */

@@ -456,6 +456,22 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = tls_options,
             .count = TLS_OPTION_COUNT,
         },
+    [SECTION_WORKER] =
+        {
+            .name = "worker",
+            .prefixed = true,
+            .help = "Doing jobs of the queue: by `madang worker`, and by `madang serve` itself.",
+            .list = worker_options,
+            .count = WORKER_OPTION_COUNT,
+        },
+    [SECTION_WEBHOOK] =
+        {
+            .name = "webhook",
+            .prefixed = true,
+            .help = "Jobs of the queue _webhook: calls over HTTP.",
+            .list = webhook_options,
+            .count = WEBHOOK_OPTION_COUNT,
+        },
     [SECTION_REDIS] =
         {
             .name = "redis",

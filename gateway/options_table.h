@@ -28,6 +28,8 @@ enum section_id {
     SECTION_BACKPLANE,
     SECTION_LOCAL,
     SECTION_TLS,
+    SECTION_WORKER,
+    SECTION_WEBHOOK,
     SECTION_REDIS,
     SECTION_QUEUE,
     SECTION_ROOMS,
@@ -59,5 +61,9 @@ extern const struct option server_options[SERVER_OPTION_COUNT];
 extern const struct option limits_options[LIMITS_OPTION_COUNT];
 #define TLS_OPTION_COUNT 2
 extern const struct option tls_options[TLS_OPTION_COUNT];
+#define WORKER_OPTION_COUNT 11
+extern const struct option worker_options[WORKER_OPTION_COUNT];
+#define WEBHOOK_OPTION_COUNT 7
+extern const struct option webhook_options[WEBHOOK_OPTION_COUNT];
 
 #endif

@@ -176,7 +176,10 @@ static void batch_send(struct batch *batch)
     struct job_source *s = batch->bench->worker->config.source;
 
     batch->bench->worker->batches++;
-    s->ops->settle(s, &batch->settle);
+    if (!s->ops->settle(s, &batch->settle)) {
+        batch->settle.failed = true;
+        batch->settle.done(&batch->settle);
+    }
 }
 
 static void on_retell(struct timer *t)
@@ -244,8 +247,8 @@ static void tell(struct bench *b)
         if (t->lost && !t->renewing)
             task_free(t);
     }
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs) && !timer_armed(&b->retell); i++)
-        while (tell_some(b, verbs[i]))
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+        while (!timer_armed(&b->retell) && tell_some(b, verbs[i]))
             continue;
 }
 
@@ -367,7 +370,10 @@ static void take(struct bench *b)
         .done = on_taken,
         .owner = b,
     };
-    c->source->ops->take(c->source, &b->take);
+    if (!c->source->ops->take(c->source, &b->take)) {
+        b->take.failed = true;
+        on_taken(&b->take);
+    }
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -34,12 +34,16 @@ static struct job_take *asked; /* the take under way, or NULL */
 static bool left;
 static struct job_settle *told[MANY]; /* under way, oldest first */
 static size_t told_count;
+static bool no_memory; /* of the source */
 
-static void on_take(struct job_source *s, struct job_take *t)
+static bool on_take(struct job_source *s, struct job_take *t)
 {
     (void)s;
+    if (no_memory)
+        return false;
     assert_null(asked);
     asked = t;
+    return true;
 }
 
 static void on_leave(struct job_source *s, struct job_take *t)
@@ -49,12 +53,15 @@ static void on_leave(struct job_source *s, struct job_take *t)
     left = true;
 }
 
-static void on_settle(struct job_source *s, struct job_settle *b)
+static bool on_settle(struct job_source *s, struct job_settle *b)
 {
     (void)s;
+    if (no_memory)
+        return false;
     assert_true(told_count < MANY);
     assert_true(b->count > 0);
     told[told_count++] = b;
+    return true;
 }
 
 static const struct job_source_ops source_ops = {on_take, on_leave, on_settle, NULL};
@@ -282,6 +289,25 @@ static void test_telling_that_failed_is_tried_again(void **state)
     end();
 }
 
+static void test_a_source_without_memory_is_asked_again(void **state)
+{
+    (void)state;
+    start(2, LONG_MS, 50);
+    give(1);
+    no_memory = true;
+    finish(0, END_DONE, 0, "r");
+    turns();
+    assert_int_equal(told_count, 0);
+    no_memory = false;
+    while (told_count == 0)
+        (void)uv_run(&loop.uv, UV_RUN_ONCE);
+    assert_item(&told[0]->items[0], "q:1", "r");
+    answer(SETTLED_OK, false);
+    while (!asked)
+        (void)uv_run(&loop.uv, UV_RUN_ONCE);
+    end();
+}
+
 static void test_a_take_that_failed_is_tried_again(void **state)
 {
     (void)state;
@@ -441,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_as_many_are_taken_as_there_are_places),
         cmocka_unit_test(test_what_became_of_jobs_is_told),
         cmocka_unit_test(test_telling_that_failed_is_tried_again),
+        cmocka_unit_test(test_a_source_without_memory_is_asked_again),
         cmocka_unit_test(test_a_take_that_failed_is_tried_again),
         cmocka_unit_test(test_leases_are_renewed_while_jobs_are_done),
         cmocka_unit_test(test_a_lost_lease_cancels_and_nobody_is_told),
