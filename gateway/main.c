@@ -16,6 +16,7 @@
 #include "gateway/serve.h"
 #include "gateway/servers_command.h"
 #include "gateway/token_command.h"
+#include "gateway/worker_command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +119,12 @@ static int run_queue(int argc, char **argv)
     return run_command(queue_command, argc, argv);
 }
 
+static int run_worker(int argc, char **argv)
+{
+    map_seed();
+    return worker_command(argc, argv, environ);
+}
+
 static int complain(const char *what, const char *word, const char *hint)
 {
     struct buf text = {0};
@@ -154,6 +161,8 @@ static const struct verb VERBS[] = {
      servers_command_help, run_servers},
     {"queue", "WORDS", "look at queues of jobs, put and take, stop them and let them go on", false,
      queue_command_help, run_queue},
+    {"worker", "[OPTIONS]", "do jobs of a gateway's queues", false, worker_command_help,
+     run_worker},
     {"version", "", "print the version", false, NULL, run_version},
     {"help", "[VERB]", "say how to use madang, or one of its verbs", false, NULL, run_help},
 };

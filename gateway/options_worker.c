@@ -2,6 +2,7 @@
 /* options_worker.c: the tables of the sections [worker] and [webhook]. */
 #include "gateway/options_table.h"
 
+#include "gateway/networks.h"
 #include "gateway/options.h"
 #include "gateway/webhook.h"
 

@@ -439,11 +439,12 @@ void worker_start(struct worker *w)
 void worker_stop(struct worker *w, uint64_t grace_ms, void (*stopped)(void *owner), void *owner)
 {
     struct job_source *s = w->config.source;
+    bool again = w->stopping;
 
     w->stopping = true;
     w->stopped = stopped;
     w->owner = owner;
-    for (size_t i = 0; i < w->count; i++)
+    for (size_t i = 0; !again && i < w->count; i++)
         if (w->benches[i]->taking)
             s->ops->leave(s, &w->benches[i]->take);
     loop_arm(w->config.loop, &w->grace, grace_ms ? grace_ms : 1, on_grace);

@@ -53,7 +53,8 @@ void worker_free(struct worker *w); /* it has stopped, or was never started; NUL
 void worker_start(struct worker *w);
 
 /* Takes no more. What is under way may be finished within grace_ms; what is not is cancelled, and
- * released. `stopped` comes once, when nothing is held any more, not within this call. */
+ * released. `stopped` comes once, when nothing is held any more, not within this call. A second
+ * call only changes the grace. */
 void worker_stop(struct worker *w, uint64_t grace_ms, void (*stopped)(void *owner), void *owner);
 
 /* Of the i-th bench, and its handler's name; NULL: there are not so many. Any thread. */
