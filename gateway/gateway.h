@@ -20,6 +20,7 @@ struct acceptor;
 struct crowd;
 struct keys;
 struct tickets;
+struct worker;
 
 struct gateway {
     struct settings *settings; /* main's */
@@ -32,10 +33,11 @@ struct gateway {
     struct acceptor *acceptor;
     struct crowd *crowd; /* connections of each address */
     struct keys *keys;   /* those of the start; hubs are handed newer ones. NULL: there are none */
-    struct tickets *tickets; /* likewise */
-    _Atomic int phase;       /* enum phase */
-    uint64_t started_ms;     /* wall clock */
-    char node[37];           /* UUID of this process */
+    struct tickets *tickets;     /* likewise */
+    const struct worker *worker; /* for its counters; NULL: there is none */
+    _Atomic int phase;           /* enum phase */
+    uint64_t started_ms;         /* wall clock */
+    char node[37];               /* UUID of this process */
 };
 
 #endif

@@ -6,6 +6,7 @@
 #include "gateway/arrival.h"
 #include "gateway/credentials.h"
 #include "gateway/input.h"
+#include "gateway/job_publish.h"
 #include "gateway/methods.h"
 #include "gateway/order.h"
 #include "gateway/session.h"
@@ -100,15 +101,25 @@ static void bury(struct session *s)
         session_free(s);
 }
 
+void hub_hold(struct session *s)
+{
+    s->in_flight++;
+}
+
+void hub_let_go(struct session *s)
+{
+    s->in_flight--;
+    session_nudge(s);
+    bury(s);
+}
+
 static void answered_session(struct hub *h, struct request *r)
 {
     struct session *s = r->owner;
     s->awaited -= answer_bytes(r);
     h->awaited -= answer_bytes(r);
     answered[r->entry.kind](h, r); /* frees r, but for the one embedded in the session */
-    s->in_flight--;
-    session_nudge(s);
-    bury(s);
+    hub_let_go(s);
 }
 
 void hub_request(struct hub *h, struct session *s, struct request *r, enum request_kind kind,
@@ -117,7 +128,7 @@ void hub_request(struct hub *h, struct session *s, struct request *r, enum reque
     r->id = id;
     r->owner = s;
     r->entry.kind = kind;
-    s->in_flight++;
+    hub_hold(s);
     s->awaited += answer_bytes(r);
     h->awaited += answer_bytes(r);
     hub_ask(h, r, kind, answered_session);
@@ -226,10 +237,10 @@ static void on_evict(struct hub *h, struct entry *e)
 }
 
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
-    [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind,   [HUB_INSUFFICIENT] = on_insufficient,
-    [HUB_SHED] = told_shed,   [HUB_CONTROL] = on_control, [HUB_SOCKET] = told_socket,
-    [HUB_DRAIN] = told_drain, [HUB_CUT] = told_cut,       [HUB_RENEW] = told_renewal,
-    [HUB_EVICT] = on_evict,
+    [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind,      [HUB_INSUFFICIENT] = on_insufficient,
+    [HUB_SHED] = told_shed,   [HUB_CONTROL] = on_control,    [HUB_SOCKET] = told_socket,
+    [HUB_DRAIN] = told_drain, [HUB_CUT] = told_cut,          [HUB_RENEW] = told_renewal,
+    [HUB_EVICT] = on_evict,   [HUB_JOB] = job_publish_begin,
 };
 
 static void handle(struct hub *h, struct entry *e)

@@ -31,8 +31,8 @@ struct session;
 struct socket_context;
 
 /* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left;
- * HUB_SHED: make room, see told_shed(); HUB_RENEW: struct renewal. */
-enum { HUB_SOCKET = HUB_OTHER, HUB_SHED, HUB_DRAIN, HUB_CUT, HUB_RENEW, HUB_ENTRY_KINDS };
+ * HUB_SHED: make room, see told_shed(); HUB_RENEW: struct renewal; HUB_JOB: struct job_publish. */
+enum { HUB_SOCKET = HUB_OTHER, HUB_SHED, HUB_DRAIN, HUB_CUT, HUB_RENEW, HUB_JOB, HUB_ENTRY_KINDS };
 
 /* What is in force from now on; given back, without what the hub has taken. The references are
  * handed over. */
@@ -126,5 +126,10 @@ void hub_request(struct hub *h, struct session *s, struct request *r, enum reque
 void hub_ask(struct hub *h, struct request *r, enum request_kind kind,
              void (*answered)(struct hub *h, struct request *r));
 bool hub_has_credit(const struct hub *h);
+
+/* What a session asks elsewhere, the queues say: it lives until it is let go, and each counts as a
+ * request of its own. Letting go may free it. */
+void hub_hold(struct session *s);
+void hub_let_go(struct session *s);
 
 #endif

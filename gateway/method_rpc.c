@@ -2,6 +2,7 @@
 /* rpc: what chat needs beyond the protocol, one table of methods. */
 #include "gateway/access.h"
 #include "gateway/following.h"
+#include "gateway/method_jobs.h"
 #include "gateway/methods.h"
 
 #include "backplane/push.h"
@@ -192,9 +193,10 @@ void answered_follow(struct hub *h, struct request *r)
 /* ---- dispatch ------------------------------------------------------------------------------- */
 
 static const struct rpc_method table[] = {
-    {"rooms.typing", rooms_typing},     {"rooms.follow", rooms_follow},
-    {"rooms.unfollow", rooms_unfollow}, {"rooms.read", rooms_read},
-    {"rooms.list", rooms_list},
+    {"jobs.cancel", jobs_cancel},   {"jobs.get", jobs_get},
+    {"jobs.submit", jobs_submit},   {"rooms.typing", rooms_typing},
+    {"rooms.follow", rooms_follow}, {"rooms.unfollow", rooms_unfollow},
+    {"rooms.read", rooms_read},     {"rooms.list", rooms_list},
 };
 
 void method_rpc(struct session *s, const struct command *c)

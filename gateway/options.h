@@ -177,6 +177,12 @@ struct options {
     char *webhook_secret, *webhook_secret_file;
     uint64_t webhook_timeout_ms;
 
+    /* [jobs] */
+    char **jobs_kinds;
+    size_t jobs_kinds_count;
+    uint64_t jobs_max_delay_ms;
+    uint32_t jobs_per_user;
+
     /* [backplane] */
     uint32_t max_sanctions;    /* bans and mutes; as many slow rooms */
     uint32_t max_rooms;        /* rooms remembered; idle ones are forgotten first */

@@ -325,10 +325,33 @@ static size_t check_personal_room(const struct options *o, struct buf *report)
     return 1;
 }
 
+/* A call that is given up must leave time to say so. */
+static size_t check_webhook(const struct options *o, struct buf *report)
+{
+    if (o->webhook_timeout_ms < o->worker_lease_ms / 2)
+        return 0;
+    describe(o, &option_sections[SECTION_WEBHOOK], "timeout", 0, report);
+    buf_lit(report, " must be less than half of ");
+    describe(o, &option_sections[SECTION_WORKER], "lease", 0, report);
+    buf_char(report, '\n');
+    return 1;
+}
+
+/* As with rooms: nothing is open that was not opened. */
+static void close_jobs(struct options *o)
+{
+    const struct option_section *s = &option_sections[SECTION_JOBS];
+    const struct option *kinds = options_find(s, "kinds");
+    if (options_origin(o, s, kinds, 0)->source == FROM_DEFAULT)
+        option_clear(kinds, o);
+}
+
 size_t options_settle(struct options *o, struct buf *report)
 {
     size_t errors = check_complete(o, report) + check_orders(o, report) + check_jwt(o, report) +
-                    check_tls(o, report) + check_redis(o, report);
+                    check_tls(o, report) + check_redis(o, report) + check_webhook(o, report);
+    if (o->auth == AUTH_JWT)
+        close_jobs(o);
     for (size_t i = 0; o->auth == AUTH_JWT && i < o->rules.count; i++)
         close_room(o, i);
     settle_personal_room(o);

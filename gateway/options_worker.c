@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* options_worker.c: the tables of the sections [worker] and [webhook]. */
+/* options_worker.c: the tables of the sections [worker], [webhook] and [jobs]. */
 #include "gateway/options_table.h"
 
 #include "gateway/networks.h"
@@ -202,5 +202,43 @@ const struct option webhook_options[WEBHOOK_OPTION_COUNT] = {
         .max = HOURS(1),
         .initial = "10s",
         .help = "How long a call may take; a job can ask for less. Less than half of a lease.",
+    },
+};
+
+static bool is_kind(const char *text)
+{
+    return strcmp(text, "publish") == 0;
+}
+
+const struct option jobs_options[JOBS_OPTION_COUNT] = {
+    {
+        .key = "kinds",
+        .type = OPTION_LIST,
+        GATEWAY_LIST(jobs_kinds),
+        .max = 1,
+        .check = is_kind,
+        .allowed = "publish",
+        .argument = "KIND",
+        .initial = "publish",
+        .help = "What clients may ask for by jobs.submit. publish: that something is published "
+                "later, in a room where they may publish now.",
+    },
+    {
+        .key = "max_delay",
+        .type = OPTION_DURATION,
+        GATEWAY(jobs_max_delay_ms),
+        .min = SECONDS(1),
+        .max = HOURS(24ULL * 3650),
+        .initial = "8784h",
+        .help = "How far away the time of a job may be.",
+    },
+    {
+        .key = "per_user",
+        .type = OPTION_NUMBER,
+        GATEWAY(jobs_per_user),
+        .min = 1,
+        .max = 1000,
+        .initial = "20",
+        .help = "How many jobs a user may have that are not done.",
     },
 };

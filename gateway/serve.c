@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of things, once each way:
  *
- * up:    limits → loops → sequencer → hubs (with their library contexts) → threads →
- *        what others have ordered is known → listening sockets → ready
- * down:  not ready → drain_delay → stop accepting → paced closes (3001) → hubs' threads →
- *        sequencer's thread → library contexts, one after the other on this thread
+ * up:    limits → loops → sequencer → hubs (with their library contexts) → worker → threads →
+ *        what others have ordered is known → listening sockets → ready → worker begins
+ * down:  not ready → drain_delay → stop accepting → paced closes (3001), and the worker gives back
+ *        what it has → worker's thread → hubs' threads → sequencer's thread → library contexts, one
+ *        after the other on this thread
  *
  * The way down has one deadline, shutdown_timeout: what is left then is cut. A second signal cuts
  * at once.
@@ -24,6 +25,7 @@
 #include "gateway/keys.h"
 #include "gateway/options.h"
 #include "gateway/reload.h"
+#include "gateway/serve_worker.h"
 #include "gateway/socket.h"
 #include "gateway/thread.h"
 #include "gateway/tickets.h"
@@ -55,7 +57,7 @@ struct seat {
 };
 
 /* What main finds in its inbox. */
-enum { MAIN_EMPTY, MAIN_WANT_KEYS, MAIN_RENEWED };
+enum { MAIN_EMPTY, MAIN_WANT_KEYS, MAIN_RENEWED, MAIN_WORKER_STOPPED };
 
 struct server {
     struct gateway gateway;
@@ -66,6 +68,9 @@ struct server {
     struct thread sequencer_thread;
     struct seat seats[HUBS_MAX];
     uint32_t empty_hubs;
+    struct serve_worker *worker; /* NULL: there is none */
+    struct entry worker_stopped;
+    bool worker_busy;  /* it has begun, and not stopped */
     uint32_t to_renew; /* hubs that have not taken the settings of a SIGHUP yet */
     uv_signal_t signals[SIGNALS];
     struct timer drain_delay, deadline;
@@ -136,6 +141,8 @@ static void cut(struct server *sv)
     loop_cancel(&sv->loop, &sv->drain_delay);
     acceptor_stop(sv->gateway.acceptor);
     order_hubs(sv, HUB_CUT);
+    if (sv->worker_busy)
+        serve_worker_stop(sv->worker, true);
     loop_arm(&sv->loop, &sv->deadline, CUT_MS, too_late);
 }
 
@@ -167,6 +174,8 @@ static void stop(struct server *sv)
     sv->stopping = true;
     log_info("stopping: sessions are closed with 3001 and may come back elsewhere");
     atomic_store(&sv->gateway.phase, PHASE_DRAINING);
+    if (sv->worker_busy)
+        serve_worker_stop(sv->worker, false);
     /* Cutting belongs to the time allowed too. */
     uint64_t allowed = options_of(sv)->shutdown_timeout_ms;
     uint64_t cutting = CUT_MS < allowed / 2 ? CUT_MS : allowed / 2;
@@ -206,6 +215,8 @@ static void take_inbox(struct server *sv)
         next = e->next;
         if (e->kind == MAIN_EMPTY) {
             sv->empty_hubs++;
+        } else if (e->kind == MAIN_WORKER_STOPPED) {
+            sv->worker_busy = false;
         } else if (e->kind == MAIN_RENEWED) {
             on_renewed(sv, container_of(e, struct renewal, entry));
         } else {
@@ -226,7 +237,7 @@ static bool turn(struct actor *a)
     take_inbox(sv);
     if (sv->waiting && (sv->stopping || is_open(sv)))
         loop_stop(&sv->loop);
-    if (sv->stopping && sv->empty_hubs == sv->gateway.hub_count)
+    if (sv->stopping && sv->empty_hubs == sv->gateway.hub_count && !sv->worker_busy)
         loop_stop(&sv->loop);
     return false;
 }
@@ -242,6 +253,7 @@ static void flush(struct actor *a)
  * closed. */
 static void server_deinit(struct server *sv)
 {
+    serve_worker_join(sv->worker);
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
         thread_end(&sv->seats[i].thread);
     thread_end(&sv->sequencer_thread);
@@ -257,6 +269,8 @@ static void server_deinit(struct server *sv)
         loop_settle(&seat->loop);
         hub_free(seat->hub);
     }
+    if (!serve_worker_free(sv->worker))
+        sv->exit_code = EXIT_FAILURE;
     sequencer_free(sv->gateway.sequencer);
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
         if (sv->seats[i].has_loop && loop_deinit(&sv->seats[i].loop))
@@ -266,29 +280,6 @@ static void server_deinit(struct server *sv)
 }
 
 /* ---- new settings --------------------------------------------------------------------------- */
-
-/* One for each hub. */
-struct renewals {
-    uint32_t count;
-    struct renewal *list[HUBS_MAX];
-};
-
-/* All, or none at all. */
-static bool make_renewals(const struct server *sv, struct renewals *all)
-{
-    all->count = 0;
-    while (all->count < sv->gateway.hub_count) {
-        struct renewal *r = calloc(1, sizeof(*r));
-        if (!r) {
-            while (all->count)
-                free(all->list[--all->count]);
-            return false;
-        }
-        r->entry.kind = HUB_RENEW;
-        all->list[all->count++] = r;
-    }
-    return true;
-}
 
 static void hand_out(struct server *sv, const struct renewals *all, const struct renewal *what)
 {
@@ -308,7 +299,7 @@ static void hand_out_keys(void *owner, struct keys *keys)
 {
     struct server *sv = owner;
     struct renewals all;
-    if (make_renewals(sv, &all))
+    if (renewals_new(&all, sv->gateway.hub_count))
         hand_out(sv, &all, &(struct renewal){.has_keys = true, .keys = keys});
     else
         log_error("no memory to hand out keys: tokens are checked with the ones before");
@@ -321,7 +312,7 @@ static void rotate_tickets(struct timer *t)
     struct renewals all;
     struct tickets *fresh = tickets_new(sv->tickets);
     loop_arm(&sv->loop, t, TICKETS_MS, rotate_tickets);
-    if (!fresh || !make_renewals(sv, &all)) {
+    if (!fresh || !renewals_new(&all, sv->gateway.hub_count)) {
         log_error("no memory for new keys of TLS tickets: the ones before stay in use");
         tickets_unref(fresh);
         return;
@@ -338,7 +329,7 @@ static void reload(struct server *sv)
     struct renewals all;
     bool ok =
         reload_prepare(&fresh, sv->gateway.settings, sv->jwks, sv->sources, sv->most_connections);
-    if (ok && !make_renewals(sv, &all)) {
+    if (ok && !renewals_new(&all, sv->gateway.hub_count)) {
         buf_lit(&fresh.report, "out of memory\n");
         ok = false;
     }
@@ -408,6 +399,19 @@ static bool make_hubs(struct server *sv)
     return true;
 }
 
+/* Where there are queues. */
+static bool make_worker(struct server *sv)
+{
+    if (!options_of(sv)->worker_enabled ||
+        !queue_desk_works(sequencer_queues(sv->gateway.sequencer)))
+        return true;
+    sv->worker_stopped.kind = MAIN_WORKER_STOPPED;
+    sv->worker = serve_worker_new(&sv->gateway, &sv->inbox, &sv->worker_stopped);
+    if (sv->worker)
+        sv->gateway.worker = serve_worker_worker(sv->worker);
+    return sv->worker != NULL;
+}
+
 static bool make_loops(struct server *sv)
 {
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
@@ -424,6 +428,8 @@ static bool start_threads(struct server *sv)
     bool ok = !sv->has_sequencer_loop || thread_start(&sv->sequencer_thread, &sv->sequencer_loop);
     for (uint32_t i = 0; ok && i < sv->gateway.hub_count; i++)
         ok = thread_start(&sv->seats[i].thread, &sv->seats[i].loop);
+    if (ok && sv->worker)
+        ok = serve_worker_run(sv->worker);
     return ok;
 }
 
@@ -492,6 +498,10 @@ static void serve(struct server *sv)
     heap_watch_start(&sv->heap, &sv->gateway);
     atomic_store(&sv->gateway.phase, PHASE_READY);
     banner_print(&sv->gateway);
+    if (sv->worker) {
+        sv->worker_busy = true;
+        serve_worker_begin(sv->worker);
+    }
     loop_run(&sv->loop);
     loop_cancel(&sv->loop, &sv->deadline);
     loop_cancel(&sv->loop, &sv->rotation);
@@ -571,7 +581,12 @@ int serve_run(struct options *o, const struct options_sources *sources)
     loop_add(&sv->loop, &sv->actor);
     bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) &&
               backplane_begin(&sv->backplane, options_of(sv), sv->gateway.node) && make_loops(sv) &&
+<<<<<<< HEAD
               make_sequencer(sv) && make_hubs(sv) && start_threads(sv);
+=======
+              make_sequencer(sv) && make_hubs(sv) && make_worker(sv) && start_threads(sv) &&
+              listen_all(sv);
+>>>>>>> bdae768 (worker: within a gateway; jobs of clients)
     if (up)
         go_on(sv);
     server_deinit(sv);

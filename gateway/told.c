@@ -170,3 +170,19 @@ void told_renewal(struct hub *h, struct entry *e)
     else
         renewal_free(r);
 }
+
+bool renewals_new(struct renewals *all, uint32_t count)
+{
+    all->count = 0;
+    while (all->count < count) {
+        struct renewal *r = calloc(1, sizeof(*r));
+        if (!r) {
+            while (all->count)
+                free(all->list[--all->count]);
+            return false;
+        }
+        r->entry.kind = HUB_RENEW;
+        all->list[all->count++] = r;
+    }
+    return true;
+}

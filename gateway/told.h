@@ -22,4 +22,13 @@ void told_recall(struct hub *h); /* who is connected now is to come again, paced
 /* With all that it still holds. */
 void renewal_free(struct renewal *r);
 
+/* One for each hub. */
+struct renewals {
+    uint32_t count;
+    struct renewal *list[HUBS_MAX];
+};
+
+/* So many, or none at all: false. */
+bool renewals_new(struct renewals *all, uint32_t count);
+
 #endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* job_publish.h: a publication that a job asks for, made by a hub, which has the rules of rooms.
+ *
+ * The job's data is {"channel":"…","data":…}. A job of the queue QUEUE_CLIENTS carries besides who
+ * submitted it, {"user":"…","info":ClientInfo}, written by the gateway: bans, mutes and the rules
+ * of the room are looked at again, as they are now. Other jobs come from the operator's side, and
+ * are published as the server API would do it.
+ *
+ * The job's id is the idempotency key, so that a job that is done twice is one publication.
+ */
+#ifndef MADANG_GATEWAY_JOB_PUBLISH_H
+#define MADANG_GATEWAY_JOB_PUBLISH_H
+
+#include "backplane/base/buf.h"
+#include "backplane/base/err.h"
+#include "backplane/base/inbox.h"
+#include "gateway/held.h"
+
+struct hub;
+
+/* Sent to a hub as HUB_JOB, and sent back through `back` with its answer. */
+struct job_publish {
+    struct entry entry;
+    const struct held *job; /* borrowed, not touched meanwhile */
+    uint32_t answer_kind;   /* of the entry, on its way back */
+    struct outbox *back;    /* that hub's alone */
+    /* answer */
+    enum err error;
+    const char *why; /* static, or `words`; NULL: the error says all */
+    char *words;     /* to be freed */
+    uint64_t offset; /* in the stream; 0: there is none */
+};
+
+/* The entry that a hub finds in its inbox. */
+void job_publish_begin(struct hub *h, struct entry *e);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_worker.h: the worker within a gateway, on a thread of its own.
+ *
+ * It does the jobs of _webhook, and those of _publish and _clients with the help of a hub; see
+ * job_publish.h. All functions are main's.
+ *
+ * Made before any thread starts, begun when the gateway serves, told to stop when the gateway does;
+ * the hubs' and the sequencer's threads run until it has stopped.
+ */
+#ifndef MADANG_GATEWAY_SERVE_WORKER_H
+#define MADANG_GATEWAY_SERVE_WORKER_H
+
+#include "backplane/base/inbox.h"
+
+#include <stdbool.h>
+
+struct gateway;
+struct serve_worker;
+struct worker;
+
+/* `stopped` is posted to main when nothing is held any more. NULL: it could not be made, which was
+ * logged. */
+struct serve_worker *serve_worker_new(struct gateway *g, struct inbox *main, struct entry *stopped);
+bool serve_worker_run(struct serve_worker *w); /* starts the thread; false: it cannot */
+void serve_worker_begin(struct serve_worker *w);
+/* It gives back what it cannot finish within the time that the options say; `now`: what it has not
+ * finished already. */
+void serve_worker_stop(struct serve_worker *w, bool now);
+void serve_worker_join(
+    struct serve_worker *w); /* the thread ends; it has stopped, or never began */
+/* After the sequencer was stopped, and before it is freed. NULL is fine. False: something was left
+ * open. */
+bool serve_worker_free(struct serve_worker *w);
+
+const struct worker *serve_worker_worker(const struct serve_worker *w); /* for its counters */
+
+#endif
