@@ -9,6 +9,7 @@
 #include "gateway/hub.h"
 #include "gateway/metrics_queues.h"
 #include "gateway/pulse.h"
+#include "gateway/worker.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -295,6 +296,44 @@ static void backplane(struct buf *b, const struct driver *d)
 
 /* ---- the gateway ---- */
 
+/* What the worker has done with jobs, by handler and end. */
+static void work_ends(struct buf *b, const struct worker *w)
+{
+    static const struct {
+        const char *end;
+        size_t offset;
+    } ends[] = {{"done", offsetof(struct bench_counters, done)},
+                {"failed", offsetof(struct bench_counters, failed)},
+                {"rejected", offsetof(struct bench_counters, rejected)},
+                {"released", offsetof(struct bench_counters, released)},
+                {"lost", offsetof(struct bench_counters, lost)}};
+    const struct bench_counters *c;
+    const char *name;
+
+    head(b, "madang_worker_jobs_total", "counter", "Jobs of the worker within, by their end");
+    for (size_t i = 0; (c = worker_counters(w, i, &name)); i++)
+        for (size_t j = 0; j < COUNT(ends); j++) {
+            buf_fmt(b, "madang_worker_jobs_total{handler=\"%s\",end=\"%s\"} ", name, ends[j].end);
+            buf_u64(b,
+                    counter_get((const counter *)(const void *)((const char *)c + ends[j].offset)));
+            buf_char(b, '\n');
+        }
+}
+
+static void work(struct buf *b, const struct worker *w)
+{
+    const struct bench_counters *c;
+    const char *name;
+
+    work_ends(b, w);
+    head(b, "madang_worker_jobs_held", "gauge", "Jobs that the worker within holds, by handler");
+    for (size_t i = 0; (c = worker_counters(w, i, &name)); i++) {
+        buf_fmt(b, "madang_worker_jobs_held{handler=\"%s\"} ", name);
+        buf_u64(b, counter_get(&c->running));
+        buf_char(b, '\n');
+    }
+}
+
 static void gateway(struct buf *b, const struct gateway *g)
 {
     static const char info[] = "madang_build_info", age[] = "madang_heartbeat_age_seconds";
@@ -393,5 +432,7 @@ void metrics_write(const struct gateway *g, struct buf *out)
     table(out, queue_desk_counters(sequencer_queues(g->sequencer)), queue_metrics,
           COUNT(queue_metrics));
     metrics_queues(out, queue_desk_gauges(sequencer_queues(g->sequencer)));
+    if (g->worker)
+        work(out, g->worker);
     process(out, g);
 }
