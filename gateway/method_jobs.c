@@ -218,8 +218,7 @@ static enum err submit_publish(struct session *s, uint32_t id, const struct subm
     c->at_ms = at_ms;
     c->job.kind = SPAN(KIND_PUBLISH);
     c->job.data = (struct span){c->data.p, c->data.n};
-    c->job.delay_ms = p->delay_ms;
-    c->job.at_ms = p->at_ms;
+    c->job.at_ms = at_ms;
     c->call.put.jobs = &c->job;
     c->call.put.count = 1;
     c->place = (uint32_t)queue_random() & UINT16_MAX;

@@ -399,17 +399,10 @@ static bool make_hubs(struct server *sv)
     return true;
 }
 
-/* Where there are queues. */
 static bool make_worker(struct server *sv)
 {
-    if (!options_of(sv)->worker_enabled ||
-        !queue_desk_works(sequencer_queues(sv->gateway.sequencer)))
-        return true;
     sv->worker_stopped.kind = MAIN_WORKER_STOPPED;
-    sv->worker = serve_worker_new(&sv->gateway, &sv->inbox, &sv->worker_stopped);
-    if (sv->worker)
-        sv->gateway.worker = serve_worker_worker(sv->worker);
-    return sv->worker != NULL;
+    return serve_worker_open(&sv->worker, &sv->gateway, &sv->inbox, &sv->worker_stopped);
 }
 
 static bool make_loops(struct server *sv)
@@ -581,12 +574,7 @@ int serve_run(struct options *o, const struct options_sources *sources)
     loop_add(&sv->loop, &sv->actor);
     bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) &&
               backplane_begin(&sv->backplane, options_of(sv), sv->gateway.node) && make_loops(sv) &&
-<<<<<<< HEAD
-              make_sequencer(sv) && make_hubs(sv) && start_threads(sv);
-=======
-              make_sequencer(sv) && make_hubs(sv) && make_worker(sv) && start_threads(sv) &&
-              listen_all(sv);
->>>>>>> bdae768 (worker: within a gateway; jobs of clients)
+              make_sequencer(sv) && make_hubs(sv) && make_worker(sv) && start_threads(sv);
     if (up)
         go_on(sv);
     server_deinit(sv);

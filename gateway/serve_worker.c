@@ -184,7 +184,24 @@ static bool make_crew(struct serve_worker *w)
     return w->crew != NULL;
 }
 
-struct serve_worker *serve_worker_new(struct gateway *g, struct inbox *main, struct entry *stopped)
+bool serve_worker_free(struct serve_worker *w)
+{
+    if (!w)
+        return true;
+    crew_free(w->crew);
+    queue_window_close(&w->window);
+    loop_remove(&w->loop, &w->actor);
+    for (struct entry *e = inbox_take(&w->inbox); e; e = e->next)
+        continue; /* what was told to one that had ended is embedded in it */
+    loop_settle(&w->loop);
+    bool ok = loop_deinit(&w->loop) == 0;
+    inbox_deinit(&w->inbox);
+    settings_unref(w->settings);
+    free(w);
+    return ok;
+}
+
+static struct serve_worker *make(struct gateway *g, struct inbox *main, struct entry *stopped)
 {
     struct serve_worker *w = calloc(1, sizeof(*w));
 
@@ -211,24 +228,14 @@ struct serve_worker *serve_worker_new(struct gateway *g, struct inbox *main, str
     return NULL;
 }
 
-bool serve_worker_free(struct serve_worker *w)
+bool serve_worker_open(struct serve_worker **out, struct gateway *g, struct inbox *main,
+                       struct entry *stopped)
 {
-    if (!w)
+    *out = NULL;
+    if (!g->settings->options->worker_enabled || !queue_desk_works(sequencer_queues(g->sequencer)))
         return true;
-    crew_free(w->crew);
-    queue_window_close(&w->window);
-    loop_remove(&w->loop, &w->actor);
-    for (struct entry *e = inbox_take(&w->inbox); e; e = e->next)
-        continue; /* what was told to one that had ended is embedded in it */
-    loop_settle(&w->loop);
-    bool ok = loop_deinit(&w->loop) == 0;
-    inbox_deinit(&w->inbox);
-    settings_unref(w->settings);
-    free(w);
-    return ok;
-}
-
-const struct worker *serve_worker_worker(const struct serve_worker *w)
-{
-    return crew_worker(w->crew);
+    *out = make(g, main, stopped);
+    if (*out)
+        g->worker = crew_worker((*out)->crew);
+    return *out != NULL;
 }

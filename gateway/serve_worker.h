@@ -16,11 +16,11 @@
 
 struct gateway;
 struct serve_worker;
-struct worker;
 
-/* `stopped` is posted to main when nothing is held any more. NULL: it could not be made, which was
- * logged. */
-struct serve_worker *serve_worker_new(struct gateway *g, struct inbox *main, struct entry *stopped);
+/* `stopped` is posted to main when nothing is held any more. *out is NULL if none is wanted, or
+ * there are no queues. False: it could not be made, which was logged. */
+bool serve_worker_open(struct serve_worker **out, struct gateway *g, struct inbox *main,
+                       struct entry *stopped);
 bool serve_worker_run(struct serve_worker *w); /* starts the thread; false: it cannot */
 void serve_worker_begin(struct serve_worker *w);
 /* It gives back what it cannot finish within the time that the options say; `now`: what it has not
@@ -31,7 +31,5 @@ void serve_worker_join(
 /* After the sequencer was stopped, and before it is freed. NULL is fine. False: something was left
  * open. */
 bool serve_worker_free(struct serve_worker *w);
-
-const struct worker *serve_worker_worker(const struct serve_worker *w); /* for its counters */
 
 #endif
