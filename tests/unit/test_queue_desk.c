@@ -256,6 +256,26 @@ static void who_leaves_gets_nothing(void **state)
     assert_levels("work", 1, 0);
 }
 
+/* Who waits in line and gets some of what is there leaves the rest to others. */
+static void who_could_have_waited_takes_no_more_than_it_gets(void **state)
+{
+    (void)state;
+    struct asked a = {0}, b = {0};
+    put("work", "1");
+    put("work", "2");
+    put("work", "3");
+    send_take(&first, &a, "work", 600000);
+    a.call.take.max = 1; /* the desk has not seen it yet */
+    until(&a);
+    assert_int_equal(a.call.take.count, 1);
+    assert_levels("work", 2, 1);
+    send_take(&second, &b, "work", 600000);
+    until(&b);
+    assert_int_equal(b.call.take.count, 2);
+    queue_op_deinit(&a.call.op);
+    queue_op_deinit(&b.call.op);
+}
+
 /* Left before the desk has even heard of it, with jobs of two queues there. */
 static void jobs_that_nobody_wants_any_more_are_released(void **state)
 {
@@ -366,6 +386,7 @@ int main(void)
         TEST(a_take_that_leaves_some_is_not_woken_for_them),
         TEST(one_put_wakes_one_of_a_thousand),
         TEST(who_leaves_gets_nothing),
+        TEST(who_could_have_waited_takes_no_more_than_it_gets),
         TEST(jobs_that_nobody_wants_any_more_are_released),
         TEST(jobs_that_cross_a_leave_are_released),
         TEST(who_does_not_wait_leaves_as_well),
