@@ -34,6 +34,9 @@
  * typing         typing line (always present, empty while nobody types)
  * composer       message text area
  * send-button    sends
+ * reminder       what is to be said later: data-state = setting | set | undoing | failed, data-at (ms)
+ * reminder-undo  takes it back; of one that failed: away with the row
+ * reminder-problem  says how /remind is used
  * theme-button   cycles system, light, dark; data-theme-choice
  * me-button      my name; opens "change name"
  * room-problem   says why a room could not be opened
@@ -69,6 +72,9 @@ export const id = {
     typing: 'typing',
     composer: 'composer',
     sendButton: 'send-button',
+    reminder: 'reminder',
+    reminderUndo: 'reminder-undo',
+    reminderProblem: 'reminder-problem',
     themeButton: 'theme-button',
     meButton: 'me-button',
     roomProblem: 'room-problem',

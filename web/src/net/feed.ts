@@ -7,6 +7,7 @@
  * epoch may be over, and the new subscription asks again by itself.
  */
 import type { Subscription, SubscribedContext } from 'centrifuge';
+import { randomId } from '../base/random';
 import type { Outgoing } from '../store/outbox';
 import type { Room } from '../store/room';
 import { NOTICE_LEAST_MS, NOTICE_MS } from '../store/typists';
@@ -111,6 +112,34 @@ export class Feed {
             // A notice lost is no loss; where there are none, asking again makes no sense.
             if (NOT_AVAILABLE.has(codeOf(error))) this.typingOff = true;
         });
+    }
+
+    /** Has the gateway say it for me at that time. */
+    async remind(at: number, text: string): Promise<void> {
+        const { reminders, channel } = this.room;
+        const key = randomId(8);
+        reminders.add({ key, id: null, text, at, state: 'setting', failure: null });
+        const data = { channel, data: { text: `⏰ ${text}` } };
+        try {
+            const answer = await this.link.client.rpc('jobs.submit', { kind: 'publish', delay_ms: Math.max(1, at - Date.now()), data });
+            reminders.change(key, { id: (answer.data as { id: string }).id, state: 'set' });
+        } catch (error) {
+            reminders.change(key, { state: 'failed', failure: { code: codeOf(error), message: messageOf(error) } });
+        }
+    }
+
+    /** Without an answer it stays, and can be undone again; what is gone was said, or undone elsewhere. */
+    async undoReminder(key: string): Promise<void> {
+        const { reminders } = this.room;
+        const reminder = reminders.list.value.find((one) => one.key === key);
+        if (!reminder?.id) return;
+        reminders.change(key, { state: 'undoing' });
+        try {
+            await this.link.client.rpc('jobs.cancel', { id: reminder.id });
+            reminders.remove(key);
+        } catch {
+            reminders.change(key, { state: 'set' });
+        }
     }
 
     loadOlder(): Promise<void> {

@@ -11,6 +11,7 @@ import type { Publication } from '../net/publication';
 import { channelOf } from './channel';
 import type { Author, Failure, Message } from './message';
 import { Outbox, type Outgoing } from './outbox';
+import { Reminders } from './reminders';
 import { Roster, type Person } from './roster';
 import { Stream, type Line, type Position } from './stream';
 import { Typists } from './typists';
@@ -41,6 +42,7 @@ export class Room {
     readonly channel: string;
     readonly stream = new Stream();
     readonly outbox: Outbox;
+    readonly reminders: Reminders;
     readonly roster = new Roster();
     readonly typists = new Typists();
     readonly view: View = { stuck: true, first: null, anchor: null };
@@ -75,6 +77,7 @@ export class Room {
 
     constructor(readonly title: string, private readonly me: () => Author) {
         this.channel = channelOf(title);
+        this.reminders = new Reminders(title);
         this.outbox = Outbox.load(load('session', this.outboxKey));
         if (this.outbox.items.length > 0) this.changed();
     }
@@ -296,6 +299,7 @@ export class Room {
     close(): void {
         this.closed = true;
         this.disconnected();
+        this.reminders.close();
         save('session', this.outboxKey, null);
     }
 }

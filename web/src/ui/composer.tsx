@@ -10,10 +10,12 @@ import { useEffect, useRef } from 'preact/hooks';
 import { codePoints } from '../base/text';
 import type { Feed } from '../net/feed';
 import { draftOf, keepDraft } from '../store/drafts';
+import { parseReminder } from '../store/reminders';
 import { t } from '../strings';
 import { id } from '../testids';
 import { Icon } from './icon';
 import { isComposing, isTouch } from './keys';
+import { Reminders } from './reminders';
 import { TypingLine } from './typing-line';
 
 /** Code points in a message; well inside what the gateway takes for one command. */
@@ -28,6 +30,7 @@ export function Composer({ feed }: { feed: Feed }) {
     const field = useRef<HTMLTextAreaElement>(null);
     const length = useSignal(0);
     const openedAt = useRef(Date.now());
+    const usage = useSignal(false);
 
     const changed = (): void => {
         if (!field.current) return;
@@ -56,8 +59,15 @@ export function Composer({ feed }: { feed: Feed }) {
     const send = (): void => {
         const text = (field.current?.value ?? '').replace(HALVES, '').trim();
         if (text === '' || codePoints(text) > LIMIT || !field.current) return;
-        room.view.stuck = true;
-        feed.send(text);
+        const reminder = parseReminder(text, Date.now());
+        usage.value = reminder === 'usage';
+        if (reminder === 'usage') return;
+        if (reminder) {
+            void feed.remind(reminder.at, reminder.text);
+        } else {
+            room.view.stuck = true;
+            feed.send(text);
+        }
         put('');
         field.current.focus();
     };
@@ -65,7 +75,8 @@ export function Composer({ feed }: { feed: Feed }) {
         const text = field.current?.value ?? '';
         keepDraft(room.title, text);
         changed();
-        if (text.trim() !== '') feed.typing();
+        usage.value = false;
+        if (text.trim() !== '' && !text.startsWith('/remind')) feed.typing();
     };
     const pressed = (event: KeyboardEvent): void => {
         if (isComposing(event)) return;
@@ -79,6 +90,7 @@ export function Composer({ feed }: { feed: Feed }) {
     const over = length.value - LIMIT;
     return (
         <div class="composer-area">
+            <Reminders feed={feed} />
             <form class="composer" onSubmit={(event) => { event.preventDefault(); send(); }}>
                 <textarea
                     id="composer" ref={field} rows={1} data-testid={id.composer} aria-label={t.message(room.title)}
@@ -93,7 +105,9 @@ export function Composer({ feed }: { feed: Feed }) {
                 </button>
             </form>
             <div class="under-composer">
-                <TypingLine room={room} />
+                {usage.value
+                    ? <span class="over" role="alert" data-testid={id.reminderProblem}>{t.reminderUsage}</span>
+                    : <TypingLine room={room} />}
                 {length.value > COUNTER_FROM
                     ? <span class={over > 0 ? 'over' : ''}>{over > 0 ? t.tooLong(over) : t.left(-over)}</span>
                     : <span class="key-hint">{t.keys}</span>}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What I have asked to be said in a room later, by `/remind in 10m text` or `/remind 09:00 text`,
+ * as long as it can be undone. The gateway keeps the job; here is only what the page shows of it.
+ */
+import { signal } from '@preact/signals';
+import { load, save } from '../base/persist';
+import type { Failure } from './message';
+
+export interface Reminder {
+    /** Of this page, not of the gateway. */
+    readonly key: string;
+    /** Of the job; null until the gateway has it. */
+    readonly id: string | null;
+    readonly text: string;
+    /** When it is due, ms. */
+    readonly at: number;
+    readonly state: 'setting' | 'set' | 'undoing' | 'failed';
+    readonly failure: Failure | null;
+}
+
+export type Parsed = { readonly at: number; readonly text: string } | 'usage' | null;
+
+const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const COMMAND = /^\/remind(?:\s+([\s\S]*))?$/u;
+const IN = /^in\s+((?:\d{1,6}\s*[smhd]\s*)+)(?=\s)([\s\S]+)$/u;
+const SPAN = /(\d{1,6})\s*([smhd])/gu;
+const AT = /^(\d{1,2}):(\d{2})\s+([\s\S]+)$/u;
+/** A row stays for a moment after its time: the message takes its place. */
+const LINGER_MS = 1500;
+
+/** Null: not such a command. A time of the day is the next one, by the clock of this machine. */
+export function parseReminder(typed: string, now: number): Parsed {
+    const command = COMMAND.exec(typed);
+    if (!command) return null;
+    const words = (command[1] ?? '').trim();
+    const relative = IN.exec(words);
+    if (relative) return relativeTo(now, relative[1]!, relative[2]!.trim());
+    const absolute = AT.exec(words);
+    return absolute ? onClock(now, Number(absolute[1]), Number(absolute[2]), absolute[3]!.trim()) : 'usage';
+}
+
+function relativeTo(now: number, spans: string, text: string): Parsed {
+    let ms = 0;
+    for (const [, count, unit] of spans.matchAll(SPAN)) ms += Number(count) * UNITS[unit!]!;
+    return ms > 0 && text !== '' ? { at: now + ms, text } : 'usage';
+}
+
+function onClock(now: number, hours: number, minutes: number, text: string): Parsed {
+    if (hours > 23 || minutes > 59 || text === '') return 'usage';
+    const then = new Date(now);
+    then.setHours(hours, minutes, 0, 0);
+    if (then.getTime() <= now) then.setDate(then.getDate() + 1);
+    return { at: then.getTime(), text };
+}
+
+export class Reminders {
+    /** By time. */
+    readonly list = signal<readonly Reminder[]>([]);
+    private timer: ReturnType<typeof setTimeout> | undefined;
+
+    constructor(private readonly title: string) {
+        const stored = load('session', this.key);
+        if (Array.isArray(stored)) this.set(stored.filter(isReminder).map((one) => ({ ...one, state: 'set', failure: null })));
+    }
+
+    private get key(): string {
+        return `reminders.${this.title}`;
+    }
+
+    add(reminder: Reminder): void {
+        this.set([...this.list.value, reminder]);
+    }
+
+    change(key: string, change: Partial<Reminder>): void {
+        this.set(this.list.value.map((one) => (one.key === key ? { ...one, ...change } : one)));
+    }
+
+    remove(key: string): void {
+        this.set(this.list.value.filter((one) => one.key !== key));
+    }
+
+    /** The room is left; what was asked for is said all the same. */
+    close(): void {
+        clearTimeout(this.timer);
+    }
+
+    private set(list: readonly Reminder[]): void {
+        const now = Date.now();
+        const current = list.filter((one) => one.state === 'failed' || one.at + LINGER_MS > now);
+        this.list.value = current.sort((a, b) => a.at - b.at);
+        const kept = current.filter((one) => one.id !== null);
+        save('session', this.key, kept.length > 0 ? kept : null);
+        clearTimeout(this.timer);
+        const next = current.find((one) => one.state !== 'failed');
+        // Timers hold 24 days; it looks again then.
+        if (next) this.timer = setTimeout(() => this.set(this.list.value), Math.min(next.at + LINGER_MS - now, 2 ** 31 - 1));
+    }
+}
+
+function isReminder(value: unknown): value is Reminder {
+    const one = value as Partial<Reminder> | null;
+    return typeof one?.key === 'string' && typeof one.id === 'string' && typeof one.text === 'string' && typeof one.at === 'number';
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+/** What I have asked to be said here later: when, what, and Undo. */
+import type { Feed } from '../net/feed';
+import type { Reminder } from '../store/reminders';
+import { t } from '../strings';
+import { id } from '../testids';
+import { reasonOf } from './message-row';
+import { clockTime, dayName, fullTime } from './time';
+
+export function Reminders({ feed }: { feed: Feed }) {
+    const list = feed.room.reminders.list.value;
+    return (
+        <ul class="reminders" role="status" aria-label={t.reminders} hidden={list.length === 0}>
+            {list.map((one) => <Row key={one.key} feed={feed} reminder={one} />)}
+        </ul>
+    );
+}
+
+function Row({ feed, reminder }: { feed: Feed; reminder: Reminder }) {
+    const { key, at, text, state, failure } = reminder;
+    return (
+        <li class={state} data-testid={id.reminder} data-state={state} data-at={at}>
+            {state === 'failed'
+                ? <span class="over">{t.reminderFailed(reasonOf(failure))}</span>
+                : <time dateTime={new Date(at).toISOString()} title={fullTime(at)}>{t.reminderAt(dayName(at, Date.now()), clockTime(at))}</time>}
+            <span class="what" dir="auto">{text}</span>
+            {state === 'failed'
+                ? <button type="button" data-testid={id.reminderUndo} onClick={() => feed.room.reminders.remove(key)}>{t.remove}</button>
+                : <button type="button" data-testid={id.reminderUndo} disabled={state !== 'set'} onClick={() => void feed.undoReminder(key)}>{t.undo}</button>}
+        </li>
+    );
+}
