@@ -477,8 +477,9 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .name = "jobs",
             .reload = RELOAD_LIVE,
             .prefixed = true,
-            .help = "What clients may have done later, by the rpc methods jobs.… (QUEUE.md). With auth "
-                    "jwt kinds is empty until set.",
+            .help =
+                "What clients may have done later, by the rpc methods jobs.… (QUEUE.md). With auth "
+                "jwt kinds is empty until set.",
             .list = jobs_options,
             .count = JOBS_OPTION_COUNT,
         },

@@ -241,11 +241,16 @@ static void tell(struct bench *b)
 {
     static const enum queue_verb verbs[] = {QUEUE_ACK, QUEUE_NACK, QUEUE_RELEASE};
 
-    for (struct list *l = b->ended.next, *next; l != &b->ended; l = next) {
+    struct list all;
+
+    list_init(&all);
+    list_splice(&all, &b->ended);
+    for (struct list *l; (l = list_shift(&all));) {
         struct task *t = container_of(l, struct task, link);
-        next = l->next;
         if (t->lost && !t->renewing)
             task_free(t);
+        else
+            list_push(&b->ended, l);
     }
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         while (!timer_armed(&b->retell) && tell_some(b, verbs[i]))
