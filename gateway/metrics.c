@@ -296,6 +296,20 @@ static void backplane(struct buf *b, const struct driver *d)
 
 /* ---- the gateway ---- */
 
+/* Where there is no worker, its handlers have done nothing. */
+static const struct bench_counters *of_handler(const struct worker *w, size_t i, const char **name)
+{
+    static const struct bench_counters nothing;
+    static const char *const names[] = {"webhook", "publish"};
+
+    if (w)
+        return worker_counters(w, i, name);
+    if (i == COUNT(names))
+        return NULL;
+    *name = names[i];
+    return &nothing;
+}
+
 /* What the worker has done with jobs, by handler and end. */
 static void work_ends(struct buf *b, const struct worker *w)
 {
@@ -311,7 +325,7 @@ static void work_ends(struct buf *b, const struct worker *w)
     const char *name;
 
     head(b, "madang_worker_jobs_total", "counter", "Jobs of the worker within, by their end");
-    for (size_t i = 0; (c = worker_counters(w, i, &name)); i++)
+    for (size_t i = 0; (c = of_handler(w, i, &name)); i++)
         for (size_t j = 0; j < COUNT(ends); j++) {
             buf_fmt(b, "madang_worker_jobs_total{handler=\"%s\",end=\"%s\"} ", name, ends[j].end);
             buf_u64(b,
@@ -327,7 +341,7 @@ static void work(struct buf *b, const struct worker *w)
 
     work_ends(b, w);
     head(b, "madang_worker_jobs_held", "gauge", "Jobs that the worker within holds, by handler");
-    for (size_t i = 0; (c = worker_counters(w, i, &name)); i++) {
+    for (size_t i = 0; (c = of_handler(w, i, &name)); i++) {
         buf_fmt(b, "madang_worker_jobs_held{handler=\"%s\"} ", name);
         buf_u64(b, counter_get(&c->running));
         buf_char(b, '\n');
@@ -432,7 +446,6 @@ void metrics_write(const struct gateway *g, struct buf *out)
     table(out, queue_desk_counters(sequencer_queues(g->sequencer)), queue_metrics,
           COUNT(queue_metrics));
     metrics_queues(out, queue_desk_gauges(sequencer_queues(g->sequencer)));
-    if (g->worker)
-        work(out, g->worker);
+    work(out, g->worker);
     process(out, g);
 }

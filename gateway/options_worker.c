@@ -27,6 +27,11 @@ static bool is_queue(const char *text)
     return n > 0 && n <= NAME_MAX_BYTES;
 }
 
+static bool is_word(const char *text)
+{
+    return *text != '\0';
+}
+
 static bool is_owner(const char *text)
 {
     return strlen(text) <= NAME_MAX_BYTES;
@@ -60,6 +65,8 @@ const struct option worker_options[WORKER_OPTION_COUNT] = {
         .type = OPTION_LIST,
         GATEWAY_LIST(worker_exec),
         .max = 64,
+        .check = is_word,
+        .allowed = "words: a path, and what stands behind it",
         .argument = "WORD …",
         .initial = "",
         .help = "The program that `madang worker` runs for each job, by its path, and what stands "

@@ -89,7 +89,8 @@ static void wrong_lines_are_told_by_number(void **state)
     refuse_text("[kafka a]\nurl = x\n",
                 "x.ini:1: unknown section \"kafka a\"; allowed: [gateway], "
                 "[client], [limits], [jwt], [hub], [api], "
-                "[backplane], [local], [tls], [redis], [queue], [rooms], [rooms NAME], "
+                "[backplane], [local], [tls], [worker], [webhook], [jobs], [redis], [queue], "
+                "[rooms], [rooms NAME], "
                 "[redis NAME], [queue NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
