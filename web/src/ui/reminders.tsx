@@ -10,9 +10,9 @@ import { clockTime, dayName, fullTime } from './time';
 export function Reminders({ feed }: { feed: Feed }) {
     const list = feed.room.reminders.list.value;
     return (
-        <ul class="reminders" role="status" aria-label={t.reminders} hidden={list.length === 0}>
-            {list.map((one) => <Row key={one.key} feed={feed} reminder={one} />)}
-        </ul>
+        <div role="status" class="reminders" aria-label={t.reminders}>
+            {list.length > 0 && <ul>{list.map((one) => <Row key={one.key} feed={feed} reminder={one} />)}</ul>}
+        </div>
     );
 }
 
