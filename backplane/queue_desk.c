@@ -299,7 +299,8 @@ void queue_send(struct queue_window *w, struct queue_call *c)
     c->entry = (struct entry){.kind = ENTRY_CALL};
     c->end = (struct entry){.kind = ENTRY_END};
     list_init(&c->link);
-    if (c->op.verb == QUEUE_TAKE && c->waiter.wait_ms)
+    c->waits = c->op.verb == QUEUE_TAKE && c->waiter.wait_ms;
+    if (c->waits)
         list_push(&w->waits, &c->link);
     w->calls++;
     outbox_post(&w->to_desk, &c->entry);
@@ -307,7 +308,7 @@ void queue_send(struct queue_window *w, struct queue_call *c)
 
 void queue_end_wait(struct queue_call *c)
 {
-    if (c->ending || c->op.verb != QUEUE_TAKE || !c->waiter.wait_ms)
+    if (c->ending || !c->waits)
         return;
     c->ending = true;
     c->away++;

@@ -47,6 +47,7 @@ struct queue_call {
     struct queue_window *window;
     uint32_t away; /* of the two entries */
     bool waiting;  /* the desk's */
+    bool waits;    /* it is a take that may wait; the operation itself is the desk's by then */
     bool ending, left;
 };
 

@@ -163,8 +163,7 @@ void api_queue_go(struct api_queue *q)
 void api_queue_leave(struct api_queue *q)
 {
     for (size_t i = 0; q->left && i < q->count; i++)
-        if (q->calls[i].op.verb == QUEUE_TAKE)
-            queue_leave(&q->calls[i]);
+        queue_leave(&q->calls[i]);
 }
 
 static void gave_back(struct queue_call *c)
