@@ -76,7 +76,7 @@ static struct roll *hold(struct followers *fs, enum roll_side side, struct span 
     if (r->count < r->cap)
         return r;
     uint32_t cap = r->cap ? r->cap * 2 : ROLL_MIN;
-    struct follower **list = realloc(r->list, cap * sizeof(*list));
+    struct follower **list = realloc(r->list, cap * sizeof(struct follower *));
     if (!list) {
         release(fs, side, r);
         return NULL;

@@ -29,8 +29,9 @@ static enum err begin(struct follow *f, struct file *file)
 {
     struct follow_key key = key_of(f);
     struct follow_marker at = marker_of(&f->at);
+    struct follow_bounds most = {f->max_rooms, f->max_users};
     bool refused;
-    enum err e = follows_begin(file, &key, &at, f->max_rooms, f->max_users, &f->changed, &refused);
+    enum err e = follows_begin(file, &key, &at, &most, &f->changed, &refused);
     if (!e && !refused)
         (void)follows_find(file, &key, at.epoch, &f->at.offset, &e);
     if (!e && refused)

@@ -40,32 +40,32 @@ static int64_t number_of(struct file *f, sqlite3_stmt *s, enum err *e)
     return n;
 }
 
-static enum err look_for_room(struct file *f, const struct follow_key *k, uint32_t max_rooms,
-                              uint32_t max_users, bool *refused)
+static enum err look_for_room(struct file *f, const struct follow_key *k,
+                              const struct follow_bounds *most, bool *refused)
 {
     enum err e;
     sqlite3_stmt *s = file_statement(f, "SELECT count(*) FROM follower WHERE user=?1");
     if (s)
         bind_blob(s, 1, k->user);
-    *refused = number_of(f, s, &e) >= max_rooms;
+    *refused = number_of(f, s, &e) >= most->rooms;
     if (e || *refused)
         return e;
     s = file_statement(f, "SELECT count(*) FROM follower WHERE room=?1");
     if (s)
         bind_blob(s, 1, k->room);
-    *refused = number_of(f, s, &e) >= max_users;
+    *refused = number_of(f, s, &e) >= most->users;
     return e;
 }
 
 enum err follows_begin(struct file *f, const struct follow_key *k, const struct follow_marker *m,
-                       uint32_t max_rooms, uint32_t max_users, bool *fresh, bool *refused)
+                       const struct follow_bounds *most, bool *fresh, bool *refused)
 {
     enum err e;
     uint64_t offset;
     *fresh = *refused = false;
     if (follows_find(f, k, m->epoch, &offset, &e) || e)
         return e;
-    e = look_for_room(f, k, max_rooms, max_users, refused);
+    e = look_for_room(f, k, most, refused);
     if (e || *refused)
         return e;
     return run(f, with_marker(file_statement(f, "INSERT INTO follower VALUES(?1,?2,?3,?4)"), k, m),

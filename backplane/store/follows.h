@@ -14,16 +14,21 @@ struct follow_key {
     struct span user, room;
 };
 
+/* How many there may be: rooms of a user, users of a room. */
+struct follow_bounds {
+    uint32_t rooms, users;
+};
+
 /* A position of the room's stream as it is now. */
 struct follow_marker {
     struct span epoch;
     uint64_t offset;
 };
 
-/* A new follower stands at that marker; *fresh: there was none. *refused: there are max_rooms of
- * the user, or max_users of the room, and nothing was done. */
+/* A new follower stands at that marker; *fresh: there was none. *refused: there are as many as there
+ * may be, and nothing was done. */
 enum err follows_begin(struct file *f, const struct follow_key *k, const struct follow_marker *m,
-                       uint32_t max_rooms, uint32_t max_users, bool *fresh, bool *refused);
+                       const struct follow_bounds *most, bool *fresh, bool *refused);
 enum err follows_end(struct file *f, const struct follow_key *k, bool *was);
 
 /* The marker goes up to there, if that is further than where it stands; *moved: it is. */
