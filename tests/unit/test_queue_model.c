@@ -123,8 +123,8 @@ static void step_time(void)
     pass(0);
 }
 
-/* An ack that has a job run again may come after its ttl. When such a job is found dead is up to the
- * driver: at the latest when it looks what is due. */
+/* An ack that has a job run again may come after its ttl. A driver finds it dead at the latest
+ * when it looks what is due. */
 static void look_for_late_ones(void)
 {
     for (size_t i = 0; i < model_count; i++)
