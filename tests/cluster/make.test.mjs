@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { before, describe } from 'node:test'
+import { after, before, describe } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { Chatter } from '../lib/chatter.mjs'
@@ -29,12 +29,17 @@ function processes(word) {
   })
 }
 
+// What a test that failed has left.
+const started = []
+after(() => started.filter((child) => child.exitCode === null && child.signalCode === null).forEach(({ pid }) => process.kill(-pid, 'SIGTERM')))
+
 // The command in a process group of its own, as in a terminal; without one the script that it runs, on
 // the program under test.
 function start(ports, [program, ...args] = [script, process.env.MADANG_BIN]) {
   const env = { PATH: process.env.PATH, PORTS: ports }
   const child = spawn(program, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const cluster = { child, out: '', err: '' }
+  started.push(child)
   child.stderr.on('data', (text) => (cluster.err += text))
   cluster.ended = new Promise((settle) => child.on('close', settle))
   cluster.ready = new Promise((settle, fail) => {
