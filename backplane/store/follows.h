@@ -25,8 +25,8 @@ struct follow_marker {
     uint64_t offset;
 };
 
-/* A new follower stands at that marker; *fresh: there was none. *refused: there are as many as there
- * may be, and nothing was done. */
+/* A new follower stands at that marker; *fresh: there was none. *refused: there are as many as
+ * there may be, and nothing was done. */
 enum err follows_begin(struct file *f, const struct follow_key *k, const struct follow_marker *m,
                        const struct follow_bounds *most, bool *fresh, bool *refused);
 enum err follows_end(struct file *f, const struct follow_key *k, bool *was);
