@@ -15,7 +15,8 @@ import { it, suites } from '../lib/suite.mjs'
 const folder = mkdtempSync(join(tmpdir(), 'madang-queue-'))
 after(() => rmSync(folder, { recursive: true }))
 let files = 0
-const stored = () => ['--store', join(folder, `${++files}.db`), '--local-durability', 'process', '--api-key', KEY]
+// The worker within would wait for jobs too.
+const stored = () => ['--worker-enabled', 'off', '--store', join(folder, `${++files}.db`), '--local-durability', 'process', '--api-key', KEY]
 
 let nth = 0
 const fresh = () => `q${++nth}`
