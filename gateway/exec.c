@@ -58,7 +58,8 @@ static char **environment_of(const struct exec *x, const struct held *job, size_
     env[n++] = variable("MADANG_JOB_QUEUE", job->queue);
     env[n++] = variable("MADANG_JOB_DELIVERY", (struct span){deliveries, (size_t)digits});
     for (size_t i = 0; i < x->config.name_count; i++) {
-        const char *name = x->config.names[i], *value = getenv(name);
+        const char *name = x->config.names[i];
+        const char *value = getenv(name); /* NOLINT(concurrency-mt-unsafe): nobody changes it */
         if (value)
             env[n++] = variable(name, span_str(value));
     }

@@ -3,6 +3,7 @@
 
 #include "backplane/queue_desk.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +179,7 @@ static bool settle(struct job_source *source, struct job_settle *s)
                                            .text = from->text,
                                            .fatal = from->fatal};
     }
+    assert(g->parts); /* there is something to be told */
     for (struct part *p = g->parts, *next; p; p = next) {
         next = p->next;
         queue_send(desk->window, &p->call);
