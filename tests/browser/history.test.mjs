@@ -133,8 +133,11 @@ scene('1500 messages are read back to the first one, and the document stays smal
   await ann.sees(line(1500))
   let most = 0
   const seen = new Set()
-  for (let atStart = false; !atStart; ) {
+  const look = async () => {
     for (const text of await ann.texts()) seen.add(text)
+  }
+  for (let atStart = false; !atStart; ) {
+    await look()
     most = Math.max(most, await countRows(ann))
     const first = await ann.get('message').first().getAttribute('data-key')
     atStart = (await ann.until('older ones come, or the start', (key) => {
@@ -144,6 +147,7 @@ scene('1500 messages are read back to the first one, and the document stays smal
     }, first)) === 'start'
   }
   await seesStart(ann)
+  await look() // the start may be there together with the last of them
   assert.deepEqual(seen, new Set(Array.from({ length: 1500 }, (_, i) => line(i + 1))))
   assert.ok(most <= MOST_ROWS, `${most} rows in the document`)
   assert.deepEqual((await ann.texts()).slice(0, 5), [1, 2, 3, 4, 5].map(line))
