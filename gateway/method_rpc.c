@@ -137,7 +137,8 @@ static enum err follow(struct session *s, uint32_t id, struct span data, enum fo
         return ERR_BAD_REQUEST;
     if (!f.user.n)
         return ERR_PERMISSION; /* it is nobody that one could come back as */
-    f.room = verb == FOLLOW_ROOMS ? (struct span){0} : p.room;
+    if (verb != FOLLOW_ROOMS)
+        f.room = p.room;
     f.who = client_info_who(s->client);
     f.after = p.after;
     f.limit = p.limit;

@@ -42,10 +42,10 @@ run_node() { # FILES_AT_A_TIME FILES...
   timeout -k 10 $limit node --test --test-concurrency="$at_a_time" $reporters "$@"
 }
 
-# Where most of the time is spent waiting for deadlines, two files share it; where machines are
-# loaded or measured, each file has it for itself.
+# Where most of the time is spent waiting for deadlines, files share it; where machines are loaded or
+# measured, each file has it for itself.
 at_a_time() { # SUITE
-  case $1 in protocol|app|redis|cluster) echo 2 ;; *) echo 1 ;; esac
+  case $1 in protocol|app|redis|cluster|browser) echo 3 ;; *) echo 1 ;; esac
 }
 
 run_page() {

@@ -75,7 +75,7 @@ static inline struct image *image_of(const char *path)
     }
     assert_non_null(unused);
     assert_true(strlen(path) < sizeof(unused->path));
-    strcpy(unused->path, path);
+    memcpy(unused->path, path, strlen(path) + 1);
     return unused;
 }
 

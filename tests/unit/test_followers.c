@@ -316,7 +316,8 @@ static void lists_come_in_order_a_page_at_a_time(void **state)
     for (uint32_t page = 1; page <= COUNT_OF(names) + 1; page++) {
         for (int users = 0; users < 2; users++) {
             struct follow f = {.verb = users ? FOLLOW_USERS : FOLLOW_ROOMS, .max_count = page};
-            f.user = users ? (struct span){0} : SPAN("u");
+            if (!users)
+                f.user = SPAN("u");
             size_t seen = 0;
             do {
                 f.after = seen ? span_str(names[seen - 1]) : (struct span){0};

@@ -70,7 +70,7 @@ static void learn_of(const struct act *a)
                 continue;
             assert_int_equal(jobs[at].known, PUT_TOLD); /* nobody has it, and it is not done */
             jobs[at].known = LEASE_TOLD;
-            strcpy(jobs[at].token, a->take.jobs[i]->token);
+            memcpy(jobs[at].token, a->take.jobs[i]->token, QUEUE_TOKEN_MAX);
         }
         break;
     default:

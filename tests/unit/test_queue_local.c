@@ -92,7 +92,7 @@ static void a_clock_set_back_prolongs_and_gives_nothing_twice(void **state) /* S
     assert_int_equal(put("q", &later), PUT_OK);
     const struct job *got = take_one("q", 1000);
     char token[QUEUE_TOKEN_MAX];
-    strcpy(token, got->token);
+    memcpy(token, got->token, sizeof(token));
     clock_now -= HOUR;
     pass(2000); /* twice as long as lease and delay, by a clock that is an hour behind */
     assert_int_equal(take("q", 5, 1000), 0);
@@ -112,7 +112,7 @@ static void a_clock_set_forward_ends_each_lease_once(void **state) /* S11 */
     struct queue_job later = {.data = SPAN("2"), .delay_ms = HOUR / 2};
     assert_int_equal(put("q", &later), PUT_OK);
     char token[QUEUE_TOKEN_MAX];
-    strcpy(token, take_one("q", HOUR / 2)->token);
+    memcpy(token, take_one("q", HOUR / 2)->token, sizeof(token));
     clock_now += HOUR;
     pass(1);
     pass(200); /* the wait behind a failure */

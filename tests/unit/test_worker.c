@@ -100,7 +100,9 @@ static void answer(enum settled status, bool failed)
     struct job_settle *b = told[0];
 
     assert_true(told_count > 0);
-    memmove(told, told + 1, --told_count * sizeof(*told));
+    told_count--;
+    for (size_t i = 0; i < told_count; i++)
+        told[i] = told[i + 1];
     b->failed = failed;
     for (size_t i = 0; i < b->count; i++)
         b->items[i].status = status;
