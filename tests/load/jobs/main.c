@@ -9,16 +9,15 @@
 #include "backplane/base/loop.h"
 #include "backplane/base/map.h"
 #include "backplane/queue_local.h"
+#include "tests/load/jobs/turns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DEPTH      64
 #define DATA_BYTES 200
-#define TURNS_MAX  64
 #define MERGE      (4u * 1024 * 1024) /* as the store does */
 
 static struct loop loop;
@@ -27,21 +26,6 @@ static struct queue_driver *driver;
 static struct file *bare;
 static char data[DATA_BYTES];
 static size_t jobs = 20000, turns = 5, wrong;
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void need(bool fine, const char *what)
-{
-    if (fine)
-        return;
-    (void)fprintf(stderr, "madang-jobs: %s failed\n", what);
-    exit(1); /* NOLINT(concurrency-mt-unsafe): nothing is to be put right */
-}
 
 /* ---- through the driver ---------------------------------------------------------------------- */
 
@@ -217,46 +201,17 @@ static double bare_takes(void)
 
 /* ---- turns ----------------------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(const double *v)
-{
-    double sorted[TURNS_MAX];
-    memcpy(sorted, v, turns * sizeof(*v));
-    qsort(sorted, turns, sizeof(*sorted), by_size);
-    return sorted[turns / 2];
-}
-
 static void measure(void)
 {
-    static double (*const runs[4])(void) = {driver_puts, bare_puts, driver_takes, bare_takes};
-    static const char *const names[] = {"put_per_s",           "bare_put_per_s", "take_ack_per_s",
-                                        "bare_take_ack_per_s", "put_ratio",      "take_ack_ratio"};
-    double found[6][TURNS_MAX];
-    for (size_t t = 0; t < turns; t++) {
-        for (size_t i = 0; i < 4; i++)
-            found[i][t] = runs[i]();
-        found[4][t] = found[0][t] / found[1][t];
-        found[5][t] = found[2][t] / found[3][t];
-    }
+    static const turns_run runs[TURNS_RUNS] = {driver_puts, bare_puts, driver_takes, bare_takes};
+    struct turns t;
+    turns_measure(&t, turns, runs);
     printf("{\"jobs\":%zu,\"turns\":%zu,\"wrong\":%zu,\"tasks_per_commit\":%.1f", jobs, turns,
            wrong,
            (double)counter_get(&store_counters(store)->tasks) /
                (double)counter_get(&store_counters(store)->commits));
-    for (size_t i = 0; i < 6; i++)
-        printf(",\"%s\":%.*f", names[i], i < 4 ? 0 : 3, median(found[i]));
+    turns_print(&t);
     printf("}\n");
-}
-
-static void on_ready(void *owner, struct span queue, size_t count)
-{
-    (void)owner;
-    (void)queue;
-    (void)count;
 }
 
 static void on_undone(void *owner)
@@ -267,8 +222,7 @@ static void on_undone(void *owner)
 
 static void open_all(const char *path, const char *bare_path)
 {
-    static const struct queue_events events = {on_ready};
-    const struct queue_config config = {.events = &events};
+    const struct queue_config config = {.events = &no_news};
     char why[FILE_WHY_MAX];
     struct store_config c = {
         .file = {.path = path, .full = true}, .loop = &loop, .undone = on_undone};

@@ -12,6 +12,7 @@
 #include "backplane/base/map.h"
 #include "backplane/queue_redis.h"
 #include "backplane/redis_scripts.h"
+#include "tests/load/jobs/turns.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -20,12 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH      32
 #define DATA_BYTES 200
-#define TURNS_MAX  64
 #define KEYS       17
 
 static struct loop loop;
@@ -35,21 +34,6 @@ static struct redis_settings settings;
 static char data[DATA_BYTES];
 static size_t jobs = 20000, turns = 5, wrong;
 static unsigned long port;
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void need(bool fine, const char *what)
-{
-    if (fine)
-        return;
-    (void)fprintf(stderr, "madang-jobs-redis: %s failed\n", what);
-    exit(1); /* NOLINT(concurrency-mt-unsafe): nothing is to be put right */
-}
 
 /* ---- through the driver ---------------------------------------------------------------------- */
 
@@ -320,35 +304,13 @@ static double bare_takes(void)
 
 /* ---- turns ----------------------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(const double *v)
-{
-    double sorted[TURNS_MAX];
-    memcpy(sorted, v, turns * sizeof(*v));
-    qsort(sorted, turns, sizeof(*sorted), by_size);
-    return sorted[turns / 2];
-}
-
 static void measure(void)
 {
-    static double (*const runs[4])(void) = {driver_puts, bare_puts, driver_takes, bare_takes};
-    static const char *const names[] = {"put_per_s",           "bare_put_per_s", "take_ack_per_s",
-                                        "bare_take_ack_per_s", "put_ratio",      "take_ack_ratio"};
-    double found[6][TURNS_MAX];
-    for (size_t t = 0; t < turns; t++) {
-        for (size_t i = 0; i < 4; i++)
-            found[i][t] = runs[i]();
-        found[4][t] = found[0][t] / found[1][t];
-        found[5][t] = found[2][t] / found[3][t];
-    }
+    static const turns_run runs[TURNS_RUNS] = {driver_puts, bare_puts, driver_takes, bare_takes};
+    struct turns t;
+    turns_measure(&t, turns, runs);
     printf("{\"jobs\":%zu,\"turns\":%zu,\"wrong\":%zu", jobs, turns, wrong);
-    for (size_t i = 0; i < 6; i++)
-        printf(",\"%s\":%.*f", names[i], i < 4 ? 0 : 3, median(found[i]));
+    turns_print(&t);
     printf("}\n");
 }
 
@@ -358,21 +320,13 @@ static bool rooms_turn(struct actor *a)
     return rooms->ops->turn(rooms, 0);
 }
 
-static void on_ready(void *owner, struct span queue, size_t count)
-{
-    (void)owner;
-    (void)queue;
-    (void)count;
-}
-
 static struct actor rooms_actor = {.turn = rooms_turn};
 
 static void open_all(void)
 {
-    static const struct queue_events events = {on_ready};
     static const struct driver_events none = {0};
     static char url[64];
-    const struct queue_config config = {.events = &events};
+    const struct queue_config config = {.events = &no_news};
     const struct driver_config rooms_config = {
         .events = &none, .loop = &loop, .settings = &settings};
     struct buf why = {0};
