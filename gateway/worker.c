@@ -311,8 +311,8 @@ static void renew(struct bench *b)
         batch_send(batch);
 }
 
-/* Those whose lease is over by our clock are lost, whatever we may still hear. */
-static void drop_overdue(struct bench *b)
+/* Calls `what` for each that runs, which may end it. */
+static void for_each_running(struct bench *b, void (*what)(struct task *t))
 {
     struct list all;
 
@@ -321,16 +321,22 @@ static void drop_overdue(struct bench *b)
     for (struct list *l; (l = list_shift(&all));) {
         struct task *t = container_of(l, struct task, link);
         list_push(&b->running, &t->link);
-        if (now_of(b) >= t->until_ms)
-            lose(t);
+        what(t);
     }
+}
+
+/* A lease that is over by our clock is lost, whatever we may still hear. */
+static void lose_if_overdue(struct task *t)
+{
+    if (now_of(t->bench) >= t->until_ms)
+        lose(t);
 }
 
 static void on_renew(struct timer *timer)
 {
     struct bench *b = container_of(timer, struct bench, renew);
 
-    drop_overdue(b);
+    for_each_running(b, lose_if_overdue);
     renew(b);
     if (!list_empty(&b->running))
         renew_after(b, b->worker->config.lease_ms / RENEWALS);
@@ -412,26 +418,13 @@ static bool turn(struct actor *a)
     return false;
 }
 
-static void cancel_all(struct bench *b)
-{
-    struct list all;
-
-    list_init(&all);
-    list_splice(&all, &b->running);
-    for (struct list *l; (l = list_shift(&all));) {
-        struct task *t = container_of(l, struct task, link);
-        list_push(&b->running, &t->link);
-        cancel(t);
-    }
-}
-
 static void on_grace(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, grace);
 
     w->giving_up = true;
     for (size_t i = 0; i < w->count; i++)
-        cancel_all(w->benches[i]);
+        for_each_running(w->benches[i], cancel);
     loop_again(w->config.loop);
 }
 
