@@ -109,6 +109,12 @@ struct api_queue *api_queue_new(struct api_task *t, enum queue_verb verb, size_t
     return q;
 }
 
+struct api_queue *api_queue_one(struct api_task *t, struct api_queue_params *p,
+                                enum queue_verb verb, void (*ended)(struct api_queue *q))
+{
+    return api_queue_params(t, p) ? api_queue_new(t, verb, 1, ended) : NULL;
+}
+
 void api_queue_of(struct api_queue *q, struct queue_ref *ref, struct span name)
 {
     *ref = (struct queue_ref){name, options_queue_rules(q->settings->options, name)};
@@ -283,8 +289,7 @@ static enum err read_jobs(struct api_queue *q, struct span array)
 void api_queue_put(struct api_task *t)
 {
     struct api_queue_params p;
-    struct api_queue *q =
-        api_queue_params(t, &p) ? api_queue_new(t, QUEUE_PUT, 1, put_ended) : NULL;
+    struct api_queue *q = api_queue_one(t, &p, QUEUE_PUT, put_ended);
     if (!q)
         return;
     api_queue_of(q, &q->calls[0].op.queue, p.queue);
@@ -306,7 +311,7 @@ static void control_ended(struct api_queue *q)
 static void control(struct api_task *t, enum queue_verb verb)
 {
     struct api_queue_params p;
-    struct api_queue *q = api_queue_params(t, &p) ? api_queue_new(t, verb, 1, control_ended) : NULL;
+    struct api_queue *q = api_queue_one(t, &p, verb, control_ended);
     if (!q)
         return;
     api_queue_of(q, &q->calls[0].op.queue, p.queue);

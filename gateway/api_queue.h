@@ -41,6 +41,9 @@ bool api_queue_params(struct api_task *t, struct api_queue_params *p);
 /* The task's, in place of what it asked before; NULL: no memory, and the task is done. */
 struct api_queue *api_queue_new(struct api_task *t, enum queue_verb verb, size_t count,
                                 void (*ended)(struct api_queue *q));
+/* Both, for a task that asks for one operation; NULL: the task is done. */
+struct api_queue *api_queue_one(struct api_task *t, struct api_queue_params *p,
+                                enum queue_verb verb, void (*ended)(struct api_queue *q));
 /* Which queue an operation is about. */
 void api_queue_of(struct api_queue *q, struct queue_ref *ref, struct span name);
 /* Sends all calls. */

@@ -72,8 +72,7 @@ static void get_ended(struct api_queue *q)
 void api_queue_get(struct api_task *t)
 {
     struct api_queue_params p;
-    struct api_queue *q =
-        api_queue_params(t, &p) ? api_queue_new(t, QUEUE_GET, 1, get_ended) : NULL;
+    struct api_queue *q = api_queue_one(t, &p, QUEUE_GET, get_ended);
     struct span queue;
     if (!q)
         return;
@@ -105,8 +104,7 @@ static void dead_ended(struct api_queue *q)
 void api_queue_dead(struct api_task *t)
 {
     struct api_queue_params p;
-    struct api_queue *q =
-        api_queue_params(t, &p) ? api_queue_new(t, QUEUE_DEAD, 1, dead_ended) : NULL;
+    struct api_queue *q = api_queue_one(t, &p, QUEUE_DEAD, dead_ended);
     if (!q)
         return;
     struct queue_list *l = &q->calls[0].list;
@@ -165,7 +163,7 @@ static enum err read_pick(struct api_queue *q, const struct api_queue_params *p)
 static void pick(struct api_task *t, enum queue_verb verb)
 {
     struct api_queue_params p;
-    struct api_queue *q = api_queue_params(t, &p) ? api_queue_new(t, verb, 1, pick_ended) : NULL;
+    struct api_queue *q = api_queue_one(t, &p, verb, pick_ended);
     if (!q)
         return;
     enum err e = read_pick(q, &p);

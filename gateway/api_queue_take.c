@@ -101,8 +101,7 @@ static enum err read_take(struct api_queue *q, const struct api_queue_params *p)
 void api_queue_take(struct api_task *t)
 {
     struct api_queue_params p;
-    struct api_queue *q =
-        api_queue_params(t, &p) ? api_queue_new(t, QUEUE_TAKE, 1, take_ended) : NULL;
+    struct api_queue *q = api_queue_one(t, &p, QUEUE_TAKE, take_ended);
     if (!q)
         return;
     enum err e = read_take(q, &p);
