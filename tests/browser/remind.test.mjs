@@ -64,17 +64,29 @@ scene('a reminder is set, shown, survives a restart of the gateway and is said o
 scene('a reminder that is undone is not said; what is no time is told', async (stage) => {
   const ann = await stage.person('Ann')
   await ann.say('/remind 24:00 nothing')
-  await ann.get('reminder-problem').waitFor()
+  await ann.get('command-problem').waitFor()
   assert.equal(await ann.get('composer').inputValue(), '/remind 24:00 nothing', 'the text stays')
   await ann.say('/remind in 3s never')
   await areSet(ann, 1)
-  assert.equal(await ann.get('reminder-problem').count(), 0)
+  assert.equal(await ann.get('command-problem').count(), 0)
   await ann.get('reminder-undo').click()
   await arePresent(ann, 0)
   await ann.say('/remind in 4s after it')
   await ann.sees('⏰ after it')
   await ann.seesExactly(['⏰ after it'])
 }, kept())
+
+scene('what is no command is told and not said, and two slashes say one', async (stage) => {
+  const ann = await stage.person('Ann')
+  await ann.get('composer').fill('/')
+  await ann.get('command-hint').waitFor()
+  await ann.say('/nick Annie')
+  assert.match(await ann.get('command-problem').innerText(), /There is no \/nick/)
+  assert.equal(await ann.get('composer').inputValue(), '/nick Annie', 'the text stays')
+  await ann.say('//nick is what others have')
+  await ann.seesExactly(['/nick is what others have'])
+  assert.equal(await ann.get('command-hint').count() + (await ann.get('command-problem').count()), 0)
+})
 
 scene('where nothing can be kept, that is said', async (stage) => {
   const ann = await stage.person('Ann')

@@ -36,7 +36,8 @@
  * send-button    sends
  * reminder       what is to be said later: data-state = setting | set | undoing | failed, data-at (ms)
  * reminder-undo  takes it back; of one that failed: away with the row
- * reminder-problem  says how /remind is used
+ * command-hint   while a command is typed: what there is
+ * command-problem  says why what was typed is no command
  * theme-button   cycles system, light, dark; data-theme-choice
  * me-button      my name; opens "change name"
  * room-problem   says why a room could not be opened
@@ -74,7 +75,8 @@ export const id = {
     sendButton: 'send-button',
     reminder: 'reminder',
     reminderUndo: 'reminder-undo',
-    reminderProblem: 'reminder-problem',
+    commandHint: 'command-hint',
+    commandProblem: 'command-problem',
     themeButton: 'theme-button',
     meButton: 'me-button',
     roomProblem: 'room-problem',

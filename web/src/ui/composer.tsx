@@ -9,8 +9,8 @@ import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { codePoints } from '../base/text';
 import type { Feed } from '../net/feed';
+import { isCommand, meaningOf, type Problem } from '../store/commands';
 import { draftOf, keepDraft } from '../store/drafts';
-import { parseReminder } from '../store/reminders';
 import { t } from '../strings';
 import { id } from '../testids';
 import { Icon } from './icon';
@@ -30,12 +30,15 @@ export function Composer({ feed }: { feed: Feed }) {
     const field = useRef<HTMLTextAreaElement>(null);
     const length = useSignal(0);
     const openedAt = useRef(Date.now());
-    const usage = useSignal(false);
+    const command = useSignal(false);
+    const problem = useSignal<Problem | null>(null);
 
     const changed = (): void => {
         if (!field.current) return;
         fit(field.current);
         length.value = codePoints(field.current.value);
+        command.value = isCommand(field.current.value);
+        problem.value = null;
     };
     const put = (text: string): void => {
         if (!field.current) return;
@@ -59,14 +62,16 @@ export function Composer({ feed }: { feed: Feed }) {
     const send = (): void => {
         const text = (field.current?.value ?? '').replace(HALVES, '').trim();
         if (text === '' || codePoints(text) > LIMIT || !field.current) return;
-        const reminder = parseReminder(text, Date.now());
-        usage.value = reminder === 'usage';
-        if (reminder === 'usage') return;
-        if (reminder) {
-            void feed.remind(reminder.at, reminder.text);
+        const meaning = meaningOf(text, Date.now());
+        if ('problem' in meaning) {
+            problem.value = meaning.problem;
+            return;
+        }
+        if ('remind' in meaning) {
+            void feed.remind(meaning.remind.at, meaning.remind.text);
         } else {
             room.view.stuck = true;
-            feed.send(text);
+            feed.send(meaning.say);
         }
         put('');
         field.current.focus();
@@ -75,8 +80,7 @@ export function Composer({ feed }: { feed: Feed }) {
         const text = field.current?.value ?? '';
         keepDraft(room.title, text);
         changed();
-        usage.value = false;
-        if (text.trim() !== '' && !text.startsWith('/remind')) feed.typing();
+        if (text.trim() !== '' && !command.value) feed.typing();
     };
     const pressed = (event: KeyboardEvent): void => {
         if (isComposing(event)) return;
@@ -105,15 +109,21 @@ export function Composer({ feed }: { feed: Feed }) {
                 </button>
             </form>
             <div class="under-composer">
-                {usage.value
-                    ? <span class="over" role="alert" data-testid={id.reminderProblem}>{t.reminderUsage}</span>
-                    : <TypingLine room={room} />}
+                {problem.value
+                    ? <span class="over" role="alert" data-testid={id.commandProblem}>{sayProblem(problem.value)}</span>
+                    : command.value
+                        ? <span data-testid={id.commandHint}>{t.commandUsage}</span>
+                        : <TypingLine room={room} />}
                 {length.value > COUNTER_FROM
                     ? <span class={over > 0 ? 'over' : ''}>{over > 0 ? t.tooLong(over) : t.left(-over)}</span>
                     : <span class="key-hint">{t.keys}</span>}
             </div>
         </div>
     );
+}
+
+function sayProblem(problem: Problem): string {
+    return problem.reason === 'unknown' ? t.commandUnknown(problem.name) : t.commandUsage;
 }
 
 /** Grows with its text; the style sheet says how far. */

@@ -4,6 +4,7 @@ import type { Feed } from '../net/feed';
 import type { Reminder } from '../store/reminders';
 import { t } from '../strings';
 import { id } from '../testids';
+import { Icon } from './icon';
 import { reasonOf } from './message-row';
 import { clockTime, dayName, fullTime } from './time';
 
@@ -20,6 +21,7 @@ function Row({ feed, reminder }: { feed: Feed; reminder: Reminder }) {
     const { key, at, text, state, failure } = reminder;
     return (
         <li class={state} data-testid={id.reminder} data-state={state} data-at={at}>
+            <Icon name="clock" />
             {state === 'failed'
                 ? <span class="over">{t.reminderFailed(reasonOf(failure))}</span>
                 : <time dateTime={new Date(at).toISOString()} title={fullTime(at)}>{t.reminderAt(dayName(at, Date.now()), clockTime(at))}</time>}
