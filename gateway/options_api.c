@@ -4,10 +4,6 @@
 
 #include "gateway/options.h"
 
-#define MINUTES(n)     ((n)*60000ULL)
-#define KIB(n)         ((n)*1024ULL)
-#define MIB(n)         KIB((n)*1024ULL)
-#define GIB(n)         MIB((n)*1024ULL)
 #define GATEWAY(field) OPTION_FIELD(struct options, field)
 
 /* In the order of enum api_error_mode. */

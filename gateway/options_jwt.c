@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define SECONDS(n)          ((n)*1000ULL)
-#define HOURS(n)            SECONDS((n)*3600ULL)
 #define GATEWAY(field)      OPTION_FIELD(struct options, field)
 #define GATEWAY_LIST(field) OPTION_LIST_FIELD(struct options, field)
 

@@ -4,9 +4,6 @@
 
 #include "gateway/options.h"
 
-#define SECONDS(n)     ((n)*1000ULL)
-#define MINUTES(n)     SECONDS((n)*60ULL)
-#define MIB(n)         ((n)*1024ULL * 1024)
 #define GATEWAY(field) OPTION_FIELD(struct options, field)
 
 #define RATE_OPTION(key_, scope_, rate_, initial_, help_)                                          \

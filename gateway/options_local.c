@@ -4,7 +4,6 @@
 
 #include "gateway/options.h"
 
-#define HOURS(n)       ((n)*3600ULL * 1000ULL)
 #define GATEWAY(field) OPTION_FIELD(struct options, field)
 
 static const char *const DURABILITY_WORDS[] = {"full", "process", NULL}; /* enum store_durability */
@@ -20,14 +19,5 @@ const struct option local_options[LOCAL_OPTION_COUNT] = {
                 "end of this process, however it comes; after power loss rooms begin a new epoch, "
                 "and clients are told.",
     },
-    {
-        .key = "remember",
-        .type = OPTION_DURATION,
-        GATEWAY(remember_ms),
-        .min = HOURS(1),
-        .max = HOURS(24ULL * 3650),
-        .initial = "720h",
-        .help = "A room that nobody has published to for so long is forgotten, with what "
-                "history_ttl 0 would keep for good. It begins anew with another epoch.",
-    },
+    ROOM_MEMORY(struct options, remember_ms),
 };

@@ -4,13 +4,6 @@
 
 #include "gateway/options.h"
 
-#define SECONDS(n) ((n)*1000ULL)
-#define HOURS(n)   SECONDS((n)*3600ULL)
-#define DAYS(n)    HOURS((n)*24ULL)
-#define KIB(n)     ((n)*1024ULL)
-#define MIB(n)     KIB((n)*1024ULL)
-#define GIB(n)     MIB((n)*1024ULL)
-
 /* The rules of a queue: `type_` is the struct, `at_` where they lie in it. */
 #define RULE(type_, at_, key_, kind_, field_, min_, max_, initial_, help_)                         \
     {                                                                                              \

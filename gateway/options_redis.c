@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-#define SECONDS(n)     ((n)*1000ULL)
-#define HOURS(n)       SECONDS((n)*3600ULL)
-#define KIB(n)         ((n)*1024ULL)
-#define MIB(n)         KIB((n)*1024ULL)
-#define GIB(n)         MIB((n)*1024ULL)
 #define GATEWAY(field) OPTION_FIELD(struct options, redis.field)
 
 /* Keys are taken apart by nobody, but people read them. */
@@ -135,16 +130,7 @@ const struct option redis_options[REDIS_OPTION_COUNT] = {
         .help = "What every key and channel begins with. Gateways with another prefix have rooms "
                 "of their own.",
     },
-    {
-        .key = "remember",
-        .type = OPTION_DURATION,
-        GATEWAY(remember_ms),
-        .min = HOURS(1),
-        .max = HOURS(24ULL * 3650),
-        .initial = "720h",
-        .help = "A room that nobody has published to for so long is forgotten, with what "
-                "history_ttl 0 would keep for good. It begins anew with another epoch.",
-    },
+    ROOM_MEMORY(struct options, redis.remember_ms),
     {
         .key = "required",
         .type = OPTION_BOOL,

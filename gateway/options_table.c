@@ -5,13 +5,6 @@
 
 #include <string.h>
 
-#define MS(n)          (n)
-#define SECONDS(n)     ((n)*1000ULL)
-#define MINUTES(n)     SECONDS((n)*60ULL)
-#define HOURS(n)       MINUTES((n)*60ULL)
-#define KIB(n)         ((n)*1024ULL)
-#define MIB(n)         KIB((n)*1024ULL)
-#define GIB(n)         MIB((n)*1024ULL)
 #define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
 #define GATEWAY(field) OPTION_FIELD(struct options, field)
 #define ROOM(field)    OPTION_FIELD(struct room_rules, field)
@@ -156,7 +149,7 @@ static const struct option CLIENT_OPTIONS[] = {
         .key = "pong_timeout",
         .type = OPTION_DURATION,
         GATEWAY(pong_timeout_ms),
-        .min = MS(100),
+        .min = 100,
         .max = MINUTES(10),
         .initial = "8s",
         .help = "How long after a ping its answer may take; then the session is closed with code "
@@ -185,7 +178,7 @@ static const struct option CLIENT_OPTIONS[] = {
         .key = "queue_time",
         .type = OPTION_DURATION,
         GATEWAY(queue_ms),
-        .min = MS(100),
+        .min = 100,
         .max = MINUTES(10),
         .initial = "10s",
         .help = "How long they may wait; past that it is closed with code 3008.",
@@ -198,7 +191,7 @@ static const struct option CLIENT_OPTIONS[] = {
         .key = "stale_close_delay",
         .type = OPTION_DURATION,
         GATEWAY(stale_close_delay_ms),
-        .min = MS(100),
+        .min = 100,
         .max = MINUTES(10),
         .initial = "10s",
         .help = "How long a connection may stay open without a connect command.",

@@ -41,6 +41,15 @@ enum section_id {
 
 extern const struct option_section option_sections[SECTION_COUNT];
 
+/* The option `remember`, which every backplane that keeps rooms has. */
+#define ROOM_MEMORY(type_, field_)                                                                 \
+    {                                                                                              \
+        .key = "remember", .type = OPTION_DURATION, OPTION_FIELD(type_, field_), .min = HOURS(1),  \
+        .max = DAYS(3650), .initial = "720h",                                                      \
+        .help = "A room that nobody has published to for so long is forgotten, with what "         \
+                "history_ttl 0 would keep for good. It begins anew with another epoch.",           \
+    }
+
 /* The lists that have a file of their own. */
 #define GATEWAY_OPTION_COUNT 14
 extern const struct option gateway_options[GATEWAY_OPTION_COUNT];

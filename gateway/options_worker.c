@@ -9,8 +9,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#define SECONDS(n)          ((n)*1000ULL)
-#define HOURS(n)            SECONDS((n)*3600ULL)
 #define GATEWAY(field)      OPTION_FIELD(struct options, field)
 #define GATEWAY_LIST(field) OPTION_LIST_FIELD(struct options, field)
 
@@ -235,7 +233,7 @@ const struct option jobs_options[JOBS_OPTION_COUNT] = {
         .type = OPTION_DURATION,
         GATEWAY(jobs_max_delay_ms),
         .min = SECONDS(1),
-        .max = HOURS(24ULL * 3650),
+        .max = DAYS(3650),
         .initial = "8784h",
         .help = "How far away the time of a job may be.",
     },

@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECONDS(n) ((n)*1000ULL)
-#define DATA_MAX   ((size_t)8 * 1024 * 1024)
-#define WORDS_MAX  300
+#define DATA_MAX  ((size_t)8 * 1024 * 1024)
+#define WORDS_MAX 300
 
 /* ---- options -------------------------------------------------------------------------------- */
 

@@ -54,6 +54,15 @@ struct option {
     const char *help;                /* sentences, with the unit */
 };
 
+/* Bounds of durations in ms, of sizes in bytes. */
+#define SECONDS(n) ((n)*1000ULL)
+#define MINUTES(n) SECONDS((n)*60ULL)
+#define HOURS(n)   MINUTES((n)*60ULL)
+#define DAYS(n)    HOURS((n)*24ULL)
+#define KIB(n)     ((n)*1024ULL)
+#define MIB(n)     KIB((n)*1024ULL)
+#define GIB(n)     MIB((n)*1024ULL)
+
 #define OPTION_FIELD(type_, field_)                                                                \
     .offset = offsetof(type_, field_), .width = sizeof(((type_ *)0)->field_)
 #define OPTION_LIST_FIELD(type_, field_)                                                           \
