@@ -3,6 +3,7 @@
 
 #include "gateway/fetch.h"
 #include "gateway/store_socket.h"
+#include "gateway/transfer.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -61,23 +62,14 @@ static bool address(struct call *c, const struct api_client *to, const char *met
 
 static CURLcode perform(struct call *c, const char *body)
 {
-    const struct {
-        CURLoption option;
-        long value;
-    } numbers[] = {
-        {CURLOPT_NOSIGNAL, 1},
+    const struct transfer_number numbers[] = {
         {CURLOPT_POST, 1},
         {CURLOPT_POSTFIELDSIZE, (long)strlen(body)},
-        {CURLOPT_TIMEOUT_MS, CALL_TIMEOUT_MS},
     };
-    CURLcode rc = curl_easy_setopt(c->curl, CURLOPT_URL, c->url.p);
-    for (size_t i = 0; !rc && i < sizeof(numbers) / sizeof(*numbers); i++)
-        rc = curl_easy_setopt(c->curl, numbers[i].option, numbers[i].value);
+    CURLcode rc = transfer_begin(c->curl, c->url.p, CALL_TIMEOUT_MS, numbers,
+                                 sizeof(numbers) / sizeof(*numbers));
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body);
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
-    rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
-    rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "madang/" MADANG_VERSION);
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->words);
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, receive);
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, &c->answer);

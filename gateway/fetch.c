@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/fetch.h"
 
+#include "gateway/transfer.h"
+
 #include <curl/curl.h>
 
 #define REDIRECTS_MAX 3L
@@ -36,21 +38,15 @@ static int progress(void *data, curl_off_t a, curl_off_t b, curl_off_t c, curl_o
 
 static CURLcode configure(CURL *curl, const char *url, struct sink *sink)
 {
-    const struct {
-        CURLoption option;
-        long value;
-    } numbers[] = {
-        {CURLOPT_NOSIGNAL, 1},       {CURLOPT_NOPROGRESS, 0},
-        {CURLOPT_FOLLOWLOCATION, 1}, {CURLOPT_MAXREDIRS, REDIRECTS_MAX},
-        {CURLOPT_HTTPGET, 1},        {CURLOPT_TIMEOUT_MS, sink->limits->ms},
+    static const struct transfer_number numbers[] = {
+        {CURLOPT_NOPROGRESS, 0},
+        {CURLOPT_FOLLOWLOCATION, 1},
+        {CURLOPT_MAXREDIRS, REDIRECTS_MAX},
+        {CURLOPT_HTTPGET, 1},
     };
-    CURLcode rc = curl_easy_setopt(curl, CURLOPT_URL, url);
-    for (size_t i = 0; !rc && i < sizeof(numbers) / sizeof(*numbers); i++)
-        rc = curl_easy_setopt(curl, numbers[i].option, numbers[i].value);
-    rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    CURLcode rc =
+        transfer_begin(curl, url, sink->limits->ms, numbers, sizeof(numbers) / sizeof(*numbers));
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_USERAGENT, "madang/" MADANG_VERSION);
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_WRITEDATA, sink);
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, progress);

@@ -3,6 +3,7 @@
 
 #include "backplane/base/loop.h"
 #include "gateway/reach.h"
+#include "gateway/transfer.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -212,24 +213,16 @@ static bool add_headers(struct http_call *c)
 
 static CURLcode set_numbers(struct http_call *c, long ms)
 {
-    const struct {
-        CURLoption option;
-        long value;
-    } numbers[] = {
-        {CURLOPT_NOSIGNAL, 1},
+    const struct transfer_number numbers[] = {
         {CURLOPT_FOLLOWLOCATION, 0},
         {CURLOPT_POST, 1},
-        {CURLOPT_TIMEOUT_MS, ms},
         {CURLOPT_CONNECTTIMEOUT_MS, ms},
         {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
 #if LIBCURL_VERSION_NUM >= 0x075700
         {CURLOPT_QUICK_EXIT, 1}, /* a name that is being looked up does not hold up a cancel */
 #endif
     };
-    CURLcode rc = CURLE_OK;
-    for (size_t i = 0; !rc && i < sizeof(numbers) / sizeof(*numbers); i++)
-        rc = curl_easy_setopt(c->easy, numbers[i].option, numbers[i].value);
-    return rc;
+    return transfer_begin(c->easy, c->url, ms, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 static CURLcode set_texts(struct http_call *c)
@@ -239,10 +232,6 @@ static CURLcode set_texts(struct http_call *c)
         CURLoption option;
         const char *value;
     } texts[] = {
-        {CURLOPT_URL, c->url},
-        {CURLOPT_PROTOCOLS_STR, "http,https"},
-        {CURLOPT_PROXY, ""},
-        {CURLOPT_USERAGENT, "madang/" MADANG_VERSION},
         {CURLOPT_UNIX_SOCKET_PATH, config->unix_path},
         {CURLOPT_CAINFO, config->ca_file},
         {CURLOPT_POSTFIELDS, c->body.n ? c->body.p : ""},

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/transfer.h"
+
+static CURLcode set_numbers(CURL *curl, const struct transfer_number *numbers, size_t count)
+{
+    CURLcode rc = CURLE_OK;
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = curl_easy_setopt(curl, numbers[i].option, numbers[i].value);
+    return rc;
+}
+
+CURLcode transfer_begin(CURL *curl, const char *url, long ms, const struct transfer_number *numbers,
+                        size_t count)
+{
+    const struct transfer_number common[] = {{CURLOPT_NOSIGNAL, 1}, {CURLOPT_TIMEOUT_MS, ms}};
+    CURLcode rc = curl_easy_setopt(curl, CURLOPT_URL, url);
+    rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_USERAGENT, "madang/" MADANG_VERSION);
+    rc = rc ? rc : set_numbers(curl, common, sizeof(common) / sizeof(*common));
+    return rc ? rc : set_numbers(curl, numbers, count);
+}
