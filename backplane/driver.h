@@ -158,15 +158,18 @@ struct stream_redaction {
 
 /* A follower is a user who wants to know of a room, there or not, until that is ended. It lives as
  * long as what is kept, whatever becomes of the stream. Its marker is the position up to which it
- * has read; within the room it stands at marker_in() (position.h) and only ever moves forward.
+ * has read; within the room it stands at marker_in() (position.h) and only ever moves forward. So
+ * does a second one, *told*, up to which it was told, while it was away, of what there is to read.
  *
- * Unread is what the stream holds behind it, but for publications that are `quiet` (see msg.h). */
+ * Unread is what the stream holds behind the marker, but for publications that are `quiet` (see
+ * msg.h); untold is what of that lies behind the second one too. */
 enum follow_verb {
     FOLLOW_BEGIN, /* `user` follows `room`; new followers have read everything. ERR_LIMIT: it
                      follows max_rooms (where several servers keep rooms, on this one), or the room
                      has max_users */
     FOLLOW_END,
-    FOLLOW_READ,  /* the marker goes up to `at`. ERR_NOT_AVAILABLE: it is no follower */
+    FOLLOW_READ, /* the marker goes up to `at`. ERR_NOT_AVAILABLE: it is no follower */
+    FOLLOW_TOLD, /* the second marker of `users` goes up to `at`; who does not follow is left out */
     FOLLOW_ROOMS, /* what the user follows; `room` is NULL. In order of names, byte by byte */
     FOLLOW_USERS, /* who follows the room; the same */
     FOLLOW_VERBS
@@ -176,7 +179,9 @@ enum follow_verb {
 struct followed {
     struct list link;
     struct position marker, top;
+    struct position told; /* USERS */
     uint64_t unread;
+    uint64_t untold; /* USERS */
     size_t name_len;
     char name[]; /* of the room, or of the user */
 };
@@ -189,18 +194,20 @@ struct follow {
     enum follow_verb verb;
     struct stream_ref *room;
     struct span user;
-    struct stream_limits limits; /* BEGIN, READ. count 0: ERR_NOT_AVAILABLE */
+    const struct span *users;    /* TOLD */
+    size_t user_count;           /* … at most FOLLOWED_MAX */
+    struct stream_limits limits; /* BEGIN, READ, TOLD. count 0: ERR_NOT_AVAILABLE */
     uint32_t max_rooms, max_users;
     struct span after;  /* lists: what comes behind this name … */
     uint32_t max_count; /* … and so many of that, at most FOLLOWED_MAX */
-    /* BEGIN, READ: the marker, in the answer. READ: where to; an offset past the top is the top,
-     * an empty epoch that of the stream; in another epoch nothing has been read. */
+    /* BEGIN, READ: the marker, in the answer. READ, TOLD: where to; an offset past the top is the
+     * top, an empty epoch that of the stream; in another epoch nothing has been read. */
     struct position at;
     /* answer */
     enum err error;
-    bool changed;      /* BEGIN: it is new; END: it was one; READ: the marker moved */
-    bool more;         /* lists: there is more behind the last one */
-    bool partial;      /* ROOMS: some servers could not be asked */
+    bool changed; /* BEGIN: it is new; END: it was one; READ: the marker moved; TOLD: one of them */
+    bool more;    /* lists: there is more behind the last one */
+    bool partial; /* ROOMS: some servers could not be asked */
     struct list found; /* struct followed */
 };
 
@@ -373,6 +380,12 @@ struct driver {
 /* For drivers. Answers an operation that has its kind, and nothing read but what it owns, with an
  * error, and with nothing else. */
 void operation_fail(struct operation *o, enum err e);
+
+/* Whether the verb has to do with the stream that there is now. */
+static inline bool follow_needs_stream(enum follow_verb v)
+{
+    return v == FOLLOW_BEGIN || v == FOLLOW_READ || v == FOLLOW_TOLD;
+}
 
 /* Clears the answer. */
 void follow_clear(struct follow *f);

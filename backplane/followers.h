@@ -26,7 +26,7 @@ struct roll {
 
 struct follower {
     struct roll *ends[2]; /* by enum roll_side */
-    struct position marker;
+    struct position marker, told;
 };
 
 struct followers {

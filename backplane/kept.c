@@ -276,7 +276,7 @@ static void kept_follow(struct driver *d, struct follow *f)
 {
     f->operation.kind = OPERATION_FOLLOW;
     follow_clear(f);
-    if (f->verb != FOLLOW_BEGIN && f->verb != FOLLOW_READ)
+    if (!follow_needs_stream(f->verb))
         f->limits.count = 0; /* they need no stream */
     if (f->room)
         enter(d, f->room, &f->operation);

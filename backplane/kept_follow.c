@@ -55,6 +55,20 @@ static enum err read_on(struct follow *f, struct file *file)
     return e;
 }
 
+static enum err tell_of(struct follow *f, struct file *file)
+{
+    struct follow_key key = key_of(f);
+    struct follow_marker at = marker_of(&f->at);
+    enum err e = OK;
+    for (size_t i = 0; !e && i < f->user_count; i++) {
+        bool moved;
+        key.user = f->users[i];
+        e = follows_told(file, &key, &at, &moved);
+        f->changed |= moved;
+    }
+    return e;
+}
+
 struct listing {
     struct follow *follow;
     uint32_t count;
@@ -75,8 +89,10 @@ static bool on_line(void *owner, const struct follow_line *line)
     if (line->top.epoch.n || line->top.offset) {
         take_position(&to->top, line->top.epoch, line->top.offset);
         take_position(&to->marker, line->top.epoch, line->read);
+        take_position(&to->told, line->top.epoch, line->told);
     }
     to->unread = line->unread;
+    to->untold = line->untold;
     return true;
 }
 
@@ -91,8 +107,8 @@ static enum err list(struct follow *f, struct file *file)
 enum err kept_follow_run(struct follow *f, struct file *file)
 {
     static enum err (*const verbs[FOLLOW_VERBS])(struct follow *, struct file *) = {
-        [FOLLOW_BEGIN] = begin, [FOLLOW_END] = end,    [FOLLOW_READ] = read_on,
-        [FOLLOW_ROOMS] = list,  [FOLLOW_USERS] = list,
+        [FOLLOW_BEGIN] = begin,  [FOLLOW_END] = end,    [FOLLOW_READ] = read_on,
+        [FOLLOW_TOLD] = tell_of, [FOLLOW_ROOMS] = list, [FOLLOW_USERS] = list,
     };
     return verbs[f->verb](f, file);
 }

@@ -23,7 +23,7 @@ void local_follow_publication(struct local *l, struct commit *c)
 
 enum err local_follow_at(struct local *l, struct follow *f)
 {
-    if (f->verb != FOLLOW_BEGIN && f->verb != FOLLOW_READ)
+    if (!follow_needs_stream(f->verb))
         return OK;
     if (!f->limits.count)
         return ERR_NOT_AVAILABLE;
@@ -77,6 +77,18 @@ static enum err read_on(struct local *l, struct follow *f)
     return OK;
 }
 
+static enum err tell_of(struct local *l, struct follow *f)
+{
+    for (size_t i = 0; i < f->user_count; i++) {
+        struct follower *one = followers_find(&l->followers, f->users[i], f->room->name);
+        if (!one || f->at.offset <= marker_in(&one->told, &f->at))
+            continue;
+        one->told = f->at;
+        f->changed = true;
+    }
+    return OK;
+}
+
 static bool describe(struct follow *f, const struct follower *one, struct span name)
 {
     const struct local_room *room = one->ends[ROLL_ROOM]->stream;
@@ -90,6 +102,13 @@ static bool describe(struct follow *f, const struct follower *one, struct span n
     line->marker = line->top;
     line->marker.offset = marker_in(&one->marker, &line->top);
     line->unread = stream_unread(room->stream, line->marker.offset);
+    if (f->verb == FOLLOW_ROOMS)
+        return true;
+    line->told = line->top;
+    line->told.offset = marker_in(&one->told, &line->top);
+    line->untold = line->told.offset > line->marker.offset
+                       ? stream_unread(room->stream, line->told.offset)
+                       : line->unread;
     return true;
 }
 
@@ -119,8 +138,8 @@ static enum err users(struct local *l, struct follow *f)
 void local_do_follow(struct local *l, struct follow *f)
 {
     static enum err (*const verbs[FOLLOW_VERBS])(struct local *, struct follow *) = {
-        [FOLLOW_BEGIN] = begin, [FOLLOW_END] = end,     [FOLLOW_READ] = read_on,
-        [FOLLOW_ROOMS] = rooms, [FOLLOW_USERS] = users,
+        [FOLLOW_BEGIN] = begin,  [FOLLOW_END] = end,     [FOLLOW_READ] = read_on,
+        [FOLLOW_TOLD] = tell_of, [FOLLOW_ROOMS] = rooms, [FOLLOW_USERS] = users,
     };
     follow_clear(f);
     f->operation.kind = OPERATION_FOLLOW;

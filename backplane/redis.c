@@ -140,12 +140,11 @@ static void redis_redact(struct driver *d, struct stream_redaction *r)
 static void redis_follow(struct driver *driver, struct follow *f)
 {
     struct redis *d = redis_of(driver);
-    bool needs_stream = f->verb == FOLLOW_BEGIN || f->verb == FOLLOW_READ;
     follow_clear(f);
     f->operation.kind = OPERATION_FOLLOW;
     if (f->verb == FOLLOW_ROOMS) {
         redis_follow_rooms(d, f);
-    } else if (!needs_stream || f->limits.count) {
+    } else if (!follow_needs_stream(f->verb) || f->limits.count) {
         begin(driver, f->room, &f->operation, OPERATION_FOLLOW);
     } else {
         counter_add(&d->base.counters.pending, 1);

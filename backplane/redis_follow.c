@@ -2,18 +2,19 @@
 /* Followers and their markers: one script, which backplane/lua/follow.lua tells of. */
 #include "backplane/redis_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-#define WORDS_MAX  6
-#define LINE_WORDS 6
+#define WORDS      6 /* and users, if there are any */
+#define LINE_WORDS 8
 
 static const struct {
     const char *name;
     bool grows;
 } verbs[FOLLOW_VERBS] = {
     [FOLLOW_BEGIN] = {"begin", true},  [FOLLOW_END] = {"end", false},
-    [FOLLOW_READ] = {"read", false},   [FOLLOW_ROOMS] = {"rooms", false},
-    [FOLLOW_USERS] = {"users", false},
+    [FOLLOW_READ] = {"read", false},   [FOLLOW_TOLD] = {"told", false},
+    [FOLLOW_ROOMS] = {"rooms", false}, [FOLLOW_USERS] = {"users", false},
 };
 
 /* One operation under way: one call to the room's server, or one to each. */
@@ -33,28 +34,37 @@ struct follow_group {
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+static uint64_t number_from(const struct redis_reply *r, size_t at)
+{
+    int64_t n = redis_reply_integer(redis_reply_item(r, at));
+    return n > 0 ? (uint64_t)n : 0;
+}
+
 static struct position position_from(const struct redis_reply *r, size_t epoch_at, size_t offset_at)
 {
     struct position p = {0};
     struct span epoch = redis_reply_text(redis_reply_item(r, epoch_at));
-    int64_t offset = redis_reply_integer(redis_reply_item(r, offset_at));
     if (epoch.n && epoch.n < EPOCH_MAX)
         memcpy(p.epoch, epoch.p, epoch.n);
-    p.offset = offset > 0 ? (uint64_t)offset : 0;
+    p.offset = number_from(r, offset_at);
     return p;
 }
 
 static enum err lines_from(struct follow_call *c, const struct redis_reply *r)
 {
+    const struct follow *f = c->group->follow;
     c->more = redis_reply_integer(redis_reply_item(r, 1)) == 1;
     for (size_t i = 2; i + LINE_WORDS <= r->count; i += LINE_WORDS) {
-        int64_t unread = redis_reply_integer(redis_reply_item(r, i + 5));
         struct followed *line = followed_add(&c->found, redis_reply_text(redis_reply_item(r, i)));
         if (!line)
             return ERR_INTERNAL;
         line->marker = position_from(r, i + 1, i + 2);
         line->top = position_from(r, i + 3, i + 4);
-        line->unread = unread > 0 ? (uint64_t)unread : 0;
+        line->unread = number_from(r, i + 5);
+        if (f->verb == FOLLOW_ROOMS)
+            continue;
+        line->told = position_from(r, i + 3, i + 6);
+        line->untold = number_from(r, i + 7);
     }
     return OK;
 }
@@ -159,21 +169,26 @@ static void ask(struct follow_call *c)
     struct redis *d = c->group->driver;
     const struct follow *f = c->group->follow;
     char a[U64_TEXT_MAX], b[U64_TEXT_MAX];
-    bool begins = f->verb == FOLLOW_BEGIN, reads = f->verb == FOLLOW_READ;
-    struct span words[WORDS_MAX] = {
+    bool begins = f->verb == FOLLOW_BEGIN;
+    bool states = f->verb == FOLLOW_READ || f->verb == FOLLOW_TOLD;
+    struct span words[WORDS + FOLLOWED_MAX] = {
         span_str(d->settings->prefix),
         span_str(verbs[f->verb].name),
         f->user.p ? f->user : SPAN(""),
         f->room ? f->room->name : SPAN(""),
         begins       ? number(a, f->max_rooms)
-        : reads      ? number(a, f->at.offset)
+        : states     ? number(a, f->at.offset)
         : f->after.p ? f->after
                      : SPAN(""),
-        reads ? position_epoch(&f->at) : number(b, begins ? f->max_users : f->max_count),
+        states ? position_epoch(&f->at) : number(b, begins ? f->max_users : f->max_count),
     };
+    size_t n = f->verb == FOLLOW_TOLD ? f->user_count : 0;
+    assert(n <= FOLLOWED_MAX);
+    for (size_t i = 0; i < n; i++)
+        words[WORDS + i] = f->users[i];
     redis_link_eval(redis_server_commands(c->shard->server), &c->call,
                     redis_script(verbs[f->verb].grows ? SCRIPT_ATTEND : SCRIPT_FOLLOW), words, 0,
-                    WORDS_MAX);
+                    WORDS + n);
 }
 
 static struct follow_group *group_new(struct redis *d, struct follow *f)

@@ -3,20 +3,22 @@
 --
 --   P:followers:R     sorted set: who follows room R, in order of names
 --   P:markers:R       hash: follower -> its marker, "offset epoch"
+--   P:told:R          hash: the same -> up to where it was told while away, if it ever was
 --   P:follows:U       sorted set: rooms that user U follows, in order of names
 --
 -- ARGV  1 P; then, counted from 1 again: 1 verb   2 user   3 room   4 … words:
 --   begin   4 rooms of a user at most   5 users of a room at most
 --   read    4 offset   5 epoch or ''
+--   told    the same, and from 6 on users
 --   rooms, users   4 the name behind which the list begins, or ''   5 lines at most
 -- Answers {what, changed, offset, epoch}: what is 0 done, 1 it would be too many, 2 no follower;
 -- the position is the marker. Of lists: {0, more}, and of each line name, epoch, offset of the
--- marker, epoch and offset of the top, unread.
+-- marker, epoch and offset of the top, unread, and of users: told up to, and unread behind that.
 -- P itself is no key: the user may have rights on what begins with P: only.
 local P = table.remove(ARGV, 1)
 local user, name = ARGV[2], ARGV[3]
 local followers, markers = P .. ':followers:' .. name, P .. ':markers:' .. name
-local follows = P .. ':follows:' .. user
+local told, follows = P .. ':told:' .. name, P .. ':follows:' .. user
 local LOOKED_AT = 10000 -- publications, in a call; what lies behind counts as not quiet
 local PIECE = 100
 
@@ -54,21 +56,40 @@ end
 
 verbs['end'] = function()
   local was = redis.call('HDEL', markers, user)
+  redis.call('HDEL', told, user)
   redis.call('ZREM', followers, user)
   redis.call('ZREM', follows, name)
   if redis.call('EXISTS', markers) == 0 then redis.call('HDEL', P .. ':room:' .. name, 'f') end
   return {0, was, 0, ''}
 end
 
+-- Up to where a marker is to go; in another epoch nowhere.
+local function wanted(r)
+  if ARGV[5] ~= '' and ARGV[5] ~= r.epoch then return 0 end
+  return math.min(tonumber(ARGV[4]), r.offset)
+end
+
 function verbs.read()
   local marker = redis.call('HGET', markers, user)
   if not marker then return {2, 0, 0, ''} end
   local r = state(name)
-  local from, to = reading(r, marker), 0
-  if ARGV[5] == '' or ARGV[5] == r.epoch then to = math.min(tonumber(ARGV[4]), r.offset) end
+  local from, to = reading(r, marker), wanted(r)
   if to <= from then return {0, 0, from, r.epoch} end
   set(r, to)
   return {0, 1, to, r.epoch}
+end
+
+function verbs.told()
+  local r = state(name)
+  local to, changed = wanted(r), 0
+  for i = 6, #ARGV do
+    local from = reading(r, redis.call('HGET', told, ARGV[i])) or 0
+    if to > from and redis.call('HGET', markers, ARGV[i]) then
+      redis.call('HSET', told, ARGV[i], text(to) .. ' ' .. r.epoch)
+      changed = 1
+    end
+  end
+  return {0, changed, to, r.epoch}
 end
 
 local function quiet_behind(stream, at, r)
@@ -91,17 +112,17 @@ local function unread(stream, at, r)
   return n > 0 and at < r.quiet and n - quiet_behind(stream, at, r) or n
 end
 
-local function line(out, label, marker, room_name, r)
+-- Who was told how far is known of one room's users only.
+local function line(out, label, marker, heard, room_name, r)
   local offset, epoch = string.match(marker or '', '^(%d+) (.*)$')
-  out[#out + 1] = label
-  if r then
-    local at = reading(r, marker) or 0
-    for _, v in ipairs({r.epoch, at, r.epoch, r.offset, unread(P .. ':stream:' .. room_name, at, r)}) do
-      out[#out + 1] = v
-    end
-  else -- nothing was published there for long
-    for _, v in ipairs({epoch or '', tonumber(offset) or 0, '', 0, 0}) do out[#out + 1] = v end
+  local words = {epoch or '', tonumber(offset) or 0, '', 0, 0, 0, 0}
+  if r then -- else nothing was published there for long
+    local stream, at = P .. ':stream:' .. room_name, reading(r, marker) or 0
+    local n, to = unread(stream, at, r), reading(r, heard) or 0
+    words = {r.epoch, at, r.epoch, r.offset, n, to, to > at and unread(stream, to, r) or n}
   end
+  out[#out + 1] = label
+  for _, v in ipairs(words) do out[#out + 1] = v end
 end
 
 -- A room that is not remembered is not made for being asked about.
@@ -120,7 +141,7 @@ end
 function verbs.rooms()
   local names, out = page(follows)
   for _, r in ipairs(names) do
-    line(out, r, redis.call('HGET', P .. ':markers:' .. r, user), r, known(r))
+    line(out, r, redis.call('HGET', P .. ':markers:' .. r, user), nil, r, known(r))
   end
   return out
 end
@@ -128,7 +149,9 @@ end
 function verbs.users()
   local names, out = page(followers)
   local r = known(name)
-  for _, one in ipairs(names) do line(out, one, redis.call('HGET', markers, one), name, r) end
+  for _, one in ipairs(names) do
+    line(out, one, redis.call('HGET', markers, one), redis.call('HGET', told, one), name, r)
+  end
   return out
 end
 

@@ -68,7 +68,10 @@ enum err follows_begin(struct file *f, const struct follow_key *k, const struct 
     e = look_for_room(f, k, most, refused);
     if (e || *refused)
         return e;
-    return run(f, with_marker(file_statement(f, "INSERT INTO follower VALUES(?1,?2,?3,?4)"), k, m),
+    return run(f,
+               with_marker(file_statement(f, "INSERT INTO follower(user,room,epoch,offset)"
+                                             " VALUES(?1,?2,?3,?4)"),
+                           k, m),
                fresh);
 }
 
@@ -84,6 +87,15 @@ enum err follows_read(struct file *f, const struct follow_key *k, const struct f
     sqlite3_stmt *s = file_statement(f, "UPDATE follower SET epoch=?3, offset=?4"
                                         " WHERE user=?1 AND room=?2"
                                         " AND ?4 > CASE WHEN epoch=?3 THEN offset ELSE 0 END");
+    return run(f, with_marker(s, k, m), moved);
+}
+
+enum err follows_told(struct file *f, const struct follow_key *k, const struct follow_marker *m,
+                      bool *moved)
+{
+    sqlite3_stmt *s = file_statement(f, "UPDATE follower SET told_epoch=?3, told=?4"
+                                        " WHERE user=?1 AND room=?2"
+                                        " AND ?4 > CASE WHEN told_epoch=?3 THEN told ELSE 0 END");
     return run(f, with_marker(s, k, m), moved);
 }
 
@@ -132,38 +144,64 @@ static uint64_t quiet_behind(struct file *f, int64_t room, uint64_t from, enum e
     return (uint64_t)number_of(f, s, e);
 }
 
-/* Columns: name, epoch and offset of the marker; epoch, generation, first, top, ends, id of the
- * room, if the file knows it. */
+/* The room of a line: from column 5 on epoch, generation, first, top, ends, id. */
+struct line_room {
+    struct follow_marker top;
+    uint64_t first;
+    int64_t id;
+    bool old; /* what it holds is too old */
+};
+
+/* What it holds behind there, but for what is quiet. */
+static uint64_t behind(struct file *f, const struct line_room *r, uint64_t at, enum err *e)
+{
+    uint64_t from = at + 1 < r->first ? r->first - 1 : at;
+    if (*e || r->old || from >= r->top.offset)
+        return 0;
+    return r->top.offset - from - quiet_behind(f, r->id, from, e);
+}
+
+static uint64_t stands(const struct line_room *r, struct span epoch, uint64_t offset)
+{
+    if (!r->top.epoch.n || !span_eq(epoch, r->top.epoch))
+        return 0;
+    return offset < r->top.offset ? offset : r->top.offset;
+}
+
+/* Columns: name, epoch and offset of either marker, and those of the room, if the file knows it. */
 static enum err line_of(struct file *f, sqlite3_stmt *s, uint64_t now, struct follow_line *line)
 {
     enum err e = OK;
     *line = (struct follow_line){.name = column_blob(s, 0),
                                  .marker = {column_blob(s, 1), column_number(s, 2)}};
-    if (sqlite3_column_type(s, 8) == SQLITE_NULL)
+    if (sqlite3_column_type(s, 10) == SQLITE_NULL)
         return OK;
-    bool stale = sqlite3_column_int64(s, 4) != file_generation(f);
-    bool old = sqlite3_column_int64(s, 7) && column_number(s, 7) <= now;
-    uint64_t first = column_number(s, 5), top = column_number(s, 6);
-    line->top = (struct follow_marker){stale ? SPAN("") : column_blob(s, 3), top};
-    if (!stale && span_eq(line->marker.epoch, line->top.epoch))
-        line->read = line->marker.offset < top ? line->marker.offset : top;
-    uint64_t from = line->read + 1 < first ? first - 1 : line->read;
-    if (!old && from < top)
-        line->unread = top - from - quiet_behind(f, sqlite3_column_int64(s, 8), from, &e);
+    bool stale = sqlite3_column_int64(s, 6) != file_generation(f);
+    uint64_t ends = column_number(s, 9);
+    struct line_room r = {.top = {stale ? SPAN("") : column_blob(s, 5), column_number(s, 8)},
+                          .first = column_number(s, 7),
+                          .id = sqlite3_column_int64(s, 10),
+                          .old = ends && ends <= now};
+    line->top = r.top;
+    line->read = stands(&r, line->marker.epoch, line->marker.offset);
+    line->told = stands(&r, column_blob(s, 3), column_number(s, 4));
+    line->unread = behind(f, &r, line->read, &e);
+    line->untold = line->told > line->read ? behind(f, &r, line->told, &e) : line->unread;
     return e;
 }
 
-#define ROOM_COLUMNS "r.epoch, r.generation, r.first, r.top, r.ends, r.id"
+#define LINE_COLUMNS                                                                               \
+    "f.epoch, f.offset, f.told_epoch, f.told, r.epoch, r.generation, r.first, r.top, r.ends, r.id"
 
 enum err follows_each(struct file *f, const struct follow_key *k, struct span after, uint64_t now,
                       bool (*told)(void *owner, const struct follow_line *line), void *owner)
 {
-    static const char rooms[] = "SELECT f.room, f.epoch, f.offset, " ROOM_COLUMNS
-                                " FROM follower f LEFT JOIN room r ON r.name=f.room"
-                                " WHERE f.user=?1 AND f.room>?2 ORDER BY f.room";
-    static const char users[] = "SELECT f.user, f.epoch, f.offset, " ROOM_COLUMNS
-                                " FROM follower f LEFT JOIN room r ON r.name=f.room"
-                                " WHERE f.room=?1 AND f.user>?2 ORDER BY f.user";
+    static const char rooms[] =
+        "SELECT f.room, " LINE_COLUMNS " FROM follower f LEFT JOIN room r ON r.name=f.room"
+        " WHERE f.user=?1 AND f.room>?2 ORDER BY f.room";
+    static const char users[] =
+        "SELECT f.user, " LINE_COLUMNS " FROM follower f LEFT JOIN room r ON r.name=f.room"
+        " WHERE f.room=?1 AND f.user>?2 ORDER BY f.user";
     sqlite3_stmt *s = file_statement(f, k->user.n ? rooms : users);
     struct follow_line line;
     enum err e = OK;

@@ -35,6 +35,10 @@ enum err follows_end(struct file *f, const struct follow_key *k, bool *was);
 enum err follows_read(struct file *f, const struct follow_key *k, const struct follow_marker *m,
                       bool *moved);
 
+/* The same for the second marker: the user was told of what there is up to there. */
+enum err follows_told(struct file *f, const struct follow_key *k, const struct follow_marker *m,
+                      bool *moved);
+
 /* The user has published at that position; if it had read all before, it has read this. */
 enum err follows_publish(struct file *f, const struct follow_key *k, const struct follow_marker *m,
                          bool *moved);
@@ -50,8 +54,8 @@ struct follow_line {
     struct span name; /* of the room, or of the user */
     struct follow_marker marker;
     struct follow_marker top; /* empty epoch: another one is to come */
-    uint64_t read;            /* where the marker stands in the stream */
-    uint64_t unread;
+    uint64_t read, told;      /* where the markers stand in the stream */
+    uint64_t unread, untold;
 };
 
 /* Tells what the user follows, or (no user) who follows the room, in order, from behind the name

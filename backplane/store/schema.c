@@ -124,7 +124,11 @@ static const char FOLLOWERS[] = "CREATE TABLE follower("
                                 " PRIMARY KEY(stream, name)"
                                 ") WITHOUT ROWID, STRICT;";
 
-const char *const schema_scripts[] = {ROOMS, JOBS, FOLLOWERS, NULL};
+/* Up to where a follower was told, while away, of what there is to read. */
+static const char TOLD[] = "ALTER TABLE follower ADD COLUMN told_epoch BLOB NOT NULL DEFAULT x'';"
+                           "ALTER TABLE follower ADD COLUMN told INTEGER NOT NULL DEFAULT 0;";
+
+const char *const schema_scripts[] = {ROOMS, JOBS, FOLLOWERS, TOLD, NULL};
 
 int schema_version(void)
 {

@@ -117,7 +117,7 @@ static void every_verb_completes_once_in_order_and_never_inside_the_call(void **
     for (size_t i = 0; i < COUNT_OF(f); i++) {
         bool none = f[i].verb == FOLLOW_READ || !subject->streams; /* it has just ended */
         assert_int_equal(f[i].error, none ? ERR_NOT_AVAILABLE : OK);
-        assert_int_equal(f[i].changed, !none);
+        assert_int_equal(f[i].changed, !none && f[i].verb != FOLLOW_TOLD);
     }
     forget(&room);
 }
@@ -214,6 +214,67 @@ static void a_marker_moves_forward_only_within_its_epoch_and_not_past_the_top(vo
     forget(&room);
 }
 
+static bool tell(const char *const users[2], struct stream_ref *room, struct position at)
+{
+    const struct span names[2] = {span_str(users[0]), span_str(users[1])};
+    const struct follow *f = follow_with(
+        (struct follow){.verb = FOLLOW_TOLD, .users = names, .user_count = 2, .at = at}, room);
+    assert_int_equal(f->error, OK);
+    return f->changed;
+}
+
+/* Of the i-th line. */
+static void assert_told(size_t i, const char *name, uint64_t told, uint64_t unread, uint64_t untold)
+{
+    const struct followed *l = line(i);
+    assert_non_null(l);
+    assert_span(((struct span){l->name, l->name_len}), name);
+    assert_int_equal(l->told.offset, told);
+    assert_memory_equal(l->told.epoch, l->top.epoch, EPOCH_MAX);
+    assert_int_equal(l->unread, unread);
+    assert_int_equal(l->untold, untold);
+}
+
+static void who_was_told_is_known_apart_from_who_has_read(void **state)
+{
+    (void)state;
+    static const char *const both[] = {"u", "v"}, *const one[] = {"u", "nobody"};
+    struct stream_ref room = room_named("r");
+    struct position at = {0};
+    follow(FOLLOW_BEGIN, "u", &room);
+    follow(FOLLOW_BEGIN, "v", &room);
+    for (int i = 0; i < 4; i++)
+        at = say("a", &room, i == 3).at; /* the fourth is quiet */
+    at.offset = 2;
+    assert_true(tell(one, &room, at));
+    assert_false(tell(one, &room, at));
+    follow(FOLLOW_USERS, "", &room);
+    assert_told(0, "u", 2, 3, 1);
+    assert_told(1, "v", 0, 3, 3);
+    assert_null(line(2)); /* nobody became a follower by it */
+    at.offset = 1;
+    assert_true(tell(both, &room, at)); /* v; nobody's goes back */
+    at.offset = 9;
+    assert_true(tell(one, &room, at)); /* up to what there is */
+    assert_false(tell(both, &room, (struct position){.offset = 9, .epoch = "other"}));
+    follow(FOLLOW_USERS, "", &room);
+    assert_told(0, "u", 4, 3, 0);
+    assert_told(1, "v", 1, 3, 2);
+    at.offset = 3;
+    assert_true(read_to("v", &room, at)->changed);
+    say("a", &room, true);
+    follow(FOLLOW_USERS, "", &room);
+    assert_told(0, "u", 4, 3, 0); /* of what is quiet nobody is told */
+    assert_told(1, "v", 1, 0, 0);
+    assert_false(tell((const char *const[]){"v", "v"}, &room, (struct position){0}));
+    follow(FOLLOW_END, "u", &room);
+    follow(FOLLOW_BEGIN, "u", &room);
+    say("a", &room, false);
+    follow(FOLLOW_USERS, "", &room);
+    assert_told(0, "u", 0, 1, 1);
+    forget(&room);
+}
+
 static void who_follows_already_keeps_its_marker_and_who_does_not_has_none(void **state)
 {
     (void)state;
@@ -291,7 +352,7 @@ static void a_room_without_a_stream_has_no_new_followers(void **state)
     (void)state;
     struct stream_ref room = room_named("r");
     follow(FOLLOW_BEGIN, "u", &room);
-    for (enum follow_verb v = FOLLOW_BEGIN; v <= FOLLOW_READ; v++) {
+    for (enum follow_verb v = FOLLOW_BEGIN; v <= FOLLOW_TOLD; v++) {
         struct follow f = {
             .verb = v, .user = SPAN("u"), .room = &room, .max_rooms = 9, .max_users = 9};
         driver->ops->follow(driver, &f);
@@ -370,8 +431,9 @@ static void followers_and_markers_outlive_the_process(void **state)
     follow(FOLLOW_BEGIN, "v", &empty);
     struct position at = say("u", &room, false).at;
     say("a", &room, false);
-    say("a", &room, true);
+    struct position heard = say("a", &room, true).at;
     say("a", &room, false);
+    assert_true(tell((const char *const[]){"u", "v"}, &room, heard));
     forget(&room);
     forget(&empty);
     close_driver();
@@ -381,6 +443,8 @@ static void followers_and_markers_outlive_the_process(void **state)
     assert_memory_equal(line(0)->top.epoch, at.epoch, EPOCH_MAX);
     follow(FOLLOW_ROOMS, "v", NULL);
     assert_non_null(line(0));
+    follow(FOLLOW_USERS, "", &room);
+    assert_told(0, "u", 3, 2, 1);
     at.offset = 4;
     assert_true(read_to("u", &room, at)->changed);
     assert_true(say("u", &room, false).marked);
@@ -404,6 +468,7 @@ int main(void)
         TEST(what_others_say_is_unread_and_what_is_quiet_is_not),
         TEST(ones_own_words_move_a_marker_that_was_at_the_top),
         TEST(a_marker_moves_forward_only_within_its_epoch_and_not_past_the_top),
+        TEST(who_was_told_is_known_apart_from_who_has_read),
         TEST(who_follows_already_keeps_its_marker_and_who_does_not_has_none),
         TEST(unread_is_what_the_stream_still_holds),
         TEST(a_redaction_changes_no_count),

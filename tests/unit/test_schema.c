@@ -3,12 +3,15 @@
 #include "backplane/store/schema.h"
 
 #include "backplane/base/buf.h"
+#include "backplane/store/follows.h"
 #include "backplane/store/rows.h"
 #include "tests/unit/core_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define FOLLOWERS 3 /* the version that has them */
 
 static char dir[64], path[96];
 
@@ -57,6 +60,8 @@ static void make(int version)
     run(db, sql);
     run(db, "INSERT INTO room VALUES(1, x'72', x'65', 0, 1, 1, 0, x'', 1, 0);"
             "INSERT INTO publication VALUES(1, 1, NULL, 0, 0, x'7b2264617461223a31');");
+    if (version >= FOLLOWERS)
+        run(db, "INSERT INTO follower(user,room,epoch,offset) VALUES(x'75', x'72', x'65', 1);");
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -86,18 +91,23 @@ static struct buf objects(void)
     return b;
 }
 
-static void open_once(bool filled)
+static void open_once(int version)
 {
     char why[FILE_WHY_MAX];
     struct room_found room;
+    const struct follow_key key = {SPAN("u"), SPAN("r")};
+    uint64_t marker = 0;
     enum err e;
     struct file *f = file_open(&(struct file_config){.path = path, .full = true}, why);
     assert_non_null(f);
     assert_int_equal(file_begin(f), OK);
-    assert_int_equal(rows_find_room(f, SPAN("r"), &room, &e), filled);
+    assert_int_equal(rows_find_room(f, SPAN("r"), &room, &e), version > 0);
     assert_int_equal(e, OK);
-    if (filled)
+    if (version)
         assert_int_equal(room.row.top, 1);
+    assert_int_equal(follows_find(f, &key, SPAN("e"), &marker, &e), version >= FOLLOWERS);
+    assert_int_equal(e, OK);
+    assert_int_equal(marker, version >= FOLLOWERS);
     assert_int_equal(file_commit(f), OK);
     file_close(f);
 }
@@ -105,13 +115,13 @@ static void open_once(bool filled)
 static void a_file_of_each_older_version_becomes_one_of_the_newest(void **state)
 {
     (void)state;
-    open_once(false);
+    open_once(0);
     struct buf newest = objects();
     remove_file();
     for (int version = 1; version < schema_version(); version++) {
         make(version);
-        open_once(true);
-        open_once(true); /* and stays it */
+        open_once(version);
+        open_once(version); /* and stays it */
         struct buf now = objects();
         assert_string_equal(now.p, newest.p);
         buf_deinit(&now);
