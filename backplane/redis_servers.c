@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "backplane/redis_servers.h"
+#include "backplane/redis_servers_private.h"
 
 #include "backplane/seq_control.h"
 
-#include <stdlib.h>
-
 #define SCAN_COUNT SPAN("500")
-
-/* A change under way. */
-struct servers {
-    const struct redis_settings *to;
-    struct buf *report;
-    struct buf old_set, new_set, key; /* key: where a server stores its set */
-    struct rendezvous before;         /* the old set */
-    const char *old_names[REDIS_SERVERS_MAX];
-    struct redis_talk *talk[REDIS_SERVERS_MAX]; /* with each of the new set */
-    bool has_new[REDIS_SERVERS_MAX];            /* it belongs to the new set already */
-    size_t removed;                             /* rooms */
-};
 
 static void complain(struct servers *v, size_t i, struct span why)
 {
@@ -28,7 +14,7 @@ static void complain(struct servers *v, size_t i, struct span why)
     buf_deinit(&label);
 }
 
-static struct redis_reply *ask(struct servers *v, size_t i, const struct span *words, size_t n)
+struct redis_reply *servers_ask(struct servers *v, size_t i, const struct span *words, size_t n)
 {
     struct buf why = {0};
     struct redis_reply *r = redis_talk_ask(v->talk[i], words, n, &why);
@@ -36,11 +22,6 @@ static struct redis_reply *ask(struct servers *v, size_t i, const struct span *w
         complain(v, i, (struct span){why.p, why.n});
     buf_deinit(&why);
     return r;
-}
-
-static struct span span_of(const struct buf *b)
-{
-    return (struct span){b->p, b->n};
 }
 
 /* ---- beginning and end ---------------------------------------------------------------------- */
@@ -57,7 +38,7 @@ static bool begin(struct servers *v, const struct redis_settings *to, struct buf
         enum redis_verdict verdict;
         v->talk[i] = redis_talk_open(&to->servers[i].server, &verdict, &why);
         if (!v->talk[i])
-            complain(v, i, span_of(&why));
+            complain(v, i, servers_span(&why));
         well &= v->talk[i] != NULL;
         buf_deinit(&why);
     }
@@ -75,8 +56,8 @@ static void end(struct servers *v)
 
 static const struct redis_reply *get_set(struct servers *v, size_t i)
 {
-    struct span words[] = {SPAN("GET"), span_of(&v->key)};
-    return ask(v, i, words, 2);
+    struct span words[] = {SPAN("GET"), servers_span(&v->key)};
+    return servers_ask(v, i, words, 2);
 }
 
 bool redis_servers_show(const struct redis_settings *s, struct buf *text, struct buf *report)
@@ -153,15 +134,15 @@ static bool fits(struct servers *v, size_t i, const struct redis_reply *r, bool 
 {
     struct span set = redis_reply_text(r);
     bool member = was_there(v, v->to->servers[i].name);
-    v->has_new[i] = r->type == REPLY_STRING && span_eq(set, span_of(&v->new_set));
-    bool has_old = r->type == REPLY_STRING && span_eq(set, span_of(&v->old_set));
+    v->has_new[i] = r->type == REPLY_STRING && span_eq(set, servers_span(&v->new_set));
+    bool has_old = r->type == REPLY_STRING && span_eq(set, servers_span(&v->old_set));
     *known |= member && (has_old || v->has_new[i]);
     if (!member || has_old || v->has_new[i] || r->type == REPLY_NIL)
         return true; /* one that is new may have belonged to any set */
     struct buf why = {0};
     buf_fmt(&why, "belongs to \"%.*s\", neither to \"%.*s\" nor to \"%.*s\": one server at a time",
             (int)set.n, set.p, (int)v->old_set.n, v->old_set.p, (int)v->new_set.n, v->new_set.p);
-    complain(v, i, span_of(&why));
+    complain(v, i, servers_span(&why));
     buf_deinit(&why);
     return false;
 }
@@ -181,18 +162,59 @@ static bool check_sets(struct servers *v)
     return well && known;
 }
 
-/* ---- leftovers ------------------------------------------------------------------------------ */
+/* ---- all rooms of a server ------------------------------------------------------------------ */
 
 /* The prefix and the kind, with what a pattern would take for its own escaped. */
-static void pattern(const struct servers *v, struct buf *out)
+static void pattern(const struct servers *v, const char *kind, struct buf *out)
 {
     for (const char *p = v->to->prefix; *p; p++) {
         if (strchr("*?[]\\^", *p))
             buf_char(out, '\\');
         buf_char(out, *p);
     }
-    buf_lit(out, ":room:*");
+    buf_fmt(out, ":%s:*", kind);
 }
+
+static bool visit_some(struct servers *v, size_t i, const struct redis_reply *keys, size_t skip,
+                       servers_visit *visit)
+{
+    bool well = true;
+    for (size_t k = 0; well && keys && keys->type == REPLY_ARRAY && k < keys->count; k++) {
+        struct span key = redis_reply_text(redis_reply_item(keys, k));
+        if (key.n >= skip)
+            well = visit(v, i, (struct span){key.p + skip, key.n - skip});
+    }
+    return well;
+}
+
+bool servers_each_room(struct servers *v, size_t i, const char *kind, servers_visit *visit)
+{
+    struct buf match = {0}, cursor = {0};
+    struct redis_reply slice = {0};
+    size_t skip = strlen(v->to->prefix) + strlen(kind) + 2;
+    bool well = true;
+    pattern(v, kind, &match);
+    buf_char(&cursor, '0');
+    do {
+        struct span words[] = {SPAN("SCAN"),         servers_span(&cursor), SPAN("MATCH"),
+                               servers_span(&match), SPAN("COUNT"),         SCAN_COUNT};
+        struct redis_reply *r = match.failed || cursor.failed ? NULL : servers_ask(v, i, words, 6);
+        if (!r) {
+            well = false;
+            break;
+        }
+        redis_reply_move(&slice, r);
+        buf_clear(&cursor);
+        buf_span(&cursor, redis_reply_text(redis_reply_item(&slice, 0)));
+        well = visit_some(v, i, redis_reply_item(&slice, 1), skip, visit);
+        redis_reply_deinit(&slice);
+    } while (well && !span_eq(servers_span(&cursor), SPAN("0")));
+    buf_deinit(&match);
+    buf_deinit(&cursor);
+    return well;
+}
+
+/* ---- leftovers ------------------------------------------------------------------------------ */
 
 static bool unlink_room(struct servers *v, size_t i, struct span room)
 {
@@ -204,55 +226,20 @@ static bool unlink_room(struct servers *v, size_t i, struct span room)
         buf_fmt(&keys[k], "%s:%s:", v->to->prefix, kinds[k]);
         buf_span(&keys[k], room);
         well &= !keys[k].failed;
-        words[1 + k] = span_of(&keys[k]);
+        words[1 + k] = servers_span(&keys[k]);
     }
-    well = well && ask(v, i, words, 4);
+    well = well && servers_ask(v, i, words, 4);
     for (size_t k = 0; k < 3; k++)
         buf_deinit(&keys[k]);
     v->removed += well;
     return well;
 }
 
-/* Those of one slice of the scan that the old set keeps elsewhere. */
-static bool remove_some(struct servers *v, size_t i, const struct redis_reply *keys)
+/* A room that the old set keeps elsewhere. */
+static bool remove_leftover(struct servers *v, size_t i, struct span room)
 {
-    size_t skip = strlen(v->to->prefix) + strlen(":room:");
-    for (size_t k = 0; keys && keys->type == REPLY_ARRAY && k < keys->count; k++) {
-        struct span key = redis_reply_text(redis_reply_item(keys, k));
-        if (key.n < skip)
-            continue;
-        struct span room = {key.p + skip, key.n - skip};
-        const char *home = v->old_names[redis_home(&v->before, room)];
-        if (strcmp(home, v->to->servers[i].name) != 0 && !unlink_room(v, i, room))
-            return false;
-    }
-    return true;
-}
-
-static bool remove_leftovers(struct servers *v, size_t i)
-{
-    struct buf match = {0}, cursor = {0};
-    struct redis_reply slice = {0};
-    bool well = true;
-    pattern(v, &match);
-    buf_char(&cursor, '0');
-    do {
-        struct span words[] = {SPAN("SCAN"),    span_of(&cursor), SPAN("MATCH"),
-                               span_of(&match), SPAN("COUNT"),    SCAN_COUNT};
-        struct redis_reply *r = match.failed || cursor.failed ? NULL : ask(v, i, words, 6);
-        if (!r) {
-            well = false;
-            break;
-        }
-        redis_reply_move(&slice, r);
-        buf_clear(&cursor);
-        buf_span(&cursor, redis_reply_text(redis_reply_item(&slice, 0)));
-        well = remove_some(v, i, redis_reply_item(&slice, 1));
-        redis_reply_deinit(&slice);
-    } while (well && !span_eq(span_of(&cursor), SPAN("0")));
-    buf_deinit(&match);
-    buf_deinit(&cursor);
-    return well;
+    const char *home = v->old_names[redis_home(&v->before, room)];
+    return strcmp(home, v->to->servers[i].name) == 0 || unlink_room(v, i, room);
 }
 
 /* ---- what moves along ----------------------------------------------------------------------- */
@@ -268,13 +255,14 @@ static bool move_records(struct servers *v)
     if (from == 0 || from == v->to->server_count)
         return true;
     buf_fmt(&key, "%s:records:%s", v->to->prefix, CONTROL_STREAM);
-    struct span get[] = {SPAN("HGETALL"), span_of(&key)};
-    struct redis_reply *r = key.failed ? NULL : ask(v, from, get, 2);
+    struct span get[] = {SPAN("HGETALL"), servers_span(&key)};
+    struct redis_reply *r = key.failed ? NULL : servers_ask(v, from, get, 2);
     bool well = r != NULL;
     for (size_t i = 0; well && r->type == REPLY_ARRAY && i + 1 < r->count; i += 2) {
-        struct span set[] = {SPAN("HSET"), span_of(&key), redis_reply_text(redis_reply_item(r, i)),
+        struct span set[] = {SPAN("HSET"), servers_span(&key),
+                             redis_reply_text(redis_reply_item(r, i)),
                              redis_reply_text(redis_reply_item(r, i + 1))};
-        well = ask(v, 0, set, 4) != NULL;
+        well = servers_ask(v, 0, set, 4) != NULL;
     }
     buf_deinit(&key);
     return well;
@@ -286,8 +274,8 @@ static bool move_records(struct servers *v)
 static bool store(struct servers *v, bool old)
 {
     for (size_t i = 0; i < v->to->server_count; i++) {
-        struct span words[] = {SPAN("SET"), span_of(&v->key), span_of(&v->new_set)};
-        if (was_there(v, v->to->servers[i].name) == old && !ask(v, i, words, 3)) {
+        struct span words[] = {SPAN("SET"), servers_span(&v->key), servers_span(&v->new_set)};
+        if (was_there(v, v->to->servers[i].name) == old && !servers_ask(v, i, words, 3)) {
             buf_lit(v->report, "the change is half done: give the same command again\n");
             return false;
         }
@@ -295,28 +283,47 @@ static bool store(struct servers *v, bool old)
     return true;
 }
 
+/* True: it was made before, and nothing but what moves along may be left to do. */
+static bool is_made(const struct servers *v)
+{
+    bool made = true;
+    for (size_t i = 0; i < v->to->server_count; i++)
+        made &= v->has_new[i];
+    return made;
+}
+
+static bool make(struct servers *v)
+{
+    bool well = true;
+    for (size_t i = 0; well && i < v->to->server_count; i++)
+        well = servers_each_room(v, i, "room", remove_leftover);
+    return well && move_records(v) && store(v, false) && store(v, true);
+}
+
 static bool carry_out(struct servers *v, struct buf *text)
 {
-    bool done = true;
-    for (size_t i = 0; i < v->to->server_count; i++)
-        done &= v->has_new[i];
-    if (done) {
-        buf_fmt(text, "the servers are \"%.*s\" already; nothing was changed\n", (int)v->new_set.n,
-                v->new_set.p);
-        return true;
+    bool made = is_made(v);
+    int new_n = (int)v->new_set.n;
+    if (!made && !make(v))
+        return false;
+    if (!servers_move_followers(v)) {
+        buf_lit(v->report, "not all followers went along: give the same command again\n");
+        return false;
     }
-    for (size_t i = 0; i < v->to->server_count; i++)
-        if (!remove_leftovers(v, i))
-            return false;
-    if (!move_records(v))
-        return false;
-    if (!store(v, false) || !store(v, true))
-        return false;
-    buf_fmt(text,
-            "the servers were \"%.*s\" and are \"%.*s\" now; %zu rooms that were left over were "
-            "removed\nrestart every gateway with the new configuration: until then it serves no "
-            "rooms\n",
-            (int)v->old_set.n, v->old_set.p, (int)v->new_set.n, v->new_set.p, v->removed);
+    if (made)
+        buf_fmt(text, "the servers are \"%.*s\" already", new_n, v->new_set.p);
+    else
+        buf_fmt(text,
+                "the servers were \"%.*s\" and are \"%.*s\" now; %zu rooms that were left over "
+                "were removed",
+                (int)v->old_set.n, v->old_set.p, new_n, v->new_set.p, v->removed);
+    if (v->moved || !made)
+        buf_fmt(text, "; %zu followers went along with rooms that move", v->moved);
+    else
+        buf_lit(text, "; nothing was changed");
+    buf_str(text, made ? "\n"
+                       : "\nrestart every gateway with the new configuration: until then it serves "
+                         "no rooms\n");
     return true;
 }
 

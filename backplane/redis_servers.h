@@ -9,6 +9,7 @@
  *      earlier set, and would come back with an old epoch
  *   3. what the first server keeps for all is copied, if another one is the first from now on
  *   4. each stores the new set; servers that are new to it first
+ *   5. followers of rooms that the new set keeps elsewhere go along
  *
  * From 4 on gateways of the old set find it changed, within a second, and serve no rooms. A room
  * that moved begins a new epoch on its new server, so whoever was in it is told; the others go on

@@ -34,6 +34,22 @@ async function positions(gateway) {
   return found
 }
 
+const FOLLOWERS = ['ann', 'ben']
+
+async function follow(gateway) {
+  const api = new Api(gateway)
+  for (const user of FOLLOWERS) for (const channel of ROOMS) await api.ok('follow', { user, channel })
+}
+
+// All of them follow every room, and have the one message to read that is new.
+async function stillFollow(gateway) {
+  const api = new Api(gateway)
+  for (const user of FOLLOWERS) {
+    const { channels } = await api.ok('follows', { user })
+    assert.deepEqual(channels.map((one) => [one.channel, one.unread]), [...ROOMS].sort().map((room) => [room, 1]))
+  }
+}
+
 describe('several servers', () => {
   it('share the rooms, and every room has one order', async () => {
     const servers = await Servers.start(['b', 'a'])
@@ -112,6 +128,7 @@ describe('the set of servers', () => {
     try {
       const before = await positions(old.gateways[0])
       const from = await homes(servers, ROOMS)
+      await follow(old.gateways[0])
       const add = ['servers', 'add', 'c', ...servers.config(['a', 'b', 'c'])]
       const added = await run(add)
       assert.equal(added.code, 0, added.err)
@@ -138,6 +155,8 @@ describe('the set of servers', () => {
         }
       }
       assert.ok(moved > 0 && moved < ROOMS.length)
+      assert.match(added.out, new RegExp(`; ${2 * moved} followers went along`))
+      await stillFollow(larger.gateways[0])
 
       // And back: what was left behind on the first two does not return with its old epoch.
       const remove = await run(['servers', 'remove', 'c', ...servers.config(['a', 'b'])])
