@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "backplane/redis_servers_private.h"
+#include "backplane/redis_servers.h"
 
+#include "backplane/redis_servers_private.h"
 #include "backplane/seq_control.h"
 
 #define SCAN_COUNT SPAN("500")
