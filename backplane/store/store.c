@@ -278,6 +278,7 @@ static bool keeper_turn(struct actor *a)
         e = next;
     }
     bool more = run_batch(k);
+    outbox_flush(&k->out); /* who waits for a commit does not wait for merging */
     if (k->file && file_unmerged_bytes(k->file) >= MERGE_BYTES)
         merge(k);
     counter_set(&k->counters.unmerged_bytes, k->file ? file_unmerged_bytes(k->file) : 0);
