@@ -7,8 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* One step holds at most this much, so that chat does not wait for long behind it. */
-#define RUN_OPS   64
+/* One step holds at most this many jobs, so that chat does not wait for long behind it. */
 #define RUN_ITEMS 512
 
 #define TIDY_MS 10000 /* how often what is over is dropped */
@@ -19,7 +18,7 @@ struct run {
     struct store_task task;
     struct local_queue *owner;
     struct list ops;
-    size_t op_count, item_count;
+    size_t item_count;
     bool tidy;
     struct jobs_ready ready[JOBS_SHELVES]; /* what the step has to tell; see jobs.h */
     size_t ready_count;
@@ -119,7 +118,7 @@ static void submit(struct local_queue *q)
 static struct run *open_run(struct local_queue *q)
 {
     struct run *r = q->open;
-    if (r && (r->op_count >= RUN_OPS || r->item_count >= RUN_ITEMS))
+    if (r && r->item_count >= RUN_ITEMS)
         submit(q);
     if (q->open)
         return q->open;
@@ -161,7 +160,6 @@ static void local_begin(struct queue_driver *d, struct queue_op *op)
     struct run *r = op->error ? NULL : open_run(q);
     if (r) {
         list_push(&r->ops, &op->link);
-        r->op_count++;
         r->item_count += items_of(op, &r->task.entry.weight);
     } else {
         if (!op->error)

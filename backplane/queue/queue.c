@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/queue/queue.h"
 
+#include "backplane/base/buf.h"
 #include "backplane/base/utf8.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -251,7 +251,12 @@ uint64_t queue_backoff(const struct queue_rules *rules, uint32_t failures, uint6
 
 void queue_token(char out[QUEUE_TOKEN_MAX], uint64_t n, uint64_t nonce)
 {
-    (void)snprintf(out, QUEUE_TOKEN_MAX, "%" PRIu64 ".%016" PRIx64, n, nonce);
+    static_assert(U64_TEXT_MAX + 1 + 16 + 1 <= QUEUE_TOKEN_MAX, "it fits");
+    char *at = out + u64_text(out, n);
+    *at++ = '.';
+    for (int shift = 60; shift >= 0; shift -= 4)
+        *at++ = "0123456789abcdef"[nonce >> shift & 15];
+    *at = '\0';
 }
 
 bool queue_token_parse(struct span token, uint64_t *n, uint64_t *nonce)
