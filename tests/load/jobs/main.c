@@ -2,7 +2,8 @@
 /* madang-jobs [--dir DIR] [--jobs N] [--turns N]: how fast jobs go through the driver in the store.
  *
  * 64 operations are under way at a time, each commit is synced. Beside it, turn by turn, a bare
- * loop makes the statements that cannot be left out, 64 to a transaction, in a file of its own.
+ * loop makes the statements that cannot be left out, 64 to a transaction, in a file of its own:
+ * same tables, same pragmas, ids as long.
  * Prints JSON. Every job that was put must be handed out and acked, once.
  */
 #include "backplane/base/log.h"
@@ -136,6 +137,8 @@ static void bare_commit(void)
 static double bare_puts(void)
 {
     static int64_t id;
+    if (!id)
+        id = (int64_t)wall_ms() * 1024; /* as the driver numbers them */
     double began = now_s();
     for (size_t i = 0; i < jobs; i++) {
         if (i % DEPTH == 0)
@@ -155,7 +158,7 @@ static double bare_puts(void)
 }
 
 /* Leases a batch; the bodies are read, as they would be. */
-static size_t bare_lease(int64_t ids[DEPTH])
+static size_t bare_lease(int64_t ids[DEPTH], int64_t nonce)
 {
     size_t n = 0, bytes = 0;
     enum err e = OK;
@@ -166,7 +169,7 @@ static size_t bare_lease(int64_t ids[DEPTH])
     need(q, "a bare statement");
     (void)sqlite3_bind_int64(q, 1, (int64_t)wall_ms() + 60000);
     (void)sqlite3_bind_int64(q, 2, 1);
-    (void)sqlite3_bind_int64(q, 3, (int64_t)(queue_random() >> 1));
+    (void)sqlite3_bind_int64(q, 3, nonce);
     (void)sqlite3_bind_int64(q, 4, DEPTH);
     while (file_row(bare, q, &e)) {
         ids[n++] = sqlite3_column_int64(q, 0);
@@ -176,24 +179,28 @@ static size_t bare_lease(int64_t ids[DEPTH])
     return n;
 }
 
-static void bare_ack(int64_t id)
+static void bare_ack(int64_t id, int64_t nonce)
 {
-    sqlite3_stmt *q = file_statement(bare, "DELETE FROM job WHERE id=?1 AND state=1 AND token=1");
+    sqlite3_stmt *q = file_statement(
+        bare, "DELETE FROM job WHERE id=?1 AND state=1 AND token=1 AND nonce=?2 AND due>?3");
     need(q, "a bare statement");
     (void)sqlite3_bind_int64(q, 1, id);
-    need(!file_run(bare, q), "a bare ack");
+    (void)sqlite3_bind_int64(q, 2, nonce);
+    (void)sqlite3_bind_int64(q, 3, (int64_t)wall_ms());
+    need(!file_run(bare, q) && file_changes(bare) == 1, "a bare ack");
 }
 
 static double bare_takes(void)
 {
-    int64_t ids[DEPTH];
+    int64_t ids[DEPTH], nonce = 0;
     size_t n = 0;
     double began = now_s();
     do {
         need(!file_begin(bare), "a bare transaction");
         for (size_t i = 0; i < n; i++)
-            bare_ack(ids[i]);
-        n = bare_lease(ids);
+            bare_ack(ids[i], nonce);
+        nonce = (int64_t)(queue_random() >> 1);
+        n = bare_lease(ids, nonce);
         bare_commit();
     } while (n);
     return (double)jobs / (now_s() - began);
