@@ -176,6 +176,7 @@ static bool stage_commit(struct kept_write *w)
     describe_room(w, &c->limits);
     trim(w, TRIM_LEAST);
     w->followed = w->room->followed && c->sender.n;
+    w->task.again = !w->followed;
     w->task.entry.weight = c->msg->len;
     return true;
 }

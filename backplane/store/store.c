@@ -17,8 +17,9 @@
 #define BATCH_BYTES (4u * 1024 * 1024)
 
 /* What commits wrote beside the file is merged once it is this large, and whatever is there when
- * nothing else is to be done. Small merges are short merges. */
-#define MERGE_BYTES (4u * 1024 * 1024)
+ * nothing else is to be done. A page that many commits wrote is merged once, so few merges are less
+ * work; and a merge is short, since it takes at most so many pages. */
+#define MERGE_BYTES (16u * 1024 * 1024)
 #define IDLE_MS     200
 #define RETRY_MS    1000 /* a broken file, a full disk */
 
@@ -33,7 +34,8 @@ struct keeper {
     struct inbox inbox;
     struct outbox out;
     struct queue waiting[STORE_CLASSES];
-    struct file *file; /* NULL: broken */
+    struct entry *part; /* the first of the tasks that share a part; NULL: none is open */
+    struct file *file;  /* NULL: broken */
     struct file_config config;
     char *path;
     uint64_t life; /* one more after each transaction of unknown outcome */
@@ -103,17 +105,65 @@ static void on_full(struct keeper *k)
     counter_set(&k->counters.full, 1);
 }
 
-static enum err run_task(struct keeper *k, struct store_task *t)
+static bool may_run(const struct keeper *k, const struct store_task *t)
 {
-    if (t->needs_space && k->full)
-        return ERR_INTERNAL;
-    if (t->many && file_part_begin(k->file))
-        return ERR_INTERNAL;
+    /* Tasks of an earlier life rest on what is not so. */
+    return t->life == k->life && !(t->needs_space && k->full);
+}
+
+static bool broke(const struct keeper *k)
+{
+    enum file_failure how = file_failure(k->file);
+    return how == FILE_BROKEN || how == FILE_FULL;
+}
+
+static void run_alone(struct keeper *k, struct store_task *t)
+{
+    t->error = ERR_INTERNAL;
+    if (!may_run(k, t) || (t->many && file_part_begin(k->file)))
+        return;
     t->full = k->full;
-    enum err e = t->run(t, k->file);
-    if (t->many && file_part_end(k->file, !e))
-        return ERR_INTERNAL;
-    return e;
+    t->error = t->run(t, k->file);
+    if (t->many && file_part_end(k->file, !t->error))
+        t->error = ERR_INTERNAL;
+}
+
+static void end_part(struct keeper *k, bool keep)
+{
+    if (k->part)
+        (void)file_part_end(k->file, keep); /* if it cannot, all is rolled back: see broke() */
+    k->part = NULL;
+}
+
+/* A part of its own costs a publication a quarter of its time, so tasks that may be run again share
+ * one. If one of them fails, the part is taken back, and each of them is run alone. */
+static void run_shared(struct keeper *k, struct store_task *t)
+{
+    t->error = ERR_INTERNAL;
+    if (!may_run(k, t))
+        return;
+    if (!k->part && file_part_begin(k->file) == OK)
+        k->part = &t->entry;
+    t->full = k->full;
+    if (k->part)
+        t->error = t->run(t, k->file);
+    if (!t->error)
+        return;
+    struct entry *e = k->part;
+    end_part(k, false);
+    for (; e && !broke(k); e = e->next)
+        run_alone(k, task_of(e));
+}
+
+/* The last of its batch. */
+static void run_one(struct keeper *k, struct store_task *t)
+{
+    if (t->again) {
+        run_shared(k, t);
+    } else {
+        end_part(k, true);
+        run_alone(k, t);
+    }
 }
 
 /* Whatever the file holds of a lost batch, nobody knows: a life is over, and the owner learns it
@@ -173,18 +223,6 @@ static struct entry *next_waiting(struct keeper *k)
     return NULL;
 }
 
-/* Tasks of an earlier life rest on what is not so. */
-static void run_one(struct keeper *k, struct store_task *t)
-{
-    t->error = t->life == k->life ? run_task(k, t) : ERR_INTERNAL;
-}
-
-static bool broke(struct keeper *k)
-{
-    enum file_failure how = file_failure(k->file);
-    return how == FILE_BROKEN || how == FILE_FULL;
-}
-
 static void commit(struct keeper *k, struct queue *batch, size_t tasks)
 {
     uint64_t began = now_us();
@@ -210,16 +248,19 @@ static bool run_batch(struct keeper *k)
     if (!e)
         return false;
     bool begun = k->file && file_begin(k->file) == OK;
+    k->part = NULL;
     for (; e; e = batch_takes(tasks, bytes) ? next_waiting(k) : NULL) {
+        queue_push(&batch, e);
         if (begun)
             run_one(k, task_of(e));
-        queue_push(&batch, e);
         counter_sub(&k->counters.waiting, 1);
         tasks++;
         bytes += e->weight;
         if (begun && broke(k))
             break;
     }
+    if (begun && !broke(k))
+        end_part(k, true);
     if (!begun) {
         give_back(k, &batch, true);
     } else if (broke(k)) {

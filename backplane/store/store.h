@@ -31,6 +31,8 @@ struct store_task {
     enum store_class class;
     bool needs_space; /* adds to the file: refused while the disk is full */
     bool many;        /* more than one statement: an error takes all of them back */
+    bool again;       /* run may be called a second time, when all that the first did is taken back:
+                         what it tells the owner is the same then */
     /* On the store's thread. An error takes back what this task did, and that alone. */
     enum err (*run)(struct store_task *t, struct file *f);
     /* On the owner's loop, exactly once, with `error`: what run returned, or ERR_INTERNAL. */

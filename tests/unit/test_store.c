@@ -23,6 +23,7 @@ static struct store *store;
 static int undone_count;
 static char told[1024]; /* one character per task: its name, '!' before it if it failed */
 static int told_count;
+static bool again; /* what is submitted may be run again */
 
 struct work {
     struct store_task task;
@@ -85,6 +86,7 @@ static void submit(struct work *w, char name, int what, enum store_class class)
     w->task.class = class;
     w->task.needs_space = what == ADD || what == ADD_TWICE;
     w->task.many = what == ADD_TWICE;
+    w->task.again = again;
     w->task.run = work_run;
     w->task.done = work_done;
     store_submit(store, &w->task);
@@ -136,6 +138,7 @@ static int start(void **state)
     memset(&faults, 0, sizeof(faults));
     undone_count = told_count = 0;
     told[0] = '\0';
+    again = false;
     alarm(60);
     if (!mkdtemp(dir) || loop_init(&loop) != 0)
         return -1;
@@ -217,6 +220,29 @@ static void a_task_that_fails_takes_back_what_it_did_and_nothing_else(void **sta
     assert_string_equal(told, "a!bc");
     assert_int_equal(counted(), 2);
     assert_int_equal(undone_count, 0);
+}
+
+static void of_those_that_share_a_part_only_the_one_that_fails_is_taken_back(void **state)
+{
+    (void)state;
+    struct work w[7];
+    assert_true(opens(true));
+    again = true;
+    submit(&w[0], 'a', ADD, STORE_CHAT);
+    submit(&w[1], 'b', ADD_TWICE, STORE_CHAT); /* the second time it is there already */
+    submit(&w[2], 'c', ADD, STORE_CHAT);
+    again = false;
+    submit(&w[3], 'd', ADD, STORE_CHAT);
+    again = true;
+    submit(&w[4], 'e', ADD, STORE_CHAT);
+    submit(&w[5], 'f', COUNT, STORE_CHAT);
+    submit(&w[6], 'a', ADD, STORE_CHAT);
+    until_told(7);
+    assert_string_equal(told, "a!bcdef!a");
+    assert_int_equal(w[5].counted, 4);
+    assert_int_equal(undone_count, 0);
+    again = false;
+    assert_int_equal(counted(), 4);
 }
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -466,6 +492,7 @@ int main(void)
         TEST(what_was_submitted_is_done_and_told_before_the_end),
         TEST(tasks_of_a_turn_share_one_sync_and_chat_comes_first),
         TEST(a_task_that_fails_takes_back_what_it_did_and_nothing_else),
+        TEST(of_those_that_share_a_part_only_the_one_that_fails_is_taken_back),
         TEST(a_failed_sync_fails_the_whole_batch_and_the_owner_hears_first),
         TEST(what_was_submitted_before_the_owner_could_know_fails_too),
         TEST(a_merge_that_fails_loses_nothing),
