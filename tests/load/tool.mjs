@@ -65,10 +65,11 @@ function ready(port) {
   });
 }
 
-// A gateway on a free port, without a store; `stop` ends it by SIGTERM and gives its exit.
-export async function startGateway({ args = [], cpu, hubs = 1 } = {}) {
+// A gateway on a free port, without a store unless one is named; `stop` ends it by SIGTERM and gives
+// its exit.
+export async function startGateway({ args = [], cpu, hubs = 1, store = 'none' } = {}) {
   const port = await freePort();
-  const common = ['serve', '--listen', `127.0.0.1:${port}`, '--auth', 'insecure', '--store', 'none'];
+  const common = ['serve', '--listen', `127.0.0.1:${port}`, '--auth', 'insecure', '--store', store];
   if (hubs) common.push('--hubs', String(hubs));
   const gateway = start(gatewayBinary, [...common, ...args], { cpu });
   let ended = null;
