@@ -35,6 +35,18 @@ async function connects(gateway, claims, connect = {}) {
   return chatter
 }
 
+// Who was there, knows of one of three publications, and connects while Redis is away.
+async function comesBack(cluster, gateway, redis) {
+  const claims = { sub: '1', channels: ['chat:a'] }
+  const before = await connects(gateway, claims)
+  const { epoch } = before.connected.subs['chat:a']
+  for (const data of [1, 2, 3]) await before.publish('chat:a', data)
+  await before.leave()
+  await redis.kill()
+  await cluster.degraded()
+  return { again: await connects(gateway, claims, { subs: { 'chat:a': { recover: true, epoch, offset: 1 } } }), epoch }
+}
+
 // What the push that tells of a subscription says.
 const attached = async (chatter, room) => (await chatter.push('subscribe', room)).value.push.subscribe
 
@@ -69,13 +81,7 @@ describe('a connect while Redis is away', () => {
 
   it('that remembers a position recovers when Redis is back', () =>
     within(async (cluster, gateway, redis) => {
-      const before = await connects(gateway, { sub: '1', channels: ['chat:a'] })
-      const { epoch } = before.connected.subs['chat:a']
-      for (const data of [1, 2, 3]) await before.publish('chat:a', data)
-      await before.leave()
-      await redis.kill()
-      await cluster.degraded()
-      const again = await connects(gateway, { sub: '1', channels: ['chat:a'] }, { subs: { 'chat:a': { recover: true, epoch, offset: 1 } } })
+      const { again, epoch } = await comesBack(cluster, gateway, redis)
       assert.equal(again.connected.subs, undefined)
       await redis.restart()
       const told = await attached(again, 'chat:a')
@@ -87,13 +93,7 @@ describe('a connect while Redis is away', () => {
 
   it('that remembers a position of before a loss is told that it is lost', () =>
     within(async (cluster, gateway, redis) => {
-      const before = await connects(gateway, { sub: '1', channels: ['chat:a'] })
-      const { epoch } = before.connected.subs['chat:a']
-      for (const data of [1, 2, 3]) await before.publish('chat:a', data)
-      await before.leave()
-      await redis.kill()
-      await cluster.degraded()
-      const again = await connects(gateway, { sub: '1', channels: ['chat:a'] }, { subs: { 'chat:a': { recover: true, epoch, offset: 1 } } })
+      const { again, epoch } = await comesBack(cluster, gateway, redis)
       await redis.restart()
       const told = await attached(again, 'chat:a')
       assert.deepEqual([told.recovered, told.was_recovering], [undefined, true])

@@ -7,11 +7,8 @@
  */
 #include "backplane/base/map.h"
 #include "gateway/api.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/gateway_kit.h"
-
-#include <stdint.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum how {
     HOW_METHOD = 0x0F,    /* one of `methods` */
@@ -82,22 +79,6 @@ static struct options *small_options(void)
     return o;
 }
 
-static void come_to_rest(struct lws *clients)
-{
-    kit_run();
-    for (int n = 0; n < 1000; n++) {
-        bool more = kit_fire(&kit_hub->tell_timer);
-        for (int i = 0; i < 2; i++) {
-            more |= clients[i].session && (clients[i].busy || clients[i].wants_write);
-            client_drain(&clients[i]);
-        }
-        kit_run();
-        if (!more)
-            return;
-    }
-    abort(); /* there is no end to it */
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static bool seeded;
@@ -121,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t used = end ? n + 1 : n;
         rest = (struct span){rest.p + used, rest.n - used};
     }
-    come_to_rest(clients);
+    kit_rest(clients, 2);
     must(begun == answered && !kit_hub->api.calls && !kit_hub->api.bytes);
     client_deinit(&clients[0]);
     client_deinit(&clients[1]);

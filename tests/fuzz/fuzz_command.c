@@ -7,11 +7,8 @@
  * and nothing is left of either.
  */
 #include "backplane/base/map.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/gateway_kit.h"
-
-#include <stdint.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum how {
     HOW_CHUNK = 0x03,   /* 0: whole, 1: byte by byte, 2: 7 bytes, 3: 512 */
@@ -54,25 +51,6 @@ static void arrive(struct span text, unsigned how)
     send_as(wsi, text, how);
     if (!(how & HOW_NO_TURN))
         kit_turn();
-}
-
-/* Both take all that is sent to them. */
-static void come_to_rest(void)
-{
-    for (int i = 0; i < 2; i++)
-        clients[i].window = SIZE_MAX;
-    kit_run();
-    for (int n = 0; n < 1000; n++) {
-        bool more = kit_fire(&kit_hub->tell_timer);
-        for (int i = 0; i < 2; i++) {
-            more |= clients[i].session && (clients[i].busy || clients[i].wants_write);
-            client_drain(&clients[i]);
-        }
-        kit_run();
-        if (!more)
-            return;
-    }
-    abort(); /* there is no end to it */
 }
 
 static void check_clients(void)
@@ -123,7 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t used = n + 2 < rest.n ? n + 2 : rest.n;
         rest = (struct span){rest.p + used, rest.n - used};
     }
-    come_to_rest();
+    for (int i = 0; i < 2; i++)
+        clients[i].window = SIZE_MAX; /* both take all that is sent to them */
+    kit_rest(clients, 2);
     check_clients();
     client_deinit(&clients[0]);
     client_deinit(&clients[1]);

@@ -18,18 +18,15 @@
 #include "gateway/hub.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/ws_kit.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SEPARATOR    0xFE
 #define CLIENTS      2

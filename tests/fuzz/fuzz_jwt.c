@@ -7,23 +7,12 @@
 #include "backplane/base/base64.h"
 #include "backplane/base/json.h"
 #include "gateway/token.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define NOW 1700000000
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct span span_of(const struct buf *b)
 {

@@ -6,26 +6,16 @@
  */
 #include "backplane/base/utf8.h"
 #include "gateway/options.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Aborting is how a fuzzer reports; the condition stands in the trace. */
-static void must(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void check_report(const struct buf *report)
 {
-    must(report->n > 0 && report->p[report->n - 1] == '\n');
-    must(utf8_valid((struct span){report->p, report->n}));
+    MUST(report->n > 0 && report->p[report->n - 1] == '\n');
+    MUST(utf8_valid((struct span){report->p, report->n}));
     for (size_t i = 0; i < report->n; i++)
-        must(report->p[i] == '\n' || (unsigned char)report->p[i] >= 0x20);
+        MUST(report->p[i] == '\n' || (unsigned char)report->p[i] >= 0x20);
 }
 
 /* The printed text without the sources, which differ; in place. */
@@ -51,12 +41,12 @@ static void check_round_trip(const struct options *o)
     if (o->api_key && *o->api_key) /* what is secret is not printed */
         return;
     options_print(o, &first);
-    must(options_load_text(&again, "again", (struct span){first.p, first.n}, &report));
+    MUST(options_load_text(&again, "again", (struct span){first.p, first.n}, &report));
     options_print(again, &second);
-    must(!first.failed && !second.failed && report.n == 0);
+    MUST(!first.failed && !second.failed && report.n == 0);
     drop_sources(&first);
     drop_sources(&second);
-    must(span_eq((struct span){first.p, first.n}, (struct span){second.p, second.n}));
+    MUST(span_eq((struct span){first.p, first.n}, (struct span){second.p, second.n}));
     buf_deinit(&first);
     buf_deinit(&second);
     options_free(again);

@@ -4,15 +4,13 @@
  * Gives every file of the folders on the command line to the fuzzer once. Fails
  * if there is none, so that a corpus cannot get lost unnoticed.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void die(const char *what, const char *path)
 {

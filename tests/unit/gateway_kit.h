@@ -302,6 +302,23 @@ static inline bool kit_fire(struct timer *t)
     return true;
 }
 
+/* Nothing more is to be sent to these clients, nor told of. */
+static inline void kit_rest(struct lws *clients, size_t count)
+{
+    kit_run();
+    for (int n = 0; n < 1000; n++) {
+        bool more = kit_fire(&kit_hub->tell_timer);
+        for (size_t i = 0; i < count; i++) {
+            more |= clients[i].session && (clients[i].busy || clients[i].wants_write);
+            client_drain(&clients[i]);
+        }
+        kit_run();
+        if (!more)
+            return;
+    }
+    abort(); /* there is no end to it */
+}
+
 /* Takes the options over; the test may still change them. */
 static inline void kit_open(struct options *o)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/exec.h"
-
 #include "backplane/base/list.h"
-#include "backplane/base/loop.h"
+#include "gateway/exec.h"
+#include "tests/unit/loop_kit.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -18,7 +17,6 @@
 
 #include <cmocka.h>
 
-static struct loop loop;
 
 struct
 try {
@@ -268,18 +266,6 @@ static void test_it_is_ended_even_if_it_does_not_want_to(void **state)
     assert_string_equal(the.text, "it was ended by signal 9");
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return loop_init(&loop);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return loop_deinit(&loop);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,5 +282,5 @@ int main(void)
         cmocka_unit_test(test_it_is_ended_even_if_it_does_not_want_to),
     };
     alarm(100);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, loop_set_up, loop_tear_down);
 }

@@ -39,17 +39,23 @@ static void close_next(uv_handle_t *h)
     uv_close(h->data, count_closed);
 }
 
+/* A loop with two handles, of which one is closed when the other has been. */
+static void begin_closing(uv_timer_t *first, uv_timer_t *second)
+{
+    closed = 0;
+    assert_int_equal(loop_init(&loop), 0);
+    uv_timer_init(&loop.uv, first);
+    uv_timer_init(&loop.uv, second);
+    first->data = second;
+    uv_close((uv_handle_t *)first, close_next);
+}
+
 static void closing_handles_and_those_that_they_close_are_waited_for(void **state)
 {
     uv_timer_t first, second;
 
     (void)state;
-    closed = 0;
-    assert_int_equal(loop_init(&loop), 0);
-    uv_timer_init(&loop.uv, &first);
-    uv_timer_init(&loop.uv, &second);
-    first.data = &second;
-    uv_close((uv_handle_t *)&first, close_next);
+    begin_closing(&first, &second);
     assert_int_equal(loop_deinit(&loop), 0);
     assert_int_equal(closed, 2);
 }
@@ -59,12 +65,7 @@ static void closing_handles_can_be_waited_for_before_the_end(void **state)
     uv_timer_t first, second;
 
     (void)state;
-    closed = 0;
-    assert_int_equal(loop_init(&loop), 0);
-    uv_timer_init(&loop.uv, &first);
-    uv_timer_init(&loop.uv, &second);
-    first.data = &second;
-    uv_close((uv_handle_t *)&first, close_next);
+    begin_closing(&first, &second);
     loop_settle(&loop);
     assert_int_equal(closed, 2);
     loop_settle(&loop); /* nothing to wait for */

@@ -2,10 +2,9 @@
 /* The source and the handler are played by the tests, which see every operation and decide when
  * and how it ends.
  */
-#include "gateway/worker.h"
-
 #include "backplane/base/list.h"
-#include "backplane/base/loop.h"
+#include "gateway/worker.h"
+#include "tests/unit/loop_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +23,6 @@
 #define LEASE_MS 3000 /* … whose renewals are: however slow the machine, it does not end */
 #define MANY     200
 
-static struct loop loop;
 static struct worker *worker;
 static bool stopped;
 
@@ -451,18 +449,6 @@ static void test_at_the_end_what_takes_too_long_is_released(void **state)
     worker_free(worker);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return loop_init(&loop);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return loop_deinit(&loop);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,5 +465,5 @@ int main(void)
         cmocka_unit_test(test_at_the_end_what_takes_too_long_is_released),
     };
     alarm(100);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, loop_set_up, loop_tear_down);
 }
