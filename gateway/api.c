@@ -42,6 +42,7 @@ static const struct api_method methods[] = {
     {"publish", SCOPE_PUBLISH, api_publish, NULL},
     {"queue_ack", SCOPE_JOBS, api_queue_ack, NULL},
     {"queue_cancel", SCOPE_JOBS, api_queue_cancel, NULL},
+    {"queue_cron", SCOPE_JOBS, api_queue_cron, NULL},
     {"queue_dead", SCOPE_JOBS, api_queue_dead, NULL},
     {"queue_drain", SCOPE_JOBS, api_queue_drain, NULL},
     {"queue_extend", SCOPE_JOBS, api_queue_extend, NULL},

@@ -170,5 +170,6 @@ void api_queue_pause(struct api_task *t);
 void api_queue_resume(struct api_task *t);
 void api_queue_drain(struct api_task *t);
 void api_queue_stats(struct api_task *t);
+void api_queue_cron(struct api_task *t);
 
 #endif

@@ -18,6 +18,7 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_DRAINING };
 struct hub;
 struct acceptor;
 struct crowd;
+struct cron;
 struct keys;
 struct tickets;
 struct worker;
@@ -35,6 +36,7 @@ struct gateway {
     struct keys *keys;   /* those of the start; hubs are handed newer ones. NULL: there are none */
     struct tickets *tickets;     /* likewise */
     const struct worker *worker; /* for its counters; NULL: there is none */
+    const struct cron *cron;     /* likewise */
     _Atomic int phase;           /* enum phase */
     uint64_t started_ms;         /* wall clock */
     char node[37];               /* UUID of this process */

@@ -6,6 +6,7 @@
 
 #include "backplane/store/counters.h"
 #include "gateway/acceptor.h"
+#include "gateway/cron.h"
 #include "gateway/hub.h"
 #include "gateway/metrics_queues.h"
 #include "gateway/pulse.h"
@@ -136,6 +137,23 @@ static const struct metric store_metrics[] = {
     {                                                                                              \
         offsetof(struct queue_desk_counters, field), name, type, help                              \
     }
+
+#define OF_CRON(field, name, type, help)                                                           \
+    {                                                                                              \
+        offsetof(struct cron_counters, field), name, type, help                                    \
+    }
+
+static const struct metric cron_metrics[] = {
+    OF_CRON(entries, "madang_cron_entries", "gauge", "Cron entries"),
+    OF_CRON(fired, "madang_cron_fired_total", "counter",
+            "Times of cron entries at which this gateway put the job"),
+    OF_CRON(repeated, "madang_cron_repeated_total", "counter",
+            "Times of cron entries at which the job had been put already"),
+    OF_CRON(skipped, "madang_cron_skipped_total", "counter",
+            "Times of cron entries that passed without a job"),
+    OF_CRON(refused, "madang_cron_refused_total", "counter",
+            "Jobs of cron entries that could not be put, and were tried again"),
+};
 
 static const struct metric queue_metrics[] = {
     OF_QUEUES(calls, "madang_queue_calls_total", "counter",
@@ -446,6 +464,7 @@ void metrics_write(const struct gateway *g, struct buf *out)
     table(out, queue_desk_counters(sequencer_queues(g->sequencer)), queue_metrics,
           COUNT(queue_metrics));
     metrics_queues(out, queue_desk_gauges(sequencer_queues(g->sequencer)));
+    table(out, cron_counters(g->cron), cron_metrics, COUNT(cron_metrics));
     work(out, g->worker);
     process(out, g);
 }

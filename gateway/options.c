@@ -31,6 +31,7 @@ static const struct many *many_of(const struct option_section *s)
         [0] = MANY(rules.list, rules.count, rooms),
         [SECTION_SERVERS - SECTION_ROOMS] = MANY(redis.places, redis.place_count, servers),
         [SECTION_QUEUES - SECTION_ROOMS] = MANY(named_queues, named_queue_count, queues),
+        [SECTION_CRON - SECTION_ROOMS] = MANY(cron, cron_count, cron),
     };
     return s < ROOMS ? NULL : &table[s - ROOMS];
 }
@@ -268,6 +269,11 @@ void options_print(const struct options *o, struct buf *text)
 bool options_have_store(const struct options *o)
 {
     return o->backplane == BACKPLANE_LOCAL && strcmp(o->store, "none") != 0;
+}
+
+bool options_have_queues(const struct options *o)
+{
+    return o->backplane == BACKPLANE_REDIS || options_have_store(o);
 }
 
 const struct queue_rules *options_queue_rules(const struct options *o, struct span name)

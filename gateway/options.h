@@ -14,6 +14,7 @@
 #include "backplane/base/buf.h"
 #include "backplane/queue/queue.h"
 #include "backplane/rate.h"
+#include "gateway/schedule.h"
 #include "rooms/rules.h"
 
 #include <stdbool.h>
@@ -39,6 +40,18 @@ struct redis_place {
 struct named_queue {
     char name[QUEUE_NAME_MAX + 1];
     struct queue_rules rules;
+};
+
+enum cron_zone { ZONE_UTC, ZONE_LOCAL };
+
+/* [cron NAME]; see cron.h. */
+struct cron_entry {
+    char name[QUEUE_NAME_MAX + 1];
+    char *schedule, *queue, *kind, *data;
+    uint32_t priority;
+    enum cron_zone zone;
+    uint64_t catch_up_ms;
+    struct schedule when; /* the schedule, once all sources have spoken */
 };
 
 /* How Redis servers are spoken to; see backplane.h. */
@@ -150,6 +163,10 @@ struct options {
     size_t named_queue_count;
     uint32_t queue_waits; /* takes that wait, of one hub */
 
+    /* [cron NAME] */
+    struct cron_entry *cron; /* in the order of the file */
+    size_t cron_count;
+
     /* [tls] */
     char *tls_cert, *tls_key; /* files; both "": no TLS */
 
@@ -234,6 +251,9 @@ void options_print(const struct options *o, struct buf *text);
 
 /* True if rooms are kept in a file. */
 bool options_have_store(const struct options *o);
+
+/* True if there are queues. */
+bool options_have_queues(const struct options *o);
 
 /* What holds for a queue. */
 const struct queue_rules *options_queue_rules(const struct options *o, struct span name);

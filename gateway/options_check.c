@@ -337,6 +337,46 @@ static size_t check_webhook(const struct options *o, struct buf *report)
     return 1;
 }
 
+static size_t cron_error(const struct options *o, size_t entry, const char *key, const char *what,
+                         struct buf *report)
+{
+    describe(o, &option_sections[SECTION_CRON], key, entry, report);
+    buf_fmt(report, ": %s\n", what);
+    return 1;
+}
+
+/* Reads the schedule of an entry. */
+static size_t settle_cron(struct options *o, size_t entry, struct buf *report)
+{
+    struct cron_entry *e = &o->cron[entry];
+    struct buf why = {0};
+    size_t errors = 0;
+    if (!*e->queue)
+        errors += cron_error(o, entry, "queue", "say which queue the job is put into", report);
+    if (!*e->kind)
+        errors += cron_error(o, entry, "kind", "say of which kind the job is", report);
+    if (!*e->schedule) {
+        errors += cron_error(o, entry, "schedule", "say when the job is put", report);
+    } else if (!schedule_parse(&e->when, e->schedule, &why)) {
+        buf_char(&why, '\0');
+        errors += cron_error(o, entry, "schedule", why.failed ? "out of memory" : why.p, report);
+    }
+    buf_deinit(&why);
+    return errors;
+}
+
+static size_t check_cron(struct options *o, struct buf *report)
+{
+    size_t errors = 0;
+    for (size_t i = 0; i < o->cron_count; i++)
+        errors += settle_cron(o, i, report);
+    if (!o->cron_count || options_have_queues(o))
+        return errors;
+    buf_fmt(report, "[cron %s] needs queues, and with [gateway] store = none there are none\n",
+            o->cron[0].name);
+    return errors + 1;
+}
+
 /* As with rooms: nothing is open that was not opened. */
 static void close_jobs(struct options *o)
 {
@@ -349,7 +389,8 @@ static void close_jobs(struct options *o)
 size_t options_settle(struct options *o, struct buf *report)
 {
     size_t errors = check_complete(o, report) + check_orders(o, report) + check_jwt(o, report) +
-                    check_tls(o, report) + check_redis(o, report) + check_webhook(o, report);
+                    check_tls(o, report) + check_redis(o, report) + check_webhook(o, report) +
+                    check_cron(o, report);
     if (o->auth == AUTH_JWT)
         close_jobs(o);
     for (size_t i = 0; o->auth == AUTH_JWT && i < o->rules.count; i++)

@@ -18,6 +18,7 @@
 #define FLAG_PREFIX    "--"
 #define SERVERS_MAX    REDIS_SERVERS_MAX
 #define QUEUES_MAX     1000
+#define CRON_MAX       1000
 
 /* One loading, from the first source to the last. */
 struct load {
@@ -126,6 +127,8 @@ static const struct naming *naming_of(const struct option_section *s)
             SECTION_ROOMS] = {"server name", "too many servers", 1, SERVER_NAME_MAX, SERVERS_MAX},
         [SECTION_QUEUES -
             SECTION_ROOMS] = {"queue", "too many queues", 1, QUEUE_NAME_MAX + 1, QUEUES_MAX},
+        [SECTION_CRON -
+            SECTION_ROOMS] = {"name", "too many cron entries", 1, QUEUE_NAME_MAX + 1, CRON_MAX},
     };
     return s < ROOMS ? NULL : &table[s - ROOMS];
 }
@@ -176,7 +179,7 @@ static void unknown_section(struct load *l, const char *where, const char *name)
         buf_lit(l->report, "; allowed: ");
         for (size_t i = 0; i <= SECTION_ROOMS; i++)
             buf_fmt(l->report, "[%s], ", option_sections[i].name);
-        buf_lit(l->report, "[rooms NAME], [redis NAME], [queue NAME]");
+        buf_lit(l->report, "[rooms NAME], [redis NAME], [queue NAME], [cron NAME]");
     }
     buf_char(l->report, '\n');
 }

@@ -22,6 +22,7 @@ struct options_origins {
     struct origin *rooms;   /* per namespace, one per option of rooms */
     struct origin *servers; /* per named Redis server, one per option of these */
     struct origin *queues;  /* per named queue, likewise */
+    struct origin *cron;    /* per entry, likewise */
 };
 
 /* Sections that stand in the file any number of times, each with a name, have a list of items. In

@@ -135,6 +135,7 @@ static bool compare(const struct options *now, const struct options *fresh, stru
     }
     tell_items(now, fresh, &option_sections[SECTION_ROOMS], text);
     tell_items(now, fresh, &option_sections[SECTION_QUEUES], text);
+    tell_items(now, fresh, &option_sections[SECTION_CRON], text);
     return tell_servers(now, fresh, text) || restart;
 }
 

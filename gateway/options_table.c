@@ -526,4 +526,13 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = named_queue_options,
             .count = NAMED_QUEUE_OPTION_COUNT,
         },
+    [SECTION_CRON] =
+        {
+            .name = "cron",
+            .reload = RELOAD_LIVE,
+            .help = "A job that is put at the times of a schedule, once however many gateways "
+                    "there are, by its name. Only in the file. See QUEUE.md.",
+            .list = cron_options,
+            .count = CRON_OPTION_COUNT,
+        },
 };

@@ -3,8 +3,9 @@
  *
  * Sections up to SECTION_ROOMS describe fields of struct options, SECTION_ROOMS fields of struct
  * room_rules, SECTION_SERVERS fields of struct redis_place, SECTION_QUEUES fields of struct
- * named_queue. These stand in the file with a name behind theirs, [rooms NAME], [redis NAME],
- * [queue NAME], any number of times. Those behind SECTION_ROOMS have no flags and no variables.
+ * named_queue, SECTION_CRON fields of struct cron_entry. These stand in the file with a name behind
+ * theirs, [rooms NAME], [redis NAME], [queue NAME], [cron NAME], any number of times. Those behind
+ * SECTION_ROOMS have no flags and no variables.
  *
  * Names: an option is [section] key in the file, --key on the command line and MADANG_KEY in the
  * environment. Options of a `prefixed` section carry its name: --section-key, MADANG_SECTION_KEY.
@@ -36,6 +37,7 @@ enum section_id {
     SECTION_ROOMS,
     SECTION_SERVERS,
     SECTION_QUEUES,
+    SECTION_CRON,
     SECTION_COUNT
 };
 
@@ -65,6 +67,8 @@ extern const struct option redis_options[REDIS_OPTION_COUNT];
 extern const struct option queue_options[QUEUE_OPTION_COUNT];
 #define NAMED_QUEUE_OPTION_COUNT 12
 extern const struct option named_queue_options[NAMED_QUEUE_OPTION_COUNT];
+#define CRON_OPTION_COUNT 7
+extern const struct option cron_options[CRON_OPTION_COUNT];
 #define SERVER_OPTION_COUNT 7
 extern const struct option server_options[SERVER_OPTION_COUNT];
 #define LIMITS_OPTION_COUNT 16

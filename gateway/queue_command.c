@@ -287,6 +287,8 @@ static const struct verb {
 } VERBS[] = {
     {"stats", "queue_stats", "[QUEUE]", "what is in one queue, or in all", 0, 1, STATS, make_queue,
      queue_print_stats},
+    {"cron", "queue_cron", "", "what is put again and again, and when next", 0, 0, STATS,
+     make_queue, queue_print_cron},
     {"put", "queue_put", "QUEUE KIND [JSON|-]", "adds a job; - reads its data from the input", 2, 3,
      PUT, make_put, queue_print_put},
     {"take", "queue_take", "QUEUE", "takes jobs: id, token, kind, data", 1, 1, TAKE, make_take,

@@ -202,3 +202,26 @@ bool queue_print_done(const json_t *r, const char *queue, struct buf *text, stru
     buf_fmt(text, "%s: done\n", queue);
     return true;
 }
+
+/* ---- cron entries --------------------------------------------------------------------------- */
+
+bool queue_print_cron(const json_t *r, const char *queue, struct buf *text, struct buf *report)
+{
+    const json_t *entries = json_object_get(r, "entries");
+    (void)queue;
+    (void)report;
+    if (!json_array_size(entries))
+        buf_lit(text, "there are no cron entries: see [cron NAME] in docs/QUEUE.md\n");
+    for (size_t i = 0; i < json_array_size(entries); i++) {
+        const json_t *e = json_array_get(entries, i);
+        add_time(text, number_of(e, "next_at"));
+        buf_fmt(text, "\t%s\t%s\t", text_of(e, "name"), text_of(e, "time_zone"));
+        add_safe(text, text_of(e, "schedule"));
+        buf_char(text, '\t');
+        add_safe(text, text_of(e, "queue"));
+        buf_char(text, '\t');
+        add_safe(text, text_of(e, "kind"));
+        buf_char(text, '\n');
+    }
+    return true;
+}

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 bool queue_print_all(const json_t *r, const char *queue, struct buf *text, struct buf *report);
+bool queue_print_cron(const json_t *r, const char *queue, struct buf *text, struct buf *report);
 bool queue_print_stats(const json_t *r, const char *queue, struct buf *text, struct buf *report);
 bool queue_print_put(const json_t *r, const char *queue, struct buf *text, struct buf *report);
 bool queue_print_taken(const json_t *r, const char *queue, struct buf *text, struct buf *report);

@@ -120,7 +120,7 @@ static unsigned longest(unsigned month)
     return days[month];
 }
 
-/* A day of the month that none of the months has never comes, unless a day of the week is enough. */
+/* A day that none of the months has never comes, unless a day of the week is enough. */
 static bool comes(const struct schedule *s)
 {
     for (unsigned m = 1; m <= 12; m++)

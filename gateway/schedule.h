@@ -2,9 +2,10 @@
 /* schedule.h: times that come again, as crontab writes them.
  *
  * A schedule is one of
- *   five fields   minute (0-59), hour (0-23), day of the month (1-31), month (1-12 or jan to dec),
- *                 day of the week (0-7 or sun to sat; 0 and 7 are Sunday); each is `*`, or a list of
- *                 numbers and ranges, with a step behind `*` or a range: `*`/5, 1-5, 8-18/2, mon,thu
+ *   five fields   minute (0-59), hour (0-23), day of the month (1-31), month (1-12 or jan to
+ *                 dec), day of the week (0-7 or sun to sat; 0 and 7 are Sunday); each is `*`, or a
+ *                 list of numbers and ranges, with a step behind `*` or a range: `*`/5, 1-5,
+ *                 8-18/2, mon,thu
  *   a word        @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly
  *   @every TIME   90s, 10m, 12h: whole multiples of it since 1970, so that it does not matter who
  *                 counts, and since when
@@ -14,10 +15,10 @@
  *
  * In UTC every day has 24 hours. By local time a day may lack an hour, or have one twice:
  *   - If the hours begin with `*`, the schedule follows the time that is shown: what the clock
- *     passes over does not come, and what it shows twice comes twice. So "every ten minutes" is every
- *     ten minutes.
- *   - Otherwise each time comes once a day: what the clock passes over comes as much later as it was
- *     put forward (2:30 at 3:30), and what it shows twice comes the first time.
+ *     passes over does not come, and what it shows twice comes twice. So "every ten minutes" is
+ *     every ten minutes.
+ *   - Otherwise each time comes once a day: what the clock passes over comes as much later as it
+ *     was put forward (2:30 at 3:30), and what it shows twice comes the first time.
  *
  * Pure, but for the zone of the process. Times are ms since 1970.
  */

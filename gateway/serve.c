@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of things, once each way:
  *
- * up:    limits → loops → sequencer → hubs (with their library contexts) → worker → threads →
- *        what others have ordered is known → listening sockets → ready → worker begins
- * down:  not ready → drain_delay → stop accepting → paced closes (3001), and the worker gives back
- *        what it has → worker's thread → hubs' threads → sequencer's thread → library contexts, one
- *        after the other on this thread
+ * up:    limits → loops → sequencer → hubs (with their library contexts) → worker, cron →
+ *        threads → what others have ordered is known → listening sockets → ready → both begin
+ * down:  not ready, cron ends → drain_delay → stop accepting → paced closes (3001), and the worker
+ *        gives back what it has → worker's thread → hubs' threads → sequencer's thread → library
+ *        contexts, one after the other on this thread
  *
  * The way down has one deadline, shutdown_timeout: what is left then is cut. A second signal cuts
  * at once.
@@ -16,6 +16,7 @@
 #include "gateway/acceptor.h"
 #include "gateway/backplane.h"
 #include "gateway/banner.h"
+#include "gateway/cron.h"
 #include "gateway/crowd.h"
 #include "gateway/descriptors.h"
 #include "gateway/heap.h"
@@ -26,6 +27,7 @@
 #include "gateway/options.h"
 #include "gateway/reload.h"
 #include "gateway/serve_worker.h"
+#include "gateway/signals.h"
 #include "gateway/socket.h"
 #include "gateway/thread.h"
 #include "gateway/tickets.h"
@@ -39,9 +41,6 @@
 #define HUBS_DEFAULT_MAX 8
 /* After everything was cut, sessions have this long to come to their end. */
 #define CUT_MS 2000
-
-static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-#define SIGNALS (sizeof(signals) / sizeof(*signals))
 
 /* One hub and its thread. */
 struct seat {
@@ -69,10 +68,11 @@ struct server {
     struct seat seats[HUBS_MAX];
     uint32_t empty_hubs;
     struct serve_worker *worker; /* NULL: there is none */
+    struct cron *cron;
     struct entry worker_stopped;
     bool worker_busy;  /* it has begun, and not stopped */
     uint32_t to_renew; /* hubs that have not taken the settings of a SIGHUP yet */
-    uv_signal_t signals[SIGNALS];
+    struct signals signals;
     struct timer drain_delay, deadline;
     struct jwks *jwks;
     struct chosen_backplane backplane;
@@ -174,6 +174,7 @@ static void stop(struct server *sv)
     sv->stopping = true;
     log_info("stopping: sessions are closed with 3001 and may come back elsewhere");
     atomic_store(&sv->gateway.phase, PHASE_DRAINING);
+    cron_stop(sv->cron);
     if (sv->worker_busy)
         serve_worker_stop(sv->worker, false);
     /* Cutting belongs to the time allowed too. */
@@ -271,6 +272,7 @@ static void server_deinit(struct server *sv)
     }
     if (!serve_worker_free(sv->worker))
         sv->exit_code = EXIT_FAILURE;
+    cron_free(sv->cron);
     sequencer_free(sv->gateway.sequencer);
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++)
         if (sv->seats[i].has_loop && loop_deinit(&sv->seats[i].loop))
@@ -345,6 +347,7 @@ static void reload(struct server *sv)
             &(struct renewal){.settings = fresh.settings, .has_keys = true, .keys = fresh.keys});
         sv->to_renew += sv->gateway.hub_count;
         jwks_use(sv->jwks, fresh.settings, fresh.keys ? keys_ref(fresh.keys) : NULL);
+        cron_use(sv->cron, fresh.settings);
     }
     reload_deinit(&fresh);
 }
@@ -405,6 +408,14 @@ static bool make_worker(struct server *sv)
     return serve_worker_open(&sv->worker, &sv->gateway, &sv->inbox, &sv->worker_stopped);
 }
 
+static bool make_cron(struct server *sv)
+{
+    sv->cron = cron_new(
+        &(struct cron_config){.loop = &sv->loop, .desk = sequencer_queues(sv->gateway.sequencer)});
+    sv->gateway.cron = sv->cron;
+    return sv->cron != NULL;
+}
+
 static bool make_loops(struct server *sv)
 {
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
@@ -455,22 +466,13 @@ static bool listen_all(struct server *sv)
     return sv->gateway.acceptor != NULL;
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *owner, int number)
 {
-    struct server *sv = handle->data;
+    struct server *sv = owner;
     if (number != SIGHUP || terminal_is_gone(sv))
         stop(sv);
     else if (!sv->stopping)
         reload(sv);
-}
-
-static void watch_signals(struct server *sv)
-{
-    for (size_t i = 0; i < SIGNALS; i++) {
-        (void)uv_signal_init(&sv->loop.uv, &sv->signals[i]);
-        sv->signals[i].data = sv;
-        (void)uv_signal_start(&sv->signals[i], on_signal, signals[i]);
-    }
 }
 
 /* False: it was asked to stop meanwhile. */
@@ -495,6 +497,7 @@ static void serve(struct server *sv)
         sv->worker_busy = true;
         serve_worker_begin(sv->worker);
     }
+    cron_use(sv->cron, sv->gateway.settings);
     loop_run(&sv->loop);
     loop_cancel(&sv->loop, &sv->deadline);
     loop_cancel(&sv->loop, &sv->rotation);
@@ -506,13 +509,12 @@ static void serve(struct server *sv)
 /* All threads run. */
 static void go_on(struct server *sv)
 {
-    watch_signals(sv);
+    signals_watch(&sv->signals, &sv->loop, on_signal, sv);
     if (!await_opening(sv))
         sv->exit_code = EXIT_SUCCESS;
     else if (listen_all(sv))
         serve(sv);
-    for (size_t i = 0; i < SIGNALS; i++)
-        uv_close((uv_handle_t *)&sv->signals[i], NULL);
+    signals_end(&sv->signals);
 }
 
 static bool make_settings(struct server *sv, struct options *o)
@@ -574,7 +576,8 @@ int serve_run(struct options *o, const struct options_sources *sources)
     loop_add(&sv->loop, &sv->actor);
     bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) &&
               backplane_begin(&sv->backplane, options_of(sv), sv->gateway.node) && make_loops(sv) &&
-              make_sequencer(sv) && make_hubs(sv) && make_worker(sv) && start_threads(sv);
+              make_sequencer(sv) && make_hubs(sv) && make_worker(sv) && make_cron(sv) &&
+              start_threads(sv);
     if (up)
         go_on(sv);
     server_deinit(sv);

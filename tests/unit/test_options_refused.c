@@ -91,7 +91,7 @@ static void wrong_lines_are_told_by_number(void **state)
                 "[client], [limits], [jwt], [hub], [api], "
                 "[backplane], [local], [tls], [worker], [webhook], [jobs], [redis], [queue], "
                 "[rooms], [rooms NAME], "
-                "[redis NAME], [queue NAME]\n");
+                "[redis NAME], [queue NAME], [cron NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
                 "x.ini:2: unknown option \"pingg\" in [client]\n"
