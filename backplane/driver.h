@@ -28,6 +28,7 @@
 #include "backplane/base/msg.h"
 #include "backplane/position.h"
 
+struct backup;
 struct driver;
 struct loop;
 struct store_counters;
@@ -353,6 +354,8 @@ struct driver_ops {
      * and closed after that. The slot is NULL if it has none, the answer if they cannot be opened.
      */
     struct queue_driver *(*queues)(struct driver *d, const struct queue_config *config);
+    /* A copy of what it keeps, or how far that is; see backup.h. NULL: there is no file. */
+    void (*backup)(struct driver *d, struct backup *b);
     /* In pairs, not nested. A read of a room that is watched completes only once publications are
      * heard. After unwatch nothing is told of the room but what was asked for. False: no memory,
      * the room is not watched. */

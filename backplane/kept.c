@@ -4,8 +4,10 @@
 #include "backplane/base/log.h"
 #include "backplane/kept_private.h"
 #include "backplane/queue_local.h"
+#include "backplane/store/backup.h"
 #include "backplane/store/records.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define RETRIED 100 /* rooms in doubt that are tried again at a time */
@@ -456,6 +458,19 @@ static struct queue_driver *kept_queues(struct driver *d, const struct queue_con
     return queue_local_open(config, k->store, d->config.loop, k->settings.full);
 }
 
+static void kept_backup(struct driver *d, struct backup *b)
+{
+    const struct kept *k = kept_of(d);
+    if (k->store) {
+        store_backup(k->store, b);
+        loop_again(d->config.loop); /* so that it is sent */
+        return;
+    }
+    b->error = ERR_NOT_AVAILABLE;
+    (void)snprintf(b->why, sizeof(b->why), "the gateway is stopping");
+    b->done(b);
+}
+
 static void kept_stop(struct driver *d)
 {
     struct kept *k = kept_of(d);
@@ -490,6 +505,7 @@ const struct driver_ops kept_driver = {
     .redact = kept_redact,
     .follow = kept_follow,
     .queues = kept_queues,
+    .backup = kept_backup,
     .forget = kept_forget,
     .watch = kept_watch,
     .unwatch = kept_unwatch,

@@ -16,6 +16,7 @@
 #include "backplane/rate.h"
 #include "backplane/sanctions.h"
 #include "backplane/seq_walk.h"
+#include "backplane/store/backup.h"
 
 enum request_kind {
     REQUEST_PUBLISH,
@@ -31,6 +32,7 @@ enum request_kind {
     REQUEST_SANCTIONS, /* which there are */
     REQUEST_PACE,      /* slow mode of a room */
     REQUEST_FOLLOW,    /* followers and their markers */
+    REQUEST_BACKUP,    /* a copy of what is kept in a file */
     REQUEST_SIGNAL,
     REQUEST_CONTROL, /* an order to sessions of all hubs */
     REQUEST_ARRIVE,  /* a user connects, where connections are counted or somebody is banned */
@@ -202,6 +204,12 @@ struct request_follow {
     char *why;
     struct span room, who; /* an empty room: FOLLOW_ROOMS */
     char name[];
+};
+
+struct request_backup {
+    struct request request;
+    struct backup backup; /* path and cancel filled in */
+    char path[];
 };
 
 struct request_control {

@@ -96,6 +96,7 @@ void seq_on_depart(struct sequencer *s, struct request *r);
 void seq_on_spend(struct sequencer *s, struct request *r);
 void seq_on_gateways(struct sequencer *s, struct request *r);
 void seq_on_rooms(struct sequencer *s, struct request *r);
+void seq_on_backup(struct sequencer *s, struct request *r);
 
 /* What moderators have decided. An error, and words for it (`why` may be NULL), if `who` may not
  * enter the room or ask about it; say anything in it; publish there now, which is counted. An empty

@@ -2,6 +2,7 @@
 #include "backplane/store/file.h"
 
 #include "backplane/base/log.h"
+#include "backplane/store/file_private.h"
 #include "backplane/store/schema.h"
 
 #include <assert.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -27,9 +29,9 @@ struct file {
     size_t statement_count;
     int64_t generation;
     int page_size;
-    int unmerged; /* pages of the WAL */
-    int rc;       /* of the last call that failed */
-    bool full_sync;
+    int unmerged;            /* pages of the WAL */
+    int rc;                  /* of the last call that failed */
+    bool full_sync, litters; /* the latter: a -wal that is there at the end was not there before */
     char *path, *ballast;
 };
 
@@ -372,8 +374,9 @@ static bool begin_generation(struct file *f, bool doubtful, char why[FILE_WHY_MA
 {
     int64_t boot = boot_number();
     int64_t generation = file_number(f, "generation");
-    bool lost = file_number(f, "copied") || (file_number(f, "open") && !file_number(f, "full") &&
-                                             (doubtful || !boot || file_number(f, "boot") != boot));
+    bool copied = file_number(f, "copied") != 0;
+    bool lost = copied || (file_number(f, "open") && !file_number(f, "full") &&
+                           (doubtful || !boot || file_number(f, "boot") != boot));
     f->generation = generation + (lost || !generation);
     enum err e = file_begin(f);
     const struct {
@@ -391,9 +394,25 @@ static bool begin_generation(struct file *f, bool doubtful, char why[FILE_WHY_MA
     if (e)
         return say_sqlite(why, f, "its first commit", f->rc);
     if (lost)
-        log_warn("store %s: it may have lost its last writes; all rooms begin a new epoch",
-                 f->path);
+        log_warn("store %s: %s; all rooms begin a new epoch", f->path,
+                 copied ? "it is a backup" : "it may have lost its last writes");
     return true;
+}
+
+static bool has_log(const struct file *f)
+{
+    struct stat st;
+    char log[PATH_MAX];
+    (void)snprintf(log, sizeof(log), "%s-wal", f->path);
+    return stat(log, &st) == 0 && st.st_size > 0;
+}
+
+/* For nobody else. One that is there already is opened as it is. */
+static void make_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
 }
 
 static bool open_in(struct file *f, const struct file_config *config, char why[FILE_WHY_MAX])
@@ -405,16 +424,21 @@ static bool open_in(struct file *f, const struct file_config *config, char why[F
                    "a local disk");
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* for nobody else */
-    if (fd >= 0)
-        close(fd);
+    if (config->as_is && access(f->path, F_OK) != 0)
+        return say(why, f, "is not there");
+    f->litters = config->as_is && !has_log(f);
+    make_file(f->path);
     int rc = sqlite3_open_v2(f->path, &f->db, flags, config->vfs);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(f->db, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;", NULL,
                           NULL, NULL);
     if (rc != SQLITE_OK)
         return say_sqlite(why, f, "opening", rc);
-    return is_ours(f, why, &version) && pragmas(f, why) && migrate(f, why, version) &&
+    if (!is_ours(f, why, &version))
+        return false;
+    if (config->as_is)
+        return version > 0 || say(why, f, "is empty");
+    return pragmas(f, why) && migrate(f, why, version) &&
            begin_generation(f, config->doubtful, why);
 }
 
@@ -461,7 +485,8 @@ void file_abandon(struct file *f)
         return;
     finalize_all(f);
     /* Else the last connection to close merges, which is the work of who opens it next. */
-    (void)sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (f->db && !f->litters)
+        (void)sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_close_v2(f->db);
     release(f);
 }
@@ -491,40 +516,14 @@ int64_t file_generation(const struct file *f)
     return f->generation;
 }
 
-/* ---- copies ---------------------------------------------------------------------------------- */
+/* ---- for copy.c and check.c ------------------------------------------------------------------ */
 
-static enum err mark_copied(const char *path, char why[FILE_WHY_MAX])
+sqlite3 *file_connection(const struct file *f)
 {
-    sqlite3 *db = NULL;
-    int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db,
-                          "INSERT INTO number VALUES('copied', 1) "
-                          "ON CONFLICT(name) DO UPDATE SET value=1",
-                          NULL, NULL, NULL);
-    if (rc != SQLITE_OK)
-        (void)snprintf(why, FILE_WHY_MAX, "the copy %s could not be finished: %s", path,
-                       sqlite3_errmsg(db));
-    int closed = sqlite3_close(db);
-    return rc == SQLITE_OK && closed == SQLITE_OK ? OK : ERR_INTERNAL;
+    return f->db;
 }
 
-enum err file_copy(struct file *f, const char *path, char why[FILE_WHY_MAX])
+const char *file_path(const struct file *f)
 {
-    if (access(path, F_OK) == 0) {
-        (void)snprintf(why, FILE_WHY_MAX, "%s is there already; a backup goes into a new file",
-                       path);
-        return ERR_BAD_REQUEST;
-    }
-    sqlite3_stmt *s = file_statement(f, "VACUUM INTO ?1");
-    if (!s)
-        return ERR_INTERNAL;
-    (void)sqlite3_bind_text(s, 1, path, -1, SQLITE_STATIC);
-    if (file_run(f, s)) {
-        (void)snprintf(why, FILE_WHY_MAX, "the backup %s could not be written: %s", path,
-                       file_error(f));
-        (void)unlink(path); /* half a backup is none */
-        return ERR_INTERNAL;
-    }
-    return mark_copied(path, why);
+    return f->path;
 }

@@ -28,6 +28,9 @@ struct file_config {
     bool full;        /* a commit survives power loss; else only the end of the process */
     bool doubtful;    /* what was written last, in this boot, may not have reached the disk */
     const char *vfs;  /* NULL: the system's */
+    /* Only looked at: it has to be there, may be of an older program, is not changed, and is
+     * abandoned in the end. There are no numbers of its own, and no ballast. */
+    bool as_is;
 };
 
 /* NULL: not opened, and `why` says in one sentence why and what to do. Everything that a crash left
@@ -87,10 +90,6 @@ enum err file_merge(struct file *f);
 bool file_ballast_drop(struct file *f); /* false: there was none to drop */
 bool file_ballast_take(
     struct file *f); /* false: there is no space for it; true too if it is there */
-
-/* Writes a copy of all that is committed to `path`, which must not exist; between transactions
- * only. A gateway that opens the copy begins a new generation. */
-enum err file_copy(struct file *f, const char *path, char why[FILE_WHY_MAX]);
 
 /* Named numbers in the file. Missing ones are 0. */
 int64_t file_number(struct file *f, const char *name);

@@ -4,6 +4,8 @@
 #include "backplane/base/list.h"
 #include "backplane/base/log.h"
 #include "backplane/base/loop.h"
+#include "backplane/store/backup.h"
+#include "backplane/store/copier.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -23,6 +25,9 @@
 #define IDLE_MS     200
 #define RETRY_MS    1000 /* a broken file, a full disk */
 
+/* What goes through the inboxes. */
+enum { TASK, BACKUP };
+
 struct queue {
     struct entry *head, **end;
 };
@@ -41,6 +46,7 @@ struct keeper {
     uint64_t life; /* one more after each transaction of unknown outcome */
     bool full, ballast;
     struct timer idle, retry;
+    struct copier copier;
     struct store_counters counters;
 };
 
@@ -182,6 +188,7 @@ static void give_back(struct keeper *k, struct queue *batch, bool lost)
 static void open_again(struct keeper *k)
 {
     char why[FILE_WHY_MAX];
+    copier_give_up(&k->copier, "the store broke");
     file_abandon(k->file);
     k->file = file_open(&k->config, why);
     counter_set(&k->counters.broken, !k->file);
@@ -307,19 +314,29 @@ static void on_retry(struct timer *t)
         loop_arm(&k->loop, &k->retry, RETRY_MS, on_retry);
 }
 
+static void receive(struct keeper *k, struct entry *e)
+{
+    if (e->kind == BACKUP) {
+        copier_ask(&k->copier, k->file, container_of(e, struct backup, entry));
+        outbox_post(&k->out, e);
+        return;
+    }
+    queue_push(&k->waiting[task_of(e)->class], e);
+    counter_add(&k->counters.waiting, 1);
+}
+
 static bool keeper_turn(struct actor *a)
 {
     struct keeper *k = container_of(a, struct keeper, actor);
     struct entry *e = inbox_take(&k->inbox);
     bool busy = e != NULL;
-    while (e) {
-        struct entry *next = e->next;
-        queue_push(&k->waiting[task_of(e)->class], e);
-        counter_add(&k->counters.waiting, 1);
-        e = next;
+    for (struct entry *next; e; e = next) {
+        next = e->next;
+        receive(k, e);
     }
     bool more = run_batch(k);
     outbox_flush(&k->out); /* who waits for a commit does not wait for merging */
+    more |= copier_turn(&k->copier);
     if (k->file && file_unmerged_bytes(k->file) >= MERGE_BYTES)
         merge(k);
     counter_set(&k->counters.unmerged_bytes, k->file ? file_unmerged_bytes(k->file) : 0);
@@ -355,7 +372,10 @@ static bool store_turn(struct actor *a)
     struct store *s = container_of(a, struct store, actor);
     for (struct entry *e = inbox_take(&s->inbox), *next; e; e = next) {
         next = e->next;
-        tell(s, task_of(e));
+        if (e->kind == BACKUP)
+            container_of(e, struct backup, entry)->done(container_of(e, struct backup, entry));
+        else
+            tell(s, task_of(e));
     }
     return false;
 }
@@ -369,8 +389,15 @@ void store_submit(struct store *s, struct store_task *t)
 {
     t->life = s->life;
     t->error = OK;
-    t->entry.kind = 0;
+    t->entry.kind = TASK;
     outbox_post(&s->out, &t->entry);
+}
+
+void store_backup(struct store *s, struct backup *b)
+{
+    b->entry.kind = BACKUP;
+    b->entry.weight = 0;
+    outbox_post(&s->out, &b->entry);
 }
 
 static bool start_thread(struct store *s)
@@ -395,6 +422,7 @@ static bool keeper_init(struct store *s, char why[FILE_WHY_MAX])
         goto no_file;
     if (loop_init(&k->loop) != 0)
         goto no_loop;
+    copier_init(&k->copier, &k->loop);
     k->ballast = file_ballast_take(k->file);
     counter_set(&k->counters.generation, (uint64_t)file_generation(k->file));
     for (int c = 0; c < STORE_CLASSES; c++)
@@ -419,6 +447,7 @@ no_file:
 static void keeper_deinit(struct keeper *k)
 {
     merge(k);
+    copier_close(&k->copier);
     file_close(k->file);
     loop_cancel(&k->loop, &k->idle);
     loop_cancel(&k->loop, &k->retry);
@@ -477,7 +506,8 @@ void store_free(struct store *s)
     outbox_flush(&s->out);
     loop_quit(&k->loop);
     (void)pthread_join(s->thread, NULL); /* fails only for a thread that is none */
-    while (keeper_turn(&k->actor))       /* what the thread had not got to */
+    copier_close(&k->copier);
+    while (keeper_turn(&k->actor)) /* what the thread had not got to */
         ;
     outbox_flush(&k->out);
     (void)store_turn(&s->actor);

@@ -21,6 +21,7 @@
 #include "backplane/store/counters.h"
 #include "backplane/store/file.h"
 
+struct backup;
 struct store;
 struct loop;
 
@@ -61,6 +62,9 @@ void store_free(struct store *s);
 
 /* Hands the task over until it is told; sent with the owner's next flush. */
 void store_submit(struct store *s, struct store_task *t);
+
+/* Asks for a copy of the file, or how far it is; told behind what was submitted before. */
+void store_backup(struct store *s, struct backup *b);
 
 int64_t store_generation(const struct store *s); /* any thread; changes only before `undone` */
 const struct store_counters *store_counters(const struct store *s);

@@ -7,6 +7,7 @@
 #include "backplane/store/counters.h"
 #include "backplane/store/rows.h"
 #include "tests/unit/driver_kit.h"
+#include "tests/unit/copy_kit.h"
 #include "tests/unit/vfs_kit.h"
 
 static const struct subject subjects[] = {{&kept_driver, true, false, 0, true}};
@@ -138,7 +139,7 @@ static void a_backup_has_all_publications_under_new_epochs(void **state)
     snprintf(copy, sizeof(copy), "%s.copy", kept_path);
     struct file *f = file_open(&(struct file_config){.path = kept_path, .full = true}, why);
     assert_non_null(f);
-    assert_int_equal(file_copy(f, copy, why), OK);
+    assert_int_equal(copy_at_once(f, copy, why), COPY_WHOLE);
     file_close(f);
     assert_int_equal(rename(copy, kept_path), 0);
     open_driver(STREAM_BYTES);

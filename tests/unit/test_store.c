@@ -4,6 +4,7 @@
 #include "backplane/base/list.h"
 #include "backplane/base/log.h"
 #include "backplane/base/loop.h"
+#include "tests/unit/copy_kit.h"
 #include "tests/unit/vfs_kit.h"
 
 #include <glob.h>
@@ -468,8 +469,8 @@ static void a_copy_begins_another(void **state)
     assert_int_equal(file_begin(f), OK);
     assert_int_equal(add(f, 'a'), OK);
     assert_int_equal(file_commit(f), OK);
-    assert_int_equal(file_copy(f, copy, why), OK);
-    assert_int_equal(file_copy(f, copy, why), ERR_BAD_REQUEST);
+    assert_int_equal(copy_at_once(f, copy, why), COPY_WHOLE);
+    assert_int_equal(copy_at_once(f, copy, why), COPY_FAILED);
     assert_non_null(strstr(why, "there already"));
     file_close(f);
     config.path = copy;
