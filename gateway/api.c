@@ -21,6 +21,7 @@ static void run_rpc(struct api_task *t)
 }
 
 static const struct api_method methods[] = {
+    {"backup", SCOPE_OWNER, api_backup, NULL},
     {"ban", SCOPE_MODERATE, api_ban, NULL},
     {"bans", SCOPE_MODERATE, api_bans, NULL},
     {"batch", 0, run_batch, gather_batch}, /* its commands' scopes count */
@@ -90,6 +91,7 @@ bool api_knows(struct span method)
 static const struct field params_fields[] = {
     PARAM(STRING, after),
     PARAM(STRING, b64data),
+    PARAM(BOOL, cancel),
     PARAM(STRING, channel),
     PARAM(ARRAY, channels),
     PARAM(STRING, client),
@@ -109,6 +111,7 @@ static const struct field params_fields[] = {
     PARAM(OBJECT, override),
     PARAM(BOOL, parallel),
     PARAM(OBJECT, params),
+    PARAM(STRING, path),
     PARAM(STRING, pattern),
     PARAM(STRING, reason),
     PARAM(OBJECT, recover_since),
@@ -169,6 +172,7 @@ static void task_free(struct api_task *t, bool delivered)
     if (t->queue)
         api_queue_free(t->queue, delivered);
     api_publication_free(t->publication);
+    free(t->words);
     buf_deinit(&t->result);
 }
 

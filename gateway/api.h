@@ -26,6 +26,7 @@ enum api_scope {
     SCOPE_JOBS = 8,
     SCOPE_ADMIN = 16,
     SCOPE_ALL = 31,
+    SCOPE_OWNER = 32, /* no key has it: who comes by the socket beside the store */
 };
 
 /* A hub's calls. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* api_private.h: what the files of the API share: api.c (calls, and the order in which commands
- * run), api_publish.c, api_read.c, api_session.c, api_follow.c, api_moderate.c (the
+ * run), api_backup.c, api_publish.c, api_read.c, api_session.c, api_follow.c, api_moderate.c (the
  * methods).
  */
 #ifndef MADANG_GATEWAY_API_PRIVATE_H
@@ -42,6 +42,7 @@ struct api_task {
     enum err error;
     struct buf result;                   /* the result object */
     const char *why;                     /* in place of the error's own words; or NULL */
+    char *words;                         /* of `why`, if they are not constant */
     struct api_publication *publication; /* of publish and broadcast; see api_publish.c */
     struct api_queue *queue;             /* of queue_…; see api_queue.h */
 };
@@ -63,7 +64,7 @@ struct api_call {
 /* All that any method understands; each looks at its own. */
 struct api_params {
     struct span method, params;
-    struct span user, client, session, channel, pattern, idempotency_key, b64data;
+    struct span user, client, session, channel, path, pattern, idempotency_key, b64data;
     struct span version_epoch, epoch, reason, after;
     struct span data, info;
     struct span tags, since, recover_since, disconnect, override, channels, whitelist, commands;
@@ -71,7 +72,7 @@ struct api_params {
     int64_t expire_at;    /* or EXPIRE_AT_ABSENT */
     uint64_t interval_ms; /* or INTERVAL_ABSENT */
     uint64_t version, offset;
-    bool skip_history, delta, reverse, expired, parallel;
+    bool skip_history, delta, reverse, expired, parallel, cancel;
 };
 
 /* Reads a task's parameters; false: it is done, with an error. */
@@ -128,6 +129,7 @@ void api_queue_free(struct api_queue *q, bool delivered);
 void api_publication_free(struct api_publication *p); /* NULL is fine */
 
 /* The methods. */
+void api_backup(struct api_task *t);
 void api_publish(struct api_task *t);
 void api_broadcast(struct api_task *t);
 void api_broadcast_gather(struct api_task *t);

@@ -345,7 +345,8 @@ static int check_api(const struct http_request *r, struct http_api *api, const c
     size_t at = sizeof(API_PATH) - 1;
     at += r->path.n > at; /* the slash */
     api->method = (struct span){r->path.p + at, r->path.n - at};
-    api->scopes = r->by_owner ? SCOPE_ALL : api_keys_scopes(r->settings->api_keys, r->api_key);
+    api->scopes =
+        r->by_owner ? SCOPE_ALL | SCOPE_OWNER : api_keys_scopes(r->settings->api_keys, r->api_key);
     *why = "Calls of the API are POST requests.\n";
     if (r->method != HTTP_POST)
         return 405;

@@ -8,7 +8,9 @@
 #include "backplane/base/map.h"
 #include "backplane/base/option.h"
 #include "backplane/base/suggest.h"
+#include "backplane/store/check.h"
 #include "gateway/backplane.h"
+#include "gateway/backup_command.h"
 #include "gateway/jwks.h"
 #include "gateway/options.h"
 #include "gateway/options_help.h"
@@ -67,8 +69,22 @@ static int run_serve(int argc, char **argv)
     return serve_run(o, &(struct options_sources){argc, argv, environ});
 }
 
+static int check_file(const char *path)
+{
+    struct buf found = {0}, wrong = {0};
+    buf_fmt(&found, "%s: ", path);
+    bool whole = check_store(path, &found, &wrong);
+    int code = finish(stderr, &wrong, whole ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (whole)
+        return finish(stdout, &found, code);
+    buf_deinit(&found);
+    return code;
+}
+
 static int run_check(int argc, char **argv)
 {
+    if (argc == 1 && argv[0][0] != '-')
+        return check_file(argv[0]);
     struct options *o = load(argc, argv);
     struct buf text = {0}, report = {0};
     struct keys *keys = NULL;
@@ -119,6 +135,11 @@ static int run_queue(int argc, char **argv)
     return run_command(queue_command, argc, argv);
 }
 
+static int run_backup(int argc, char **argv)
+{
+    return run_command(backup_command, argc, argv);
+}
+
 static int run_worker(int argc, char **argv)
 {
     map_seed();
@@ -149,12 +170,21 @@ static int run_version(int argc, char **argv)
 
 static int run_help(int argc, char **argv);
 
+static void check_help(struct buf *text)
+{
+    buf_lit(text,
+            "`madang check FILE` looks through a store that no gateway uses, or a backup, and "
+            "says what\nis in it, or what is wrong.\n");
+}
+
 /* In the order of help. */
 static const struct verb VERBS[] = {
     {"serve", "[OPTIONS]", "serve clients until stopped by SIGTERM or SIGINT", true, NULL,
      run_serve},
     {"check", "[OPTIONS]", "print the configuration in effect and where each value comes from",
-     true, NULL, run_check},
+     true, check_help, run_check},
+    {"backup", "FILE", "copy the store, while its gateway runs or not", false, backup_command_help,
+     run_backup},
     {"token", "[OPTIONS]", "print a token for a connection or a subscription", false,
      token_command_help, run_token},
     {"servers", "WORDS", "show or change which Redis servers share the rooms", false,

@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/store_socket.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "gateway/path.h"
+
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define SUFFIX ".sock"
 
 bool store_socket_path(const char *store, char out[PATH_MAX])
 {
-    const char *slash = strrchr(store, '/');
-    const char *name = slash ? slash + 1 : store;
-    char folder[PATH_MAX], resolved[PATH_MAX];
-    size_t n = slash ? (size_t)(name - store) : 0;
-    if (n >= sizeof(folder))
+    return path_absolute(store, SUFFIX, out);
+}
+
+bool store_socket_answers(const char *store)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char path[PATH_MAX];
+    if (!store_socket_path(store, path) || strlen(path) >= sizeof(at.sun_path))
         return false;
-    memcpy(folder, store, n);
-    folder[n] = '\0';
-    if (!realpath(n ? folder : ".", resolved))
-        return false;
-    const char *between = strcmp(resolved, "/") == 0 ? "" : "/";
-    int length = snprintf(out, PATH_MAX, "%s%s%s" SUFFIX, resolved, between, name);
-    return length > 0 && length < PATH_MAX;
+    memcpy(at.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool answers = fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+    if (fd >= 0)
+        close(fd);
+    return answers;
 }

@@ -10,4 +10,7 @@
  * too long. */
 bool store_socket_path(const char *store, char out[PATH_MAX]);
 
+/* Whether a gateway listens there. */
+bool store_socket_answers(const char *store);
+
 #endif
