@@ -102,20 +102,30 @@ export class JobsClient {
   }
 }
 
+// The result of a call that may fail for now.
+async function insist(api, method, params) {
+  for (;;) {
+    const { result, error } = await api.call(method, params)
+    if (result) return result
+    if (error.code !== 100) throw new Error(`${method}: ${error.code} ${error.message}`)
+    await pause(RETRY)
+  }
+}
+
 // What the checker is to know of the end: the dead, and what the queue counts.
 export async function queueEnd(api, queue) {
   const dead = []
   for (let page; !page || page.length === 256; ) {
-    page = (await api.ok('queue_dead', { queue, limit: 256, ...(dead.length && { after: dead.at(-1).id }) })).jobs
+    page = (await insist(api, 'queue_dead', { queue, limit: 256, ...(dead.length && { after: dead.at(-1).id }) })).jobs
     dead.push(...page)
   }
-  return { dead, stats: await api.ok('queue_stats', { queue }) }
+  return { dead, stats: await insist(api, 'queue_stats', { queue }) }
 }
 
 // Until nothing is left but the dead.
 export async function drained(api, queue) {
   for (;;) {
-    const { ready, leased, delayed, blocked } = await api.ok('queue_stats', { queue })
+    const { ready, leased, delayed, blocked } = await insist(api, 'queue_stats', { queue })
     if (ready + leased + delayed + blocked === 0) return
     await pause(RETRY)
   }

@@ -191,6 +191,11 @@ static void only_the_holder_settles_and_only_once(void **state)
     char longer[QUEUE_TOKEN_MAX + 1];
     (void)snprintf(longer, sizeof(longer), "%s0", j->token);
     assert_int_equal(settle("q", QUEUE_ACK, id, longer), SETTLED_LEASE_LOST);
+    memcpy(longer, j->token, sizeof(j->token)); /* the right number, and not its other part */
+    char *last = &longer[strlen(longer) - 1];
+    *last = *last == '0' ? '1' : '0';
+    assert_int_equal(settle("q", QUEUE_ACK, id, longer), SETTLED_LEASE_LOST);
+    assert_int_equal(settle("q", QUEUE_EXTEND, id, longer), SETTLED_LEASE_LOST);
     assert_int_equal(settle("other", QUEUE_ACK, id, j->token), SETTLED_GONE);
     assert_int_equal(settle("q", QUEUE_ACK, other, j->token), SETTLED_GONE);
     assert_int_equal(settle_job(QUEUE_ACK, j), SETTLED_OK);
@@ -231,6 +236,39 @@ static void a_lease_ends_to_the_millisecond(void **state) /* C1 */
         assert_int_equal(settle_job(QUEUE_EXTEND, j), late < 0 ? SETTLED_OK : SETTLED_LEASE_LOST);
         assert_int_equal(settle_job(QUEUE_ACK, j), late < 0 ? SETTLED_OK : SETTLED_LEASE_LOST);
     }
+}
+
+/* More than a driver looks at in one go. */
+static void leases_that_end_by_the_hundred_are_all_lost(void **state)
+{
+    (void)state;
+    if (!subject->our_clock)
+        return;
+    enum { MANY = 3 * QUEUE_ITEMS_MAX };
+    static struct queue_item items[MANY];
+    static char tokens[MANY][QUEUE_TOKEN_MAX];
+    static struct queue_job jobs[QUEUE_ITEMS_MAX];
+    for (size_t i = 0; i < MANY; i += QUEUE_ITEMS_MAX) {
+        for (size_t k = 0; k < QUEUE_ITEMS_MAX; k++)
+            jobs[k] = (struct queue_job){.kind = SPAN("k"), .data = SPAN("1")};
+        struct queue_put p = {.jobs = jobs, .count = QUEUE_ITEMS_MAX};
+        assert_int_equal(run(&p.op, QUEUE_PUT, "q"), OK);
+        assert_int_equal(take("q", QUEUE_ITEMS_MAX, 1000), QUEUE_ITEMS_MAX);
+        for (size_t k = 0; k < QUEUE_ITEMS_MAX; k++) {
+            memcpy(tokens[i + k], taken.jobs[k]->token, QUEUE_TOKEN_MAX);
+            items[i + k] =
+                (struct queue_item){.id = taken.jobs[k]->id, .token = span_str(tokens[i + k])};
+        }
+    }
+    clock_now += 1000;
+    for (size_t i = MANY; i;) {
+        i -= QUEUE_ITEMS_MAX; /* those that are looked at last come first */
+        struct queue_settle s = {.items = &items[i], .count = QUEUE_ITEMS_MAX};
+        assert_int_equal(run(&s.op, QUEUE_ACK, "q"), OK);
+        for (size_t k = 0; k < QUEUE_ITEMS_MAX; k++)
+            assert_int_equal(items[i + k].status, SETTLED_LEASE_LOST);
+    }
+    assert_int_equal(stats("q").number[NUMBER_acked], 0);
 }
 
 static void a_lost_lease_is_a_failure_and_the_next_lease_another(void **state)
@@ -445,6 +483,7 @@ int main(void)
         TEST(only_the_holder_settles_and_only_once),
         TEST(items_of_one_operation_have_an_answer_each),
         TEST(a_lease_ends_to_the_millisecond),
+        TEST(leases_that_end_by_the_hundred_are_all_lost),
         TEST(a_lost_lease_is_a_failure_and_the_next_lease_another),
         TEST(an_extended_lease_lasts_from_now),
         TEST(a_failed_job_waits_longer_each_time),
