@@ -3,7 +3,8 @@
  *
  * A life has one file and many cuts. Publications are numbered over all rooms; those that were told
  * as committed before the cut have to be there behind it, at their offsets, and of the others only
- * those may be there that come next in their room. (S6 of a queue is in test_power_jobs.c.)
+ * those may be there that come next in their room. (S6 of a queue is in test_power_jobs.c.) The same
+ * holds when the disk lives on, and any call to it fails (S7; of a queue in test_queue_disk.c).
  */
 #include "backplane/kept.h"
 
@@ -126,15 +127,20 @@ static void a_cut(void)
         cut_while_opening();
 }
 
-static void a_life(void **state)
+static void begin_life(void **state)
 {
     static const char *const names[ROOMS] = {"a", "b", "c"};
     assert_int_equal(start(state), 0);
-    close_driver();
     memset(rooms, 0, sizeof(rooms));
     for (size_t i = 0; i < ROOMS; i++)
         rooms[i].ref = room_named(names[i]);
     last_number = 0;
+}
+
+static void a_life(void **state)
+{
+    begin_life(state);
+    close_driver();
     for (int i = 0; i < CUTS; i++)
         a_cut();
     open_driver(STREAM_BYTES);
@@ -173,11 +179,60 @@ static void below_full_the_last_may_be_lost_and_the_file_is_whole(void **state)
     assert_true(lost_count > 0); /* else this kit takes nothing back */
 }
 
+/* With each call in turn as the first that fails, until a burst has fewer; then the disk is well
+ * again, at once or after a start. */
+static void each_call_fails(void **state, bool on, const char *reserve)
+{
+    int n = 1;
+    begin_life(state);
+    atomic_store(&faults.failed, 0);
+    atomic_store(&faults.no_sync, 1);
+    for (int before = -1; atomic_load(&faults.failed) > before; n++) {
+        before = atomic_load(&faults.failed);
+        for (size_t i = 0; i < ROOMS; i++)
+            check(&rooms[i], true);
+        faults.reserve = reserve;
+        atomic_store(&faults.fails_on, on);
+        atomic_store(&faults.fails_in, n);
+        burst();
+        for (size_t i = 0; on && i < ROOMS; i++)
+            forget(&rooms[i].ref);
+        if (on)
+            close_driver();
+        atomic_store(&faults.fails_in, 0);
+        if (on)
+            open_driver(STREAM_BYTES);
+    }
+    faults.reserve = NULL;
+    assert_true(n > 6); /* else it was about little */
+    for (size_t i = 0; i < ROOMS; i++)
+        forget(&rooms[i].ref);
+    assert_int_equal(stop(state), 0);
+}
+
+static void a_call_that_fails_once_loses_nothing_that_was_told(void **state) /* S7 */
+{
+    each_call_fails(state, false, NULL);
+}
+
+static void a_disk_that_fails_from_then_on_loses_nothing_that_was_told(void **state) /* S7 */
+{
+    each_call_fails(state, true, NULL);
+}
+
+static void a_disk_that_is_full_from_then_on_loses_nothing_that_was_told(void **state) /* S7 */
+{
+    each_call_fails(state, true, "/"); /* which is always there: all that grows fails */
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_told_as_kept_survives_the_end_of_power),
         cmocka_unit_test(below_full_the_last_may_be_lost_and_the_file_is_whole),
+        cmocka_unit_test(a_call_that_fails_once_loses_nothing_that_was_told),
+        cmocka_unit_test(a_disk_that_fails_from_then_on_loses_nothing_that_was_told),
+        cmocka_unit_test(a_disk_that_is_full_from_then_on_loses_nothing_that_was_told),
     };
     subject = &subjects[0];
     map_seed();

@@ -25,6 +25,10 @@ static struct {
     atomic_int syncs;           /* counted */
     atomic_int reads;           /* counted */
     atomic_int no_sync;         /* where the power is simulated, the disk need not be waited for */
+    atomic_int fails_in; /* the n-th call from here that changes a file fails with EIO; … */
+    atomic_int fails_on; /* … and all behind it */
+    atomic_int failed;   /* counted */
+    const char *reserve; /* after `fails_in` calls the disk is full, while this file exists */
 } faults;
 
 struct faulty_file {
@@ -53,6 +57,24 @@ static inline int faulty_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
     return real_of(f)->pMethods->xRead(real_of(f), p, n, at);
 }
 
+/* A call that changes a file; `grows`: it needs space. */
+static inline int faulty_call(bool grows)
+{
+    int left = atomic_load(&faults.fails_in);
+    if (!left)
+        return SQLITE_OK;
+    if (left > 1) {
+        atomic_fetch_sub(&faults.fails_in, 1);
+        return SQLITE_OK;
+    }
+    if (faults.reserve && (!grows || access(faults.reserve, F_OK) != 0))
+        return SQLITE_OK;
+    if (!faults.reserve && !atomic_load(&faults.fails_on))
+        atomic_store(&faults.fails_in, 0);
+    atomic_fetch_add(&faults.failed, 1);
+    return faults.reserve ? SQLITE_FULL : SQLITE_IOERR;
+}
+
 /* What lies between is about to change. */
 static inline int faulty_changes(sqlite3_file *f, sqlite3_int64 from, sqlite3_int64 to)
 {
@@ -73,19 +95,23 @@ static inline int faulty_changes(sqlite3_file *f, sqlite3_int64 from, sqlite3_in
 
 static inline int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
-    if (!powered() || faulty_changes(f, at, at + n) != SQLITE_OK)
-        return SQLITE_IOERR_WRITE;
     sqlite3_int64 size = 0;
-    if (atomic_load(&faults.full) &&
-        (real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK || at + n > size))
+    if (!powered() || faulty_changes(f, at, at + n) != SQLITE_OK ||
+        real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK)
+        return SQLITE_IOERR_WRITE;
+    if (atomic_load(&faults.full) && at + n > size)
         return SQLITE_FULL;
+    int rc = faulty_call(at + n > size);
+    if (rc != SQLITE_OK)
+        return rc;
     return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
 }
 
 static inline int faulty_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
     sqlite3_int64 before = 0;
-    if (!powered() || real_of(f)->pMethods->xFileSize(real_of(f), &before) != SQLITE_OK ||
+    if (!powered() || faulty_call(false) ||
+        real_of(f)->pMethods->xFileSize(real_of(f), &before) != SQLITE_OK ||
         faulty_changes(f, size, before) != SQLITE_OK)
         return SQLITE_IOERR_TRUNCATE;
     return real_of(f)->pMethods->xTruncate(real_of(f), size);
@@ -105,7 +131,8 @@ static inline int faulty_sync(sqlite3_file *f, int flags)
     }
     struct image *image = ((struct faulty_file *)f)->image;
     sqlite3_int64 size = 0;
-    if (!powered() || real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK)
+    if (!powered() || faulty_call(false) ||
+        real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK)
         return SQLITE_IOERR_FSYNC;
     int rc =
         atomic_load(&faults.no_sync) ? SQLITE_OK : real_of(f)->pMethods->xSync(real_of(f), flags);
@@ -195,7 +222,7 @@ static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *
 static inline int faulty_delete(sqlite3_vfs *vfs, const char *name, int sync_directory)
 {
     sqlite3_vfs *real = vfs->pAppData;
-    if (!powered())
+    if (!powered() || faulty_call(false))
         return SQLITE_IOERR_DELETE;
     if (power.watched)
         image_synced(image_of(name), 0);
