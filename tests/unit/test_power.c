@@ -3,8 +3,8 @@
  *
  * A life has one file and many cuts. Publications are numbered over all rooms; those that were told
  * as committed before the cut have to be there behind it, at their offsets, and of the others only
- * those may be there that come next in their room. (S6 of a queue is in test_power_jobs.c.) The
- * same holds when the disk lives on, and any call to it fails (S7; of a queue in test_queue_disk.c).
+ * those may be there that come next in their room. The same holds when the disk lives on, and any
+ * call to it fails. (Of queues: S6 is in test_power_jobs.c, S7 in test_queue_disk.c.)
  */
 #include "backplane/kept.h"
 
