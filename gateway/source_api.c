@@ -23,6 +23,7 @@ struct source_api {
     struct http_client *client;
     char *url, *owner;
     char *key_header;
+    char *unix_path;  /* "": none */
     struct list left; /* struct errand: takes that nobody waits for */
     bool complained;  /* of an outage: once is enough */
 };
@@ -372,6 +373,7 @@ static void source_free(struct job_source *source)
     free(s->url);
     free(s->owner);
     free(s->key_header);
+    free(s->unix_path);
     free(s);
 }
 
@@ -398,14 +400,15 @@ struct job_source *source_api_new(const struct source_api_config *c)
     list_init(&s->left);
     s->url = base_of(c->url);
     s->owner = strdup(c->owner);
+    s->unix_path = strdup(c->unix_path);
     if (*c->key && asprintf(&s->key_header, "X-API-Key: %s", c->key) < 0)
         s->key_header = NULL;
-    if (!s->url || !s->owner || (*c->key && !s->key_header))
+    if (!s->url || !s->owner || !s->unix_path || (*c->key && !s->key_header))
         goto no_memory;
     s->client = http_client_new(&(struct http_client_config){
         .loop = c->loop,
         .ca_file = *c->ca_file ? c->ca_file : NULL,
-        .unix_path = *c->unix_path ? c->unix_path : NULL,
+        .unix_path = *s->unix_path ? s->unix_path : NULL,
     });
     if (!s->client)
         goto no_memory;

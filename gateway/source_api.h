@@ -17,7 +17,7 @@ struct source_api_config {
     const char *owner;   /* who takes the jobs; for people to read */
 };
 
-/* Texts are copied, but for ca_file and unix_path. NULL: no memory. */
+/* Texts are copied, but for ca_file. NULL: no memory. */
 struct job_source *source_api_new(const struct source_api_config *c);
 
 #endif

@@ -149,6 +149,20 @@ it('workers share the jobs, and do each once', async () => {
   await gateway.stop()
 })
 
+it('a worker on the same machine goes through the file beside the store, and needs no key', async () => {
+  const store = newFile('db')
+  const gateway = await startGateway(['--store', store, '--api-key', KEY, '--worker-enabled', 'off', ...near])
+  gateway.api = new Api(gateway)
+  const target = await Target.open((request, response) => response.end())
+  const worker = new Worker(null, '--store', store, ...near, '--exec', '/bin/cat', '--worker-exec-queues', 'q')
+  assert.equal((await become(gateway, await put(gateway, 'q', { data: 1 }), 'done')).result, 1)
+  await become(gateway, await put(gateway, '_webhook', { data: { url: target.url, body: 2 } }), 'unknown')
+  assert.equal(target.requests[0].body.toString(), '2')
+  await worker.stop()
+  await gateway.stop()
+  await target.close()
+})
+
 it('a worker that stops gives its job back at once; the job of one that is killed is done after its lease', async () => {
   const gateway = await start()
   const [began, pass] = [newFile('began'), newFile('pass')]
