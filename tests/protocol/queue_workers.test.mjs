@@ -1,88 +1,87 @@
 // SPDX-License-Identifier: MIT
 // The workers of docs/QUEUE.md, as they stand there, compete for jobs, over a store and over Redis.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { Api, KEY } from '../lib/api.mjs'
+import { DocWorker } from '../lib/doc_workers.mjs'
 import { startGateway } from '../lib/gateway.mjs'
 import { Redis } from '../lib/redis.mjs'
 
 const torture = process.env.MADANG_TORTURE === '1'
 // A bound against hanging.
 const limit = { timeout: torture ? 600_000 : 60_000 }
-const folder = mkdtempSync(join(tmpdir(), 'madang-workers-'))
+const folder = mkdtempSync(join(tmpdir(), 'madang-store-'))
 after(() => rmSync(folder, { recursive: true }))
 
-const text = readFileSync(new URL('../../docs/QUEUE.md', import.meta.url), 'utf8')
-const programs = {}
-for (const [language, program, name] of [['python', 'python3', 'worker.py'], ['js', process.execPath, 'worker.mjs']]) {
-  const code = new RegExp('^```' + language + '\\n([^]*?)^```', 'm').exec(text)[1]
-  const path = join(folder, name)
-  writeFileSync(path, code)
-  programs[language] = [program, path]
-}
-
-class Worker {
-  constructor(gateway, language) {
-    const [program, path] = programs[language]
-    const env = { PATH: process.env.PATH, MADANG_URL: `http://127.0.0.1:${gateway.port}`, MADANG_API_KEY: KEY, LEASE_MS: '1000' }
-    this.child = spawn(program, [path], { env, stdio: ['ignore', 'pipe', 'inherit'] })
-    this.out = ''
-    this.child.stdout.on('data', (more) => (this.out += more))
-    this.ended = new Promise((settle) => this.child.on('close', settle))
-  }
-
-  // What it did: [id, deliveries, data] each.
-  get done() {
-    return this.out.split('\n').slice(0, -1).map((line) => line.split(' '))
-  }
-
-  async kill() {
-    this.child.kill('SIGKILL')
-    await this.ended
-  }
-}
-
-async function compete(args) {
-  const gateway = await startGateway(['--api-key', KEY, '--queue-backoff', '10ms', ...args])
+// The first worker is killed, the others have to do something.
+async function compete(gateway, workers, waiting) {
   const api = new Api(gateway)
-  const count = torture ? 10_000 : 200
-  const workers = ['python', 'js', 'python', 'js'].map((language) => new Worker(gateway, language))
-  const [killed] = workers
-  const pause = () => new Promise((settle) => setTimeout(settle, 20))
+  const least = torture ? 10_000 : 200
+  const [killed, ...others] = workers
+  let count = 0
+  const acked = async (n) => {
+    while ((await api.ok('queue_stats', { queue: 'work' })).acked < n) await pause(20)
+  }
   try {
-    while ((await gateway.metrics()).madang_queue_takes_waiting < workers.length) await pause()
-    for (let first = 0; first < count; first += 100) {
-      const jobs = Array.from({ length: 100 }, (_, i) => ({ kind: 'count', data: first + i }))
+    await waiting()
+    while (count < least || others.some(({ done }) => done.length === 0)) {
+      const jobs = Array.from({ length: 100 }, () => ({ kind: 'count', data: count++ }))
       await api.ok('queue_put', { queue: 'work', jobs })
-      if (first + 100 === count / 2) await killed.kill()
+      if (count === least / 2) await killed.kill()
+      if (count >= least) await acked(count)
     }
-    const all = () => workers.flatMap(({ done }) => done)
-    while ((await api.ok('queue_stats', { queue: 'work' })).acked < count) await pause()
-    const leases = all().map(([id, deliveries]) => `${id} ${deliveries}`)
+    const done = workers.flatMap((worker) => worker.done)
+    const leases = done.map(([id, deliveries]) => `${id} ${deliveries}`)
     assert.equal(new Set(leases).size, leases.length, 'a lease was held by two')
-    assert.deepEqual([...new Set(all().map(([, , data]) => Number(data)))].sort((a, b) => a - b), [...Array(count).keys()])
-    for (const worker of workers.slice(2)) assert.ok(worker.done.length > 0)
+    assert.deepEqual([...new Set(done.map(([, , data]) => Number(data)))].sort((a, b) => a - b), [...Array(count).keys()])
     const { ready, leased, delayed, dead } = await api.ok('queue_stats', { queue: 'work' })
     assert.deepEqual([ready, leased, delayed, dead], [0, 0, 0, 0])
+  } catch (error) {
+    for (const { err } of workers) console.error(err)
+    throw error
   } finally {
     await Promise.all(workers.map((worker) => worker.kill()))
   }
-  await gateway.stop()
 }
 
-test('workers in Python and JavaScript compete for jobs of a store, one is killed, and each job is done', limit, () =>
-  compete(['--store', join(folder, 'a.db'), '--local-durability', 'process']))
+const start = (...args) => startGateway(['--api-key', KEY, '--queue-backoff', '10ms', ...args])
+
+const begin = (names, place) => names.map((name) => new DocWorker(name, place))
+const pairs = (name) => [`${name}.py`, `${name}.mjs`, `${name}.py`, `${name}.mjs`]
+
+async function waits(gateway, n) {
+  while ((await gateway.metrics()).madang_queue_takes_waiting < n) await pause(20)
+}
+
+const overHttp = (gateway) => compete(gateway, begin(pairs('worker'), gateway), () => waits(gateway, 4))
+
+test('workers in Python and JavaScript compete for jobs of a store, one is killed, and each job is done', limit, async () => {
+  const gateway = await start('--store', join(folder, 'a.db'), '--local-durability', 'process')
+  await overHttp(gateway)
+  await gateway.stop()
+})
 
 test('workers in Python and JavaScript compete for jobs over Redis, one is killed, and each job is done', limit, async () => {
   const redis = await Redis.start()
-  try {
-    await compete(['--backplane', 'redis', '--redis-url', redis.url])
-  } finally {
-    await redis.stop()
-  }
+  const gateway = await start('--backplane', 'redis', '--redis-url', redis.url)
+  await overHttp(gateway)
+  await gateway.stop()
+  await redis.stop()
+})
+
+test('so do those that speak to Redis themselves, beside one that does not', limit, async () => {
+  const redis = await Redis.start()
+  const gateway = await start('--backplane', 'redis', '--redis-url', redis.url)
+  const workers = [...begin(pairs('redis_worker'), redis), ...begin(['worker.mjs'], gateway)]
+  await compete(gateway, workers, async () => {
+    await waits(gateway, 1)
+    while ((await redis.say('PUBSUB', 'NUMSUB', 'madang:jobs'))[1] < workers.length) await pause(20)
+  })
+  await gateway.stop()
+  await redis.stop()
 })
