@@ -4,7 +4,7 @@
 // speak to Redis themselves. They are killed and stopped; what became of every job is told by Redis.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe } from 'node:test'
@@ -39,8 +39,10 @@ const work = {
     await say('done')`,
 }
 
+// Written once: whoever runs it reads it as it goes.
 function script(redis) {
   const path = join(folder, `${redis.port}.sh`)
+  if (existsSync(path)) return path
   const text = `#!/bin/sh
 cli() { redis-cli -p ${redis.port} "$@" >&2; }
 say() { cli XADD log '*' what $1 id \${MADANG_JOB_ID#*:} delivery $MADANG_JOB_DELIVERY by $by; }
