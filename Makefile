@@ -47,9 +47,9 @@ check: ## format, static analysis, house rules, sanitizers
 	@tests/run.sh c:dev protocol:dev c:tsan protocol:tsan app:tsan
 
 bench: ## the performance budgets, as ratios to a bare socket loop
-	@.ci/install build test
+	@.ci/install build test bench
 	$(call compile,release)
-	@$(MAKE) -s tests/node_modules/.package-lock.json
+	@$(MAKE) -s tests/node_modules/.package-lock.json tests/load/rivals/node_modules/.package-lock.json
 	@MADANG_BIN=build/release/madang MADANG_LOAD=build/release/madang-load node tests/load/bench.mjs
 
 torture: ## the long versions of the tests, and FUZZ_SECONDS of each fuzzer
@@ -62,10 +62,10 @@ torture: ## the long versions of the tests, and FUZZ_SECONDS of each fuzzer
 	@MADANG_TORTURE=1 tests/run.sh c:dev protocol:dev app:dev redis:dev cluster:dev page browser:release load:release attack:release
 
 clean: ## remove what was built, and the packages that npm fetched
-	rm -rf build web/node_modules tests/node_modules
+	rm -rf build web/node_modules tests/node_modules tests/load/rivals/node_modules
 
-tests/node_modules/.package-lock.json: tests/package-lock.json
-	cd tests && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: help run cluster build test check bench torture clean

@@ -11,12 +11,13 @@ import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { jobs } from './jobs.mjs';
+import { queues } from './queues.mjs';
 import { budgets } from './rows.mjs';
 import { backplane } from './backplane.mjs';
 import { gatewayBinary, requireBinaries, toolBinary } from './tool.mjs';
 import { troubles } from './trouble.mjs';
 
-const scenarios = { ...budgets, ...jobs, ...backplane, ...troubles };
+const scenarios = { ...budgets, ...jobs, ...queues, ...backplane, ...troubles };
 
 function parse(argv) {
   const options = { only: Object.keys(scenarios), turns: 5, quick: false };
