@@ -5,8 +5,8 @@
 #include "backplane/sequencer.h"
 #include "gateway/arrival.h"
 #include "gateway/credentials.h"
+#include "gateway/errand.h"
 #include "gateway/input.h"
-#include "gateway/job_publish.h"
 #include "gateway/methods.h"
 #include "gateway/order.h"
 #include "gateway/session.h"
@@ -237,10 +237,10 @@ static void on_evict(struct hub *h, struct entry *e)
 }
 
 static void (*const handlers[HUB_ENTRY_KINDS])(struct hub *, struct entry *) = {
-    [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind,      [HUB_INSUFFICIENT] = on_insufficient,
-    [HUB_SHED] = told_shed,   [HUB_CONTROL] = on_control,    [HUB_SOCKET] = told_socket,
-    [HUB_DRAIN] = told_drain, [HUB_CUT] = told_cut,          [HUB_RENEW] = told_renewal,
-    [HUB_EVICT] = on_evict,   [HUB_JOB] = job_publish_begin,
+    [HUB_PUSH] = on_push,     [HUB_BEHIND] = on_behind,   [HUB_INSUFFICIENT] = on_insufficient,
+    [HUB_SHED] = told_shed,   [HUB_CONTROL] = on_control, [HUB_SOCKET] = told_socket,
+    [HUB_DRAIN] = told_drain, [HUB_CUT] = told_cut,       [HUB_RENEW] = told_renewal,
+    [HUB_EVICT] = on_evict,   [HUB_ERRAND] = errand_run,
 };
 
 static void handle(struct hub *h, struct entry *e)

@@ -31,8 +31,16 @@ struct session;
 struct socket_context;
 
 /* HUB_DRAIN: close all sessions, paced; HUB_CUT: cut what is left;
- * HUB_SHED: make room, see told_shed(); HUB_RENEW: struct renewal; HUB_JOB: struct job_publish. */
-enum { HUB_SOCKET = HUB_OTHER, HUB_SHED, HUB_DRAIN, HUB_CUT, HUB_RENEW, HUB_JOB, HUB_ENTRY_KINDS };
+ * HUB_SHED: make room, see told_shed(); HUB_RENEW: struct renewal; HUB_ERRAND: struct errand. */
+enum {
+    HUB_SOCKET = HUB_OTHER,
+    HUB_SHED,
+    HUB_DRAIN,
+    HUB_CUT,
+    HUB_RENEW,
+    HUB_ERRAND,
+    HUB_ENTRY_KINDS
+};
 
 /* What is in force from now on; given back, without what the hub has taken. The references are
  * handed over. */

@@ -29,10 +29,7 @@ static void send_back(struct job_publish *p, enum err e, const char *why)
 {
     p->error = e;
     p->why = why;
-    p->entry.kind = p->answer_kind;
-    p->entry.weight = 0;
-    outbox_post(p->back, &p->entry);
-    outbox_flush(p->back);
+    errand_end(&p->errand);
 }
 
 static void published(struct hub *h, struct request *r)
@@ -125,9 +122,9 @@ static enum err ask(struct hub *h, struct job_publish *p, const struct wanted *w
     return OK;
 }
 
-void job_publish_begin(struct hub *h, struct entry *e)
+void job_publish_run(struct hub *h, struct errand *e)
 {
-    struct job_publish *p = container_of(e, struct job_publish, entry);
+    struct job_publish *p = container_of(e, struct job_publish, errand);
     struct span data = p->job->data;
     struct wanted want = {0};
     char *decoded = malloc(data.n + 1);

@@ -13,17 +13,13 @@
 
 #include "backplane/base/buf.h"
 #include "backplane/base/err.h"
-#include "backplane/base/inbox.h"
+#include "gateway/errand.h"
 #include "gateway/held.h"
 
-struct hub;
-
-/* Sent to a hub as HUB_JOB, and sent back through `back` with its answer. */
+/* Sent with job_publish_run(). */
 struct job_publish {
-    struct entry entry;
+    struct errand errand;
     const struct held *job; /* borrowed, not touched meanwhile */
-    uint32_t answer_kind;   /* of the entry, on its way back */
-    struct outbox *back;    /* that hub's alone */
     /* answer */
     enum err error;
     const char *why; /* static, or `words`; NULL: the error says all */
@@ -31,7 +27,6 @@ struct job_publish {
     uint64_t offset; /* in the stream; 0: there is none */
 };
 
-/* The entry that a hub finds in its inbox. */
-void job_publish_begin(struct hub *h, struct entry *e);
+void job_publish_run(struct hub *h, struct errand *e);
 
 #endif

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* What it finds in its inbox. */
-enum { TOLD_BEGIN, TOLD_STOP, TOLD_NOW, TOLD_PUBLISHED };
+enum { TOLD_BEGIN, TOLD_STOP, TOLD_NOW, TOLD_BACK };
 
 struct serve_worker {
     struct handler publish;
@@ -25,8 +25,8 @@ struct serve_worker {
     struct queue_window window;
     struct crew *crew;
     char name[CREW_NAME_MAX];
-    struct outbox from_main, to_main, to_hub;
-    struct outbox from_hub; /* the hub's */
+    struct outbox from_main, to_main;
+    struct errands errands; /* to the first hub */
     struct entry begin, stop, now, *stopped;
 };
 
@@ -38,32 +38,9 @@ struct publishing {
     struct attempt *attempt;
 };
 
-static void begin(struct handler *h, struct attempt *a)
+static void on_published(struct errand *e)
 {
-    struct serve_worker *w = container_of(h, struct serve_worker, publish);
-    struct publishing *p = calloc(1, sizeof(*p));
-
-    if (!p) {
-        attempt_end(a, &(struct outcome){END_RETRY, WAIT_BACKOFF, SPAN("out of memory")});
-        return;
-    }
-    p->attempt = a;
-    p->publish.job = a->job;
-    p->publish.back = &w->from_hub;
-    p->publish.answer_kind = TOLD_PUBLISHED;
-    p->publish.entry.kind = HUB_JOB;
-    outbox_post(&w->to_hub, &p->publish.entry);
-}
-
-/* It ends soon by itself. */
-static void cancel(struct handler *h, struct attempt *a)
-{
-    (void)h, (void)a;
-}
-
-static void on_published(struct entry *e)
-{
-    struct job_publish *j = container_of(e, struct job_publish, entry);
+    struct job_publish *j = container_of(e, struct job_publish, errand);
     struct publishing *p = container_of(j, struct publishing, publish);
     struct attempt *a = p->attempt;
     struct outcome o = {END_DONE, 0, {0}};
@@ -81,6 +58,28 @@ static void on_published(struct entry *e)
     free(p);
     attempt_end(a, &o);
     buf_deinit(&text);
+}
+
+static void begin(struct handler *h, struct attempt *a)
+{
+    struct serve_worker *w = container_of(h, struct serve_worker, publish);
+    struct publishing *p = calloc(1, sizeof(*p));
+
+    if (!p) {
+        attempt_end(a, &(struct outcome){END_RETRY, WAIT_BACKOFF, SPAN("out of memory")});
+        return;
+    }
+    p->attempt = a;
+    p->publish.job = a->job;
+    p->publish.errand.run = job_publish_run;
+    p->publish.errand.done = on_published;
+    errand_send(&w->errands, &p->publish.errand);
+}
+
+/* It ends soon by itself. */
+static void cancel(struct handler *h, struct attempt *a)
+{
+    (void)h, (void)a;
 }
 
 static void no_free(struct handler *h)
@@ -103,8 +102,8 @@ static void handle(struct serve_worker *w, struct entry *e)
 {
     struct worker *worker = crew_worker(w->crew);
 
-    if (e->kind == TOLD_PUBLISHED)
-        on_published(e);
+    if (e->kind == TOLD_BACK)
+        errand_take_back(e);
     else if (e->kind == TOLD_BEGIN)
         worker_start(worker);
     else
@@ -127,7 +126,7 @@ static void flush(struct actor *a)
 {
     struct serve_worker *w = container_of(a, struct serve_worker, actor);
 
-    outbox_flush(&w->to_hub);
+    errands_flush(&w->errands);
     outbox_flush(&w->to_main);
 }
 
@@ -216,8 +215,7 @@ static struct serve_worker *make(struct gateway *g, struct inbox *main, struct e
     crew_name(w->settings->options, w->name);
     outbox_init(&w->from_main, main->loop, &w->inbox);
     outbox_init(&w->to_main, &w->loop, main);
-    outbox_init(&w->to_hub, &w->loop, hub_inbox(g->hubs[0]));
-    outbox_init(&w->from_hub, g->hubs[0]->loop, &w->inbox);
+    errands_init(&w->errands, &w->inbox, TOLD_BACK, g->hubs[0]);
     queue_window_open(&w->window, sequencer_queues(g->sequencer), &w->loop);
     w->actor.turn = turn;
     w->actor.flush = flush;
