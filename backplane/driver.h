@@ -183,6 +183,7 @@ struct followed {
     struct position told; /* USERS */
     uint64_t unread;
     uint64_t untold; /* USERS */
+    bool here, barred; /* the sequencer's: see request.h */
     size_t name_len;
     char name[]; /* of the room, or of the user */
 };
@@ -254,6 +255,9 @@ enum share_verb {
      * not alive do not count. If a newer one than others have is here, these are told by a
      * SIGNAL_OUTNUMBERED in the room. */
     SHARE_CLAIM,
+    /* Who is connected elsewhere. In: names of users, each with a newline behind it. Out: for each
+     * "1" or "0", all in one word: whether it has connections on another gateway that is alive. */
+    SHARE_CONNECTED,
 
     /* What users and addresses have done on this gateway is added to what they did on others, as
      * bucket.h counts. In: lines, `ACCOUNT AMOUNT PERIOD SPENT …\n` with as many rates as there

@@ -18,7 +18,7 @@ static const struct {
     [SHARE_MEMBERS] = {"members", false}, [SHARE_OWN] = {"own", false},
     [SHARE_COUNT] = {"count", false},     [SHARE_BEAT] = {"beat", false},
     [SHARE_BURY] = {"bury", false},       [SHARE_CLAIM] = {"claim", false},
-    [SHARE_SPEND] = {"spend", true},
+    [SHARE_SPEND] = {"spend", true},      [SHARE_CONNECTED] = {"connected", false},
 };
 
 /* One share under way: one call to the room's server, or one to each. What each server keeps of

@@ -201,6 +201,9 @@ struct request_pace {
 struct request_follow {
     struct request request;
     struct follow follow; /* all but the room, whose name is `room`; its spans are in `name` */
+    /* USERS: of each of whom something is untold the answer says whether it is `here`, which is
+     * connected to any gateway that counts its users, and whether it is `barred` from the room. */
+    bool look;
     char *why;
     struct span room, who; /* an empty room: FOLLOW_ROOMS */
     char name[];

@@ -199,6 +199,19 @@ function verbs.claim()
   return {text(got), text(newest), text(counts)}
 end
 
+function verbs.connected()
+  local living, out = {}, {}
+  for _, gateway in ipairs(alive()) do living[gateway] = gateway ~= node end
+  for user in string.gmatch(ARGV[4], '([^\n]*)\n') do
+    local there = '0'
+    for _, gateway in ipairs(redis.call('HKEYS', connections(user))) do
+      if living[gateway] then there = '1' end
+    end
+    out[#out + 1] = there
+  end
+  return {table.concat(out)}
+end
+
 -- As backplane/base/bucket.c, in microseconds.
 local DEBT = 1
 

@@ -223,6 +223,22 @@ static void a_number_from_elsewhere_may_be_the_highest(void **state)
 
 /* In: lines; of each rate what is allowed, in how many ms, and what was done. Out: in how many ns
  * all is there again. */
+static void who_is_connected_to_a_gateway_that_is_alive_is_told_to_the_others(void **state)
+{
+    (void)state;
+    (void)ask(other, SHARE_CLAIM, "u 0 2 0 0 0");
+    (void)ask(other, SHARE_CLAIM, "w 0 1 0 1 0");
+    (void)ask(driver, SHARE_CLAIM, "v 0 1 0 0 0");
+    assert_string_equal(ask(driver, SHARE_CONNECTED, "w\nv\nnobody\nu\n"), "1001");
+    assert_string_equal(ask(other, SHARE_CONNECTED, "u\nv\n"), "01");
+    assert_string_equal(ask(other, SHARE_CONNECTED, "v\n"), "1");
+    (void)ask(other, SHARE_CLAIM, "u 1 0 0 0 0");
+    (void)ask(other, SHARE_CLAIM, "w 0 0 0 1 0");
+    assert_string_equal(ask(driver, SHARE_CONNECTED, "u\nw\n"), "10");
+    (void)say("ZADD", "nodes", "1 other");
+    assert_string_equal(ask(driver, SHARE_CONNECTED, "u\n"), "0");
+}
+
 static void spend(struct driver *d, const char *lines, uint64_t full_in_ms[RATES])
 {
     struct asked a = {.share = {.verb = SHARE_SPEND, .room = control.name, .done = note_answer}};
@@ -296,6 +312,7 @@ int main(void)
         TEST(who_is_dead_does_not_count_and_is_removed),
         TEST(of_those_that_are_to_be_alone_the_newest_has_the_highest_number),
         TEST(a_number_from_elsewhere_may_be_the_highest),
+        TEST(who_is_connected_to_a_gateway_that_is_alive_is_told_to_the_others),
         TEST(what_gateways_have_done_is_added),
         TEST(more_than_another_full_bucket_is_not_owed),
         TEST(what_has_come_back_is_forgotten),
