@@ -131,8 +131,9 @@ static enum err take_answer(struct queue_ride *r, const struct queue_place *p, s
 {
     struct queue_take *t = container_of(r->op, struct queue_take, op);
     (void)p;
-    t->more |= r->ready > 0;
-    r->ready = 0; /* it is told by `more` */
+    t->more |= (r->ready & 1) != 0;
+    t->bounded |= (uint8_t)(r->ready >> 1);
+    r->ready = 0; /* it is told by these */
     for (; in.at < in.reply->count; in.at++)
         if (!take_one(r, t, (struct reader){redis_reply_item(in.reply, in.at), 0}))
             return ERR_INTERNAL;

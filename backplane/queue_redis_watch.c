@@ -175,7 +175,7 @@ static void on_message(struct redis_listener *l, struct span payload)
     struct span count = word(&payload);
     const struct redis_reply number = {.type = REPLY_STRING, .text = count};
     int64_t n = redis_reply_integer(&number);
-    if (n > 0 && payload.n > 0 && payload.n <= QUEUE_NAME_MAX)
+    if (n >= 0 && payload.n > 0 && payload.n <= QUEUE_NAME_MAX)
         tell_ready(p, payload, (size_t)n);
 }
 

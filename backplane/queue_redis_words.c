@@ -89,9 +89,9 @@ static void add_rules(struct queue_words *w, const struct queue_rules *r)
         return;
     }
     const uint64_t v[] = {
-        r->max_failures, r->max_deliveries, r->backoff_ms, r->backoff_cap_ms,
-        r->max_jobs,     r->max_bytes,      r->max_data,   r->key_ms,
-        r->dead_ms,      r->dead_jobs,      r->result_ms,  r->drop_expired,
+        r->max_failures, r->max_deliveries, r->backoff_ms,   r->backoff_cap_ms, r->max_jobs,
+        r->max_bytes,    r->max_data,       r->key_ms,       r->dead_ms,        r->dead_jobs,
+        r->result_ms,    r->drop_expired,   r->max_inflight,
     };
     size_t from = w->text.n;
     for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++) {

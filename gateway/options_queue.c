@@ -38,6 +38,9 @@
              "A job that was handed out so often, however that ended, is dead."),                  \
         RULE(type_, at_, "max_failures", NUMBER, max_failures, 1, 1000000, "12",                   \
              "A job that failed so often is dead, unless it says another number."),                \
+        RULE(type_, at_, "max_inflight", NUMBER, max_inflight, 0, 1000000, "0",                    \
+             "Jobs that one worker, by the name that it gives, may hold at a time. 0: any "        \
+             "number."),                                                                           \
         RULE(type_, at_, "max_jobs", NUMBER, max_jobs, 1, 1000000000, "1000000",                   \
              "Jobs that are not dead. More is refused."),                                          \
         RULE(type_, at_, "result_ttl", DURATION, result_ms, SECONDS(1), DAYS(366), "1h",           \

@@ -63,9 +63,9 @@ extern const struct option jwt_options[JWT_OPTION_COUNT];
 extern const struct option local_options[LOCAL_OPTION_COUNT];
 #define REDIS_OPTION_COUNT 20
 extern const struct option redis_options[REDIS_OPTION_COUNT];
-#define QUEUE_OPTION_COUNT 13
+#define QUEUE_OPTION_COUNT 14
 extern const struct option queue_options[QUEUE_OPTION_COUNT];
-#define NAMED_QUEUE_OPTION_COUNT 12
+#define NAMED_QUEUE_OPTION_COUNT 13
 extern const struct option named_queue_options[NAMED_QUEUE_OPTION_COUNT];
 #define CRON_OPTION_COUNT 7
 extern const struct option cron_options[CRON_OPTION_COUNT];

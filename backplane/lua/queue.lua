@@ -29,16 +29,17 @@
 -- jobs are ready, and the queue, one space between. Only a queue that had none is told of.
 -- A script looks at a bounded number of jobs; what is left has its turn next time.
 
--- A job is packed as an array of these, with 0 or '' for what there is not.
+-- A job is packed as an array of these, with 0 or '' for what there is not. HELD is there while the
+-- lease is counted for its owner, in P:queue:Q under 'held ' and the owner.
 local STATE, PRIORITY, DUE, TOKEN, DELIVERIES, FAILURES, MOST, CREATED, EXPIRES, FIRST, CANCELLED,
-  AGAIN, KIND, GROUP, KEY, OWNER, ERROR, DEATH, BYTES =
-  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+  AGAIN, KIND, GROUP, KEY, OWNER, ERROR, DEATH, BYTES, HELD =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20
 local READY, LEASED, DELAYED, BLOCKED, DEAD = 0, 1, 2, 3, 4
 local STATES = {[0] = 'ready', 'leased', 'delayed', 'blocked', 'dead'}
 
 -- The rules of a queue that nobody said any of, in the order of struct queue_rules.
 local DEFAULTS = '12 24 1000 3600000 1000000 1073741824 262144 604800000 ' ..
-  '2592000000 100000 3600000 0'
+  '2592000000 100000 3600000 0 0'
 local SLICE, LEASE_MAX, TIDY = 64, 43200000, 10000
 local call, floor, server, now, q, chance, origin
 
@@ -72,7 +73,7 @@ local function open(keys, at, name, rules, make)
     [READY] = keys[at + 3], [LEASED] = keys[at + 4], [DELAYED] = keys[at + 5],
     expire = keys[at + 6], group = keys[at + 7], blocked = keys[at + 8], key = keys[at + 9],
     ends = keys[at + 10], result = keys[at + 11],
-    [DEAD] = keys[at + 12], buried = keys[at + 13], jobs = {}, gone = {}, add = {}}
+    [DEAD] = keys[at + 12], buried = keys[at + 13], jobs = {}, gone = {}, add = {}, freed = 0}
   local m = call('HMGET', q.head, 'rules', 'paused', 'draining', 'next')
   if not m[1] and not make then return false end
   if not m[1] then call('ZADD', server.queues, 0, name) end
@@ -82,7 +83,7 @@ local function open(keys, at, name, rules, make)
   for n in string.gmatch(rules, '%d+') do r[#r + 1] = tonumber(n) end
   q.max_failures, q.max_deliveries, q.backoff, q.backoff_cap, q.max_jobs, q.max_bytes, q.max_data,
     q.key_ms, q.dead_ms, q.dead_jobs, q.result_ms = unpack(r)
-  q.drop_expired = r[12] == 1
+  q.drop_expired, q.max_inflight = r[12] == 1, r[13] or 0 -- rules from before have no 13th
   q.paused, q.draining, q.next = m[2] == '1', m[3] == '1', m[4]
   q.before = call('ZCARD', q[READY])
   return true
@@ -107,8 +108,12 @@ local function close()
   for name, by in pairs(q.add) do
     if by ~= 0 then call('HINCRBY', q.head, name, text(by)) end
   end
-  local more = q.paused and 0 or math.max(call('ZCARD', q[READY]) - q.before, 0)
-  if more > 0 and q.before == 0 then
+  local ready = q.paused and 0 or call('ZCARD', q[READY])
+  local more, freed = math.max(ready - q.before, 0), math.min(q.freed, ready)
+  if q.freed > 0 then -- who held as many as it may is to look again, wherever it waits
+    more = math.max(more, freed)
+    call('PUBLISH', server.key, '- ' .. text(more) .. ' ' .. q.name)
+  elseif more > 0 and q.before == 0 then
     call('PUBLISH', server.key, origin .. ' ' .. text(more) .. ' ' .. q.name)
   end
   local ends = math.ceil(first(q.ends) / TIDY) * TIDY
@@ -153,8 +158,17 @@ local function line(group)
   return string.format('%03d', #group) .. group
 end
 
+-- A lease that was counted for its owner has ended.
+local function let_go(j)
+  if call('HINCRBY', q.head, 'held ' .. j[OWNER], -1) <= 0 then
+    call('HDEL', q.head, 'held ' .. j[OWNER])
+  end
+  j[HELD], q.freed = nil, q.freed + 1
+end
+
 -- Takes a job from where its state has it …
 local function leave(id, j)
+  if j[HELD] then let_go(j) end
   if j[STATE] == BLOCKED then
     call('ZREM', q.blocked, line(j[GROUP]) .. id)
   else

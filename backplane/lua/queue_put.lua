@@ -2,7 +2,7 @@
 -- Puts jobs into a queue. Refused by a server that is out of memory.
 --
 -- KEYS  as in queue.lua
--- ARGV  1 who puts, for P:jobs   2 queue   3 rules: 12 numbers as in queue.h; '': those it has
+-- ARGV  1 who puts, for P:jobs   2 queue   3 rules: numbers as in queue.h; '': those it has
 --       then of each job, at most 256: kind, data, options: '' or a JSON object of
 --       delay_ms, at_ms, ttl_ms, priority, max_failures, group, key, key_ms, window (true: the key
 --       holds for its time, done or not), again (true: if the key's job is leased, it runs again)

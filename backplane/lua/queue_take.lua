@@ -6,19 +6,28 @@
 --       4 most bytes of data, 0: any; one job comes in any case   5 lease, ms   6 worker's name
 --       7 nonce: 16 hexadecimal digits that nobody can guess
 --       then of each queue: its name, its rules or ''
--- Answers {ms until something is due or -1, 1 if more are ready, then of each job an array:
+-- Answers {ms until something is due or -1, 1 if more are ready, and 2 for the first queue, 4 for
+--   the second … that has more of which the worker holds as many as it may; then of each job an array:
 --   queue, id, token, kind, data, deliveries, failures, end of the lease, priority, group, key,
 --   what was said of the last failure, when it was put}
 begin(KEYS, ARGV[1], ARGV[2])
 
 local most, bytes_most, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local jobs, bytes = {}, 0
+local jobs, bytes, held = {}, 0, 'held ' .. ARGV[6]
+
+-- How many the worker may have of this queue.
+local function places()
+  local wanted = most - #jobs
+  if q.max_inflight == 0 then return wanted end
+  local has = tonumber(call('HGET', q.head, held)) or 0
+  return math.max(math.min(wanted, q.max_inflight - has), 0)
+end
 
 -- Ids of those that come, by priority and age.
-local function choose()
-  local ids = call('ZRANGE', q[READY], 0, math.max(most - #jobs, 1) - 1)
+local function choose(wanted)
   local chosen = {}
-  if #jobs >= most then return chosen end
+  if wanted <= 0 then return chosen end
+  local ids = call('ZRANGE', q[READY], 0, wanted - 1)
   fetch(ids)
   for _, id in ipairs(ids) do
     local j = load(id)
@@ -45,6 +54,7 @@ local function take(ids)
     server.token = server.token + 1
     j[STATE], j[DUE], j[FIRST], j[DELIVERIES] = LEASED, limit, now, j[DELIVERIES] + 1
     j[TOKEN], j[OWNER] = text(server.token) .. '.' .. ARGV[7], ARGV[6]
+    if q.max_inflight > 0 then j[HELD] = 1 end
     if j[EXPIRES] > 0 then call('ZREM', q.expire, id) end
     packed[#packed + 1], packed[#packed + 2] = id, cmsgpack.pack(j)
     ends[#ends + 1], ends[#ends + 2] = text(limit), id
@@ -55,21 +65,27 @@ local function take(ids)
   call('HSET', q.job, unpack(packed))
   call('ZADD', q[LEASED], unpack(ends))
   count('delivered', #ids)
+  if q.max_inflight > 0 then call('HINCRBY', q.head, held, #ids) end
   finish()
 end
 
-local out, due, more = {0, 0}, math.huge, 0
+local out, due, any, more = {0, 0}, math.huge, 0, 0
 for n = 8, #ARGV - 1, 2 do
   if open(KEYS, 4 + (n - 8) / 2 * 14, ARGV[n], ARGV[n + 1], false) then
     sweep()
     if not q.paused then
-      take(choose())
-      if call('ZCARD', q[READY]) > 0 then more = 1 end
+      local wanted, before = places(), #jobs
+      local bounded = wanted < most - #jobs
+      take(choose(wanted))
+      if call('ZCARD', q[READY]) > 0 then
+        any = 1
+        if bounded and #jobs - before == wanted then more = more + 2 ^ ((n - 8) / 2 + 1) end
+      end
     end
     local soon = close()
     if soon >= 0 then due = math.min(due, soon) end
   end
 end
 for _, j in ipairs(jobs) do out[#out + 1] = j end
-out[1], out[2] = due == math.huge and -1 or due, more
+out[1], out[2] = due == math.huge and -1 or due, any + more
 return out

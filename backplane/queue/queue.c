@@ -141,6 +141,7 @@ static enum err check_take(struct queue_op *op)
     t->jobs = NULL;
     t->count = 0;
     t->more = false;
+    t->bounded = 0;
     if (!t->queue_count || t->queue_count > QUEUE_NAMES_MAX || !t->max ||
         t->max > QUEUE_ITEMS_MAX || t->lease_ms < QUEUE_LEASE_MIN ||
         t->lease_ms > QUEUE_LEASE_MAX || !optional(t->owner, QUEUE_OWNER_MAX))

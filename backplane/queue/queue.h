@@ -34,7 +34,7 @@
 #define QUEUE_ERROR_MAX  1024 /* what a worker says of a failure; the rest is cut off */
 #define QUEUE_RESULT_MAX (64 * 1024)
 #define QUEUE_ITEMS_MAX  256 /* of one operation */
-#define QUEUE_NAMES_MAX  8   /* queues of one take */
+#define QUEUE_NAMES_MAX  8   /* queues of one take; bits of `bounded` */
 #define QUEUE_TOKEN_MAX  40
 #define QUEUE_DELAY_MAX  (10 * 366 * 86400000ULL)
 #define QUEUE_LEASE_MIN  1
@@ -73,6 +73,7 @@ struct queue_rules {
     uint64_t dead_ms, dead_jobs;  /* so long, and so many, dead ones are kept */
     uint64_t result_ms;           /* so long results are kept */
     bool drop_expired;            /* rather than keeping them as dead */
+    uint32_t max_inflight;        /* jobs that one owner holds at a time; 0: any number */
 };
 extern const struct queue_rules queue_default_rules;
 
@@ -186,11 +187,12 @@ struct queue_take {
     uint32_t max;     /* jobs */
     size_t max_bytes; /* of data; at least one job is handed out; 0: no bound */
     uint64_t lease_ms;
-    struct span owner; /* who takes them; for people to read */
+    struct span owner; /* who takes them; for people to read, and for max_inflight */
     /* answer */
     struct job **jobs;
     size_t count;
-    bool more; /* there are more that are ready */
+    bool more;       /* there are more that are ready */
+    uint8_t bounded; /* bit i: queues[i] has more, but the owner holds as many as it may */
 };
 
 enum settled {
@@ -303,8 +305,10 @@ struct queue_names {
 struct queue_driver;
 
 struct queue_events {
-    /* So many more jobs of a queue are ready than the operations that were begun have taken;
-     * count 0: of any queue, perhaps. Comes after the `done` of what made them so. */
+    /* So many more jobs of a queue are ready than the operations that were begun have taken, or can
+     * be had now by those who held as many as they may; these are to look again when the next one
+     * comes, if count is 0. No name: of any queue, perhaps. Comes after the `done` of what made
+     * them so. */
     void (*ready)(void *owner, struct span queue, size_t count);
 };
 

@@ -86,7 +86,10 @@ static bool wake_one(struct waiters *w, struct line *l)
     struct waiter *busy = NULL;
     struct list *n, *next;
     list_for_each_safe (n, next, &l->places) {
-        struct waiter *who = container_of(n, struct waiter_place, link)->waiter;
+        const struct waiter_place *place = container_of(n, struct waiter_place, link);
+        struct waiter *who = place->waiter;
+        if (place->full)
+            continue;
         if (!who->taking) {
             w->woken++;
             start(who);
@@ -107,6 +110,16 @@ static void wake(struct waiters *w, struct span queue, size_t count)
         count--;
 }
 
+/* Of which queues it may have no more for now; somebody else may. */
+static void note_bounds(struct waiter *who)
+{
+    for (size_t i = 0; i < who->places; i++)
+        who->place[i].full = who->take.bounded >> i & 1;
+    for (size_t i = 0; i < who->places; i++)
+        if (who->place[i].full)
+            wake(who->of, who->take.queues[i].name, 1);
+}
+
 static void took(struct queue_op *op)
 {
     struct queue_take *t = container_of(op, struct queue_take, op);
@@ -122,6 +135,8 @@ static void took(struct queue_op *op)
         who->done(who);
     else if (who->woken)
         start(who);
+    else if (t->bounded)
+        note_bounds(who);
 }
 
 static void on_over(struct timer *t)
@@ -143,6 +158,7 @@ void waiters_take(struct waiters *w, struct waiter *who)
     for (size_t i = 0; who->wait_ms && i < who->take.queue_count && i < QUEUE_NAMES_MAX; i++) {
         struct line *l = line_make(w, who->take.queues[i].name);
         list_init(&who->place[i].link);
+        who->place[i].full = false;
         who->place[i].waiter = who;
         who->places++;
         if (l)
@@ -195,14 +211,25 @@ void waiters_put(struct waiters *w, struct queue_put *put)
     wake(w, queue, ready);
 }
 
+/* Whoever was at its bound may not be so any more. */
+static void forget_bounds(struct line *l)
+{
+    for (struct list *n = l->places.next; n != &l->places; n = n->next)
+        container_of(n, struct waiter_place, link)->full = false;
+}
+
 void waiters_ready(struct waiters *w, struct span queue, size_t count)
 {
     struct line *l, *next;
     if (queue.n) {
+        l = line_of(w, queue);
+        if (l)
+            forget_bounds(l);
         wake(w, queue, count);
         return;
     }
     HASH_ITER (hh, w->lines, l, next) {
+        forget_bounds(l);
         while (wake_one(w, l))
             ;
     }

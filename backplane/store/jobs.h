@@ -25,11 +25,13 @@ struct jobs_shelf {
     bool paused, draining, changed;
     int64_t number[QUEUE_NUMBER_COUNT];
     int64_t ready_before; /* when the step began */
+    int64_t freed;        /* leases that ended in it */
     size_t name_len;
     char name[QUEUE_NAME_MAX];
 };
 
-/* A queue in which more jobs are ready than before. */
+/* A queue in which more jobs are ready than before; or 0, and somebody who held as many of its jobs
+ * as it may does so no more. */
 struct jobs_ready {
     size_t count, name_len;
     char name[QUEUE_NAME_MAX];

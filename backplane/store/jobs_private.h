@@ -29,6 +29,7 @@ void jobs_shelves_save(struct jobs_step *s);
 static inline void jobs_count(struct jobs_shelf *h, enum queue_number n, int64_t by)
 {
     h->number[n] += by;
+    h->freed -= n == NUMBER_leased && by < 0 ? by : 0;
     h->changed = true;
 }
 

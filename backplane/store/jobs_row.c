@@ -127,8 +127,9 @@ void jobs_bury(struct jobs_step *s, struct jobs_shelf *h, const struct jobs_row 
 /* Into a state in which nobody holds it. */
 static void change(struct jobs_step *s, const struct jobs_row *r, enum job_state to, int64_t due)
 {
-    sqlite3_stmt *q = jobs_statement(s, "UPDATE job SET state=?2,due=?3,deliveries=?4,failures=?5,"
-                                        "token=0,nonce=0,first=0,again=NULL WHERE id=?1");
+    sqlite3_stmt *q =
+        jobs_statement(s, "UPDATE job SET state=?2,due=?3,deliveries=?4,failures=?5,"
+                          "token=0,nonce=0,first=0,again=NULL,holder=NULL WHERE id=?1");
     jobs_int(q, 1, r->id);
     jobs_int(q, 2, to);
     jobs_int(q, 3, due);

@@ -7,7 +7,7 @@
 
 /* The rules lie in the file as numbers in this order; what a later version appends is 0 in rows of
  * an earlier one. */
-enum { RULE_NUMBERS = 12 };
+enum { RULE_NUMBERS = 13 };
 
 static void rules_pack(int64_t out[RULE_NUMBERS], const struct queue_rules *r)
 {
@@ -22,7 +22,8 @@ static void rules_pack(int64_t out[RULE_NUMBERS], const struct queue_rules *r)
                                      (int64_t)r->dead_ms,
                                      (int64_t)r->dead_jobs,
                                      (int64_t)r->result_ms,
-                                     r->drop_expired};
+                                     r->drop_expired,
+                                     r->max_inflight};
     memcpy(out, v, sizeof(v));
 }
 
@@ -43,6 +44,7 @@ static void rules_unpack(struct queue_rules *r, struct span s)
         .dead_jobs = (uint64_t)v[9],
         .result_ms = (uint64_t)v[10],
         .drop_expired = v[11] != 0,
+        .max_inflight = (uint32_t)v[12],
     };
 }
 
@@ -72,17 +74,28 @@ static void save(struct jobs_step *s, struct jobs_shelf *h)
     h->changed = false;
 }
 
-/* Tells of a queue that has more ready jobs than when the step began. */
+/* How many more jobs can be had than when the step began: more are ready, or somebody who held as
+ * many as it may does so no more. -1: nothing has changed for those who wait. */
+static int64_t news(const struct jobs_shelf *h)
+{
+    int64_t freed = h->rules.max_inflight ? h->freed : 0;
+    int64_t ready = h->paused ? 0 : h->number[NUMBER_ready], more = ready - h->ready_before;
+    int64_t can = freed < ready ? freed : ready;
+    if (more <= 0 && !freed)
+        return -1;
+    return more > can ? more : can;
+}
+
 static void note_ready(struct jobs_step *s, const struct jobs_shelf *h)
 {
-    if (!h->id || h->paused || h->number[NUMBER_ready] <= h->ready_before)
+    if (!h->id || news(h) < 0)
         return;
     if (s->ready_count == JOBS_SHELVES) {
         s->ready_elsewhere = true;
         return;
     }
     struct jobs_ready *r = &s->ready[s->ready_count++];
-    r->count = (size_t)(h->number[NUMBER_ready] - h->ready_before);
+    r->count = (size_t)news(h);
     r->name_len = h->name_len;
     memcpy(r->name, h->name, h->name_len);
 }

@@ -28,9 +28,25 @@ static struct job *job_of(struct jobs_step *s, sqlite3_stmt *q, const struct job
     return j;
 }
 
+/* How many of the queue's jobs the owner may have; those who give no name count as one. */
+static int64_t places(struct jobs_step *s, const struct jobs_shelf *h, const struct queue_take *t)
+{
+    int64_t wanted = (int64_t)(t->max - t->count);
+    if (!h->rules.max_inflight)
+        return wanted;
+    sqlite3_stmt *q = jobs_statement(s, "SELECT count(*) FROM job WHERE queue=?1 AND holder=?2");
+    jobs_int(q, 1, h->id);
+    jobs_blob(q, 2, t->owner);
+    int64_t held = jobs_row(s, q) ? sqlite3_column_int64(q, 0) : h->rules.max_inflight;
+    if (q)
+        (void)sqlite3_reset(q); /* there is one row */
+    int64_t left = held < h->rules.max_inflight ? h->rules.max_inflight - held : 0;
+    return left < wanted ? left : wanted;
+}
+
 /* Reads first and changes then, since a table is not changed under a statement that reads it. */
 static void find(struct jobs_step *s, const struct jobs_shelf *h, struct queue_take *t,
-                 size_t *bytes)
+                 int64_t most, size_t *bytes)
 {
     sqlite3_stmt *q = jobs_statement(
         s, "SELECT id,priority,deliveries,failures,created,grp,key,kind,error,data FROM job"
@@ -38,7 +54,7 @@ static void find(struct jobs_step *s, const struct jobs_shelf *h, struct queue_t
            " ORDER BY priority,id LIMIT ?3");
     jobs_int(q, 1, h->id);
     jobs_int(q, 2, s->now);
-    jobs_int(q, 3, (int64_t)(t->max - t->count));
+    jobs_int(q, 3, most);
     while (jobs_row(s, q)) {
         size_t n = (size_t)sqlite3_column_bytes(q, 9);
         if (t->count && t->max_bytes && *bytes + n > t->max_bytes)
@@ -51,6 +67,15 @@ static void find(struct jobs_step *s, const struct jobs_shelf *h, struct queue_t
     }
     if (q)
         (void)sqlite3_reset(q); /* it may have been left early */
+}
+
+/* The job counts as one of the owner's. */
+static void hold(struct jobs_step *s, const struct queue_take *t, const struct job *j)
+{
+    sqlite3_stmt *q = jobs_statement(s, "UPDATE job SET holder=?2 WHERE id=?1");
+    jobs_int(q, 1, (int64_t)j->id);
+    jobs_blob(q, 2, t->owner);
+    jobs_run(s, q);
 }
 
 static void lease(struct jobs_step *s, const struct queue_take *t, struct job *j, uint64_t nonce)
@@ -68,22 +93,31 @@ static void lease(struct jobs_step *s, const struct queue_take *t, struct job *j
     queue_token(j->token, (uint64_t)s->last_token, nonce);
 }
 
-static void take_from(struct jobs_step *s, struct jobs_shelf *h, struct queue_take *t,
+static void take_from(struct jobs_step *s, struct jobs_shelf *h, struct queue_take *t, size_t which,
                       size_t *bytes)
 {
     size_t before = t->count;
-    if (t->count < t->max && (!t->max_bytes || *bytes < t->max_bytes))
-        find(s, h, t, bytes);
+    int64_t most = places(s, h, t);
+    bool bounded = most < (int64_t)(t->max - t->count);
+    if (most && (!t->max_bytes || *bytes < t->max_bytes))
+        find(s, h, t, most, bytes);
     uint64_t nonce = t->count > before ? s->config->random() : 0;
-    for (size_t i = before; i < t->count; i++)
+    for (size_t i = before; i < t->count; i++) {
         lease(s, t, t->jobs[i], nonce);
+        if (h->rules.max_inflight)
+            hold(s, t, t->jobs[i]);
+    }
     int64_t taken = (int64_t)(t->count - before);
     if (taken) {
         jobs_count(h, NUMBER_ready, -taken);
         jobs_count(h, NUMBER_leased, taken);
         jobs_count(h, NUMBER_delivered, taken);
     }
-    t->more |= h->number[NUMBER_ready] > 0;
+    if (h->number[NUMBER_ready] <= 0)
+        return;
+    t->more = true;
+    if (bounded && taken == most)
+        t->bounded |= (uint8_t)(1U << which);
 }
 
 void jobs_take(struct jobs_step *s, struct queue_op *op)
@@ -97,8 +131,12 @@ void jobs_take(struct jobs_step *s, struct queue_op *op)
         if (!t->jobs)
             t->jobs = calloc(t->max, sizeof(struct job *));
         if (t->jobs)
-            take_from(s, h, t, &bytes);
+            take_from(s, h, t, i, &bytes);
         else
             jobs_no_memory(s);
+    }
+    if (!t->count) { /* the owner may have none, or an error came */
+        free(t->jobs);
+        t->jobs = NULL;
     }
 }

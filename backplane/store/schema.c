@@ -128,7 +128,12 @@ static const char FOLLOWERS[] = "CREATE TABLE follower("
 static const char TOLD[] = "ALTER TABLE follower ADD COLUMN told_epoch BLOB NOT NULL DEFAULT x'';"
                            "ALTER TABLE follower ADD COLUMN told INTEGER NOT NULL DEFAULT 0;";
 
-const char *const schema_scripts[] = {ROOMS, JOBS, FOLLOWERS, TOLD, NULL};
+/* Who holds a leased job, if its queue bounds how many one owner may hold. */
+static const char HOLDERS[] =
+    "ALTER TABLE job ADD COLUMN holder BLOB;"
+    "CREATE INDEX job_holder ON job(queue, holder) WHERE holder IS NOT NULL;";
+
+const char *const schema_scripts[] = {ROOMS, JOBS, FOLLOWERS, TOLD, HOLDERS, NULL};
 
 int schema_version(void)
 {

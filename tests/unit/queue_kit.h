@@ -346,7 +346,7 @@ static inline uint64_t put_text(const char *queue, const char *data)
 static struct queue_take taken;
 static struct queue_ref taken_from;
 
-static inline size_t take(const char *queue, uint32_t max, uint64_t lease_ms)
+static inline size_t take_as(const char *queue, uint32_t max, uint64_t lease_ms, const char *owner)
 {
     queue_op_deinit(&taken.op);
     taken_from = (struct queue_ref){.name = span_str(queue)};
@@ -354,9 +354,14 @@ static inline size_t take(const char *queue, uint32_t max, uint64_t lease_ms)
                                 .queue_count = 1,
                                 .max = max,
                                 .lease_ms = lease_ms,
-                                .owner = SPAN("w1")};
+                                .owner = span_str(owner)};
     assert_int_equal(run(&taken.op, QUEUE_TAKE, queue), OK);
     return taken.count;
+}
+
+static inline size_t take(const char *queue, uint32_t max, uint64_t lease_ms)
+{
+    return take_as(queue, max, lease_ms, "w1");
 }
 
 static inline const struct job *take_one(const char *queue, uint64_t lease_ms)

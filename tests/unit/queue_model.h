@@ -13,6 +13,7 @@
 struct model_job {
     uint64_t id, due, expires, lease, again; /* lease: which one, in order of all; 0: none */
     int group, key;                          /* 0: none */
+    int owner;                               /* of the lease */
     unsigned priority, deliveries, failures, max_failures;
     enum job_state state; /* JOB_UNKNOWN: gone */
     enum job_death death;
@@ -169,17 +170,26 @@ static inline enum put_status model_put(const struct queue_job *q, int group, in
     return PUT_OK;
 }
 
+static inline bool model_may_hold(int owner)
+{
+    size_t held = 0;
+    for (size_t i = 0; i < model_count; i++)
+        held += model[i].state == JOB_LEASED && model[i].owner == owner;
+    return !rules.max_inflight || held < rules.max_inflight;
+}
+
 /* The next one that is handed out; NULL: none. */
-static inline struct model_job *model_take(uint64_t lease_ms)
+static inline struct model_job *model_take(uint64_t lease_ms, int owner)
 {
     struct model_job *best = NULL;
-    for (size_t i = 0; i < model_count && !model_paused; i++)
+    for (size_t i = 0; i < model_count && !model_paused && model_may_hold(owner); i++)
         if (model[i].state == JOB_READY && (!best || model[i].priority < best->priority))
             best = &model[i];
     if (best) {
         best->state = JOB_LEASED;
         best->due = model_now + lease_ms;
         best->lease = ++model_leases;
+        best->owner = owner;
         best->deliveries++;
     }
     return best;

@@ -91,7 +91,7 @@ static void fill(int times)
     run_sql(f,
             COUNT
             "INSERT INTO job SELECT i+1, 1, (i%2)*2, 0, (i%2)*1900000000000, 0, 0, 0, 0, 0, 12,"
-            " 1, NULL, 0, NULL, NULL, NULL, NULL, x'6b', NULL, zeroblob(100) FROM n",
+            " 1, NULL, 0, NULL, NULL, NULL, NULL, x'6b', NULL, zeroblob(100), NULL FROM n",
             JOBS * times);
     assert_int_equal(file_commit(f), OK);
     assert_int_equal(file_merge(f), OK);

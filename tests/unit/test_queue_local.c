@@ -311,7 +311,8 @@ static void add_delayed_and_dead(struct file *f)
 {
     static const char *const sqls[] = {
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<?1) INSERT INTO job"
-        " SELECT i,1,2,0,?2+i,0,0,0,0,0,12,?2,NULL,0,NULL,NULL,NULL,NULL,x'6b',NULL,x'6b' FROM n",
+        " SELECT i,1,2,0,?2+i,0,0,0,0,0,12,?2,NULL,0,NULL,NULL,NULL,NULL,x'6b',NULL,x'6b',NULL"
+        " FROM n",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<?1) INSERT INTO"
         " job_dead SELECT i+10000000,1,?2,1,0,1,1,1,?2,NULL,NULL,x'6b',NULL,x'6b' FROM n"};
     for (size_t i = 0; i < 2; i++) {

@@ -42,13 +42,16 @@ static void step_put(void)
         assert_int_equal(j.id, id);
 }
 
+static const char *const owners[] = {"w1", "w2", ""};
+
 static void step_take(void)
 {
     uint32_t max = 1 + random_below(4);
     uint64_t lease_ms = 1 + random_below(400);
-    size_t n = take("q", max, lease_ms);
+    int owner = (int)random_below(3);
+    size_t n = take_as("q", max, lease_ms, owners[owner]);
     for (size_t i = 0; i < n; i++) {
-        struct model_job *j = model_take(lease_ms);
+        struct model_job *j = model_take(lease_ms, owner);
         const struct job *got = taken.jobs[i];
         assert_non_null(j);
         assert_int_equal(got->id, j->id);
@@ -60,7 +63,7 @@ static void step_take(void)
         grants[grant_count].lease = j->lease;
         memcpy(grants[grant_count++].token, got->token, QUEUE_TOKEN_MAX);
     }
-    assert_true(n == max || !model_take(lease_ms));
+    assert_true(n == max || !model_take(lease_ms, owner));
 }
 
 static void step_settle(void)
@@ -200,6 +203,7 @@ static void driver_and_model_agree_whatever_happens(void **state) /* C2 */
         rules.max_jobs = 40;
         rules.max_deliveries = 6;
         rules.key_ms = 700;
+        rules.max_inflight = random_below(4);
         model_time(clock_now);
         control("q", QUEUE_RESUME);
         for (int i = 0; i < STEPS; i++) {

@@ -111,7 +111,8 @@ static void a_queue_of_other_programs_has_the_usual_rules(void **state)
     const struct queue_rules *r = &queue_default_rules;
     const uint64_t v[] = {r->max_failures, r->max_deliveries, r->backoff_ms, r->backoff_cap_ms,
                           r->max_jobs,     r->max_bytes,      r->max_data,   r->key_ms,
-                          r->dead_ms,      r->dead_jobs,      r->result_ms,  r->drop_expired};
+                          r->dead_ms,      r->dead_jobs,      r->result_ms,  r->drop_expired,
+                          r->max_inflight};
     for (size_t i = 0; i < COUNT_OF(v); i++)
         (void)snprintf(rules_text + strlen(rules_text), sizeof(rules_text) - strlen(rules_text),
                        "%s%llu", i ? " " : "", (unsigned long long)v[i]);

@@ -145,7 +145,7 @@ static double bare_puts(void)
             need(!file_begin(bare), "a bare transaction");
         sqlite3_stmt *q = file_statement(
             bare, "INSERT INTO job VALUES(?1,1,0,0,0,0,0,0,0,0,12,?2,NULL,0,NULL,NULL,NULL,NULL,"
-                  "x'62656e6368',NULL,?3)");
+                  "x'62656e6368',NULL,?3,NULL)");
         need(q, "a bare statement");
         (void)sqlite3_bind_int64(q, 1, ++id);
         (void)sqlite3_bind_int64(q, 2, (int64_t)wall_ms());
