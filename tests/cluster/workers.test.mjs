@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Workers of four kinds at one queue over Redis: `madang worker` twice, and those in Python and JavaScript that
+// Workers of three kinds at one queue over Redis: `madang worker` twice, and those in Python and JavaScript that
 // speak to Redis themselves. They are killed and stopped; what became of every job is told by Redis.
 
 import assert from 'node:assert/strict'

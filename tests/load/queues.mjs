@@ -7,8 +7,7 @@
 // The programs on both sides are Node's, one process each, for all alike (rivals/), and share the machine with the
 // server. So these are figures of whole systems; the CPU time of server and programs is told apart.
 
-import { execFileSync } from 'node:child_process';
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -215,9 +214,9 @@ class Run {
 }
 
 async function measure(run, { turns, scale }) {
-  const clamp = (n) => Math.round(Math.min(Math.max(n, 500), 30_000));
+  const clamp = (n) => Math.round(Math.min(Math.max(n, 500), 20_000));
   const { put: rough } = await run.fill(500);
-  const count = clamp(rough * scale);
+  const count = clamp((rough / 2) * scale); // half a second of puts
   const fills = [];
   const passes = [];
   for (let i = 0; i < turns; i++) {
@@ -267,8 +266,17 @@ const columns = [
   ['memory', ({ memory }) => number(memory)],
 ];
 
+const versionIn = (...command) => execFileSync(command[0], command.slice(1), { encoding: 'utf8' }).match(/\d+(\.\d+)+/)[0];
+
+function versions() {
+  const { version } = JSON.parse(readFileSync(join(rivals, 'node_modules/bullmq/package.json'), 'utf8'));
+  const redis = versionIn('redis-server', '--version');
+  return `redis-server ${redis}, beanstalkd ${versionIn('beanstalkd', '-v')}, BullMQ ${version}, Node ${process.versions.node}`;
+}
+
 async function compare({ turns, scale, say }) {
   if (!existsSync(join(rivals, 'node_modules'))) throw new Error('tests/load/rivals has no packages: make bench fetches them');
+  say(versions());
   const line = (cells) => say(`| ${cells.join(' | ')} |`);
   line(columns.map(([title]) => title));
   line(columns.map((_, i) => (i < 2 ? '---' : '---:')));
