@@ -18,6 +18,7 @@ import { gatewayBinary, median, sleep, start, startGateway } from './tool.mjs';
 
 const BATCH = 64; // jobs in a call, where there are such calls
 const LANES = 4; // calls at a time, and workers
+const LIMIT = 120_000; // ms, against hanging
 const KEY = 'the-key-of-the-bench';
 const rivals = join(dirname(fileURLToPath(import.meta.url)), 'rivals');
 
@@ -143,14 +144,19 @@ class Side {
     });
   }
 
-  ask(order, argument) {
+  async ask(order, argument) {
     const answer = this.#next();
+    const timer = setTimeout(() => this.told({ error: `no end of '${order}' within ${LIMIT / 1000} s` }), LIMIT);
     this.child.send([order, argument]);
-    return answer;
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   end() {
-    this.child.disconnect();
+    if (this.child.connected) this.child.disconnect();
   }
 }
 

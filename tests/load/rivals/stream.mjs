@@ -4,6 +4,8 @@
 
 import { Redis } from 'ioredis';
 
+const WAIT = 200; // ms
+
 async function pipelined(pipeline) {
   for (const [error] of await pipeline.exec()) if (error) throw error;
 }
@@ -19,14 +21,12 @@ export function producer({ redis }) {
 }
 
 export function consumer({ redis }, { batch, lanes, picked, acked, failed }) {
-  const servers = [];
   let closed = false;
   const work = async (name) => {
     const server = new Redis(redis);
-    servers.push(server);
     await server.xgroup('CREATE', 'work', 'group', '0', 'MKSTREAM').catch(() => {}); // there is one
     while (!closed) {
-      const streams = await server.xreadgroup('GROUP', 'group', name, 'COUNT', batch, 'BLOCK', 5000, 'STREAMS', 'work', '>');
+      const streams = await server.xreadgroup('GROUP', 'group', name, 'COUNT', batch, 'BLOCK', WAIT, 'STREAMS', 'work', '>');
       if (!streams) continue;
       const [[, entries]] = streams;
       for (const [, [, data]] of entries) picked(JSON.parse(data));
@@ -34,12 +34,14 @@ export function consumer({ redis }, { batch, lanes, picked, acked, failed }) {
       await pipelined(server.pipeline().xack('work', 'group', ...ids).xdel('work', ...ids));
       acked(ids.length);
     }
+    server.disconnect();
   };
-  for (let i = 0; i < lanes; i++) work(`w${i}`).catch((error) => closed || failed(error));
+  const works = Array.from({ length: lanes }, (_, i) => work(`w${i}`).catch(failed));
   return {
+    // What a connection that is gone was handed stays with its name: so none goes while it waits.
     close() {
       closed = true;
-      for (const server of servers) server.disconnect();
+      return Promise.all(works);
     },
   };
 }
