@@ -149,7 +149,7 @@ describe('workers at one queue', () => {
 
   const eight = ['py', 'mjs', 'exec', 'py', 'mjs', 'py', 'mjs', 'exec']
   if (torture)
-    it('do so while eight of them die all the time', () => compete(eight, { count: 10_000, deaths: 100, rest: 200 }))
+    it('do so while eight of them die all the time', () => compete(eight, { count: 3000, deaths: 100, rest: 200 }))
 
   it('learn that they slept through the end of a lease', async () => {
     await Promise.all([sleepThrough('py', 'mjs'), sleepThrough('mjs', 'py'), sleepThrough('exec', 'py')])
