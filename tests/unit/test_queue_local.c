@@ -307,11 +307,13 @@ static int64_t cost(void)
 
 static int many;
 
+/* Of those that wait, one in ten for the end of its lease. */
 static void add_delayed_and_dead(struct file *f)
 {
     static const char *const sqls[] = {
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<?1) INSERT INTO job"
-        " SELECT i,1,2,0,?2+i,0,0,0,0,0,12,?2,NULL,0,NULL,NULL,NULL,NULL,x'6b',NULL,x'6b',NULL"
+        " SELECT "
+        "i,1,1+(i%10>0),0,?2+i,0,0,0,0,0,12,?2,NULL,0,NULL,NULL,NULL,NULL,x'6b',NULL,x'6b',NULL"
         " FROM n",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<?1) INSERT INTO"
         " job_dead SELECT i+10000000,1,?2,1,0,1,1,1,?2,NULL,NULL,x'6b',NULL,x'6b' FROM n"};
