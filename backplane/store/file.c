@@ -3,6 +3,7 @@
 
 #include "backplane/base/log.h"
 #include "backplane/store/file_private.h"
+#include "backplane/store/log_vfs.h"
 #include "backplane/store/schema.h"
 
 #include <assert.h>
@@ -205,7 +206,11 @@ enum err file_begin(struct file *f)
 
 enum err file_commit(struct file *f)
 {
-    return file_run(f, file_statement(f, "COMMIT"));
+    enum err e = file_run(f, file_statement(f, "COMMIT"));
+    int rc = e ? SQLITE_OK : log_vfs_flush(f->db);
+    if (rc != SQLITE_OK)
+        f->rc = rc; /* the connection does not know of it */
+    return rc == SQLITE_OK ? e : ERR_INTERNAL;
 }
 
 void file_rollback(struct file *f)
@@ -428,7 +433,8 @@ static bool open_in(struct file *f, const struct file_config *config, char why[F
         return say(why, f, "is not there");
     f->litters = config->as_is && !has_log(f);
     make_file(f->path);
-    int rc = sqlite3_open_v2(f->path, &f->db, flags, config->vfs);
+    const char *vfs = log_vfs_over(config->vfs); /* it goes without, too */
+    int rc = sqlite3_open_v2(f->path, &f->db, flags, vfs ? vfs : config->vfs);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(f->db, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;", NULL,
                           NULL, NULL);

@@ -24,6 +24,7 @@ static struct {
     atomic_int stall_ms;        /* each sync takes so long */
     atomic_int syncs;           /* counted */
     atomic_int reads;           /* counted */
+    atomic_int writes;          /* counted */
     atomic_int no_sync;         /* where the power is simulated, the disk need not be waited for */
     atomic_int fails_in; /* the n-th call from here that changes a file fails with EIO; … */
     atomic_int fails_on; /* … and all behind it */
@@ -95,6 +96,7 @@ static inline int faulty_changes(sqlite3_file *f, sqlite3_int64 from, sqlite3_in
 
 static inline int faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
+    atomic_fetch_add(&faults.writes, 1);
     sqlite3_int64 size = 0;
     if (!powered() || faulty_changes(f, at, at + n) != SQLITE_OK ||
         real_of(f)->pMethods->xFileSize(real_of(f), &size) != SQLITE_OK)
