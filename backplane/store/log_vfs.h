@@ -11,7 +11,9 @@
 
 #include <sqlite3.h>
 
-#define LOG_VFS_HELD (128 * 1024)
+/* As large as SQLite's largest page. Its own file system cannot write 128 KiB or more by one call:
+ * it takes the length modulo that. */
+#define LOG_VFS_HELD (64 * 1024)
 
 /* The name of a file system in front of that one (NULL: SQLite's own), made if there is none yet;
  * NULL: there is none of that name, or no memory. Never undone. Any thread. */
