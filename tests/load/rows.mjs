@@ -142,8 +142,10 @@ const byDefault = {
       return [
         { what: 'CPU per delivery / floor', value: found.ratio, digits: 3, limit: 1.5, details: found },
         { what: 'publications per second', value: found.publications_per_s, digits: 0 },
+        ms('p50 at 30 % of that, ms', calm.latency_p50_us),
         ms('p99 at 30 % of that, ms', calm.latency_p99_us),
-        ms('the same without a store, ms', calmBare.latency_p99_us),
+        ms('p50 without a store, ms', calmBare.latency_p50_us),
+        ms('p99 without a store, ms', calmBare.latency_p99_us),
         ms('write and fdatasync alone, p50, ms', sync.p50),
         ms('write and fdatasync alone, p99, ms', sync.p99),
       ];
