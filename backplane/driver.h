@@ -29,6 +29,7 @@
 #include "backplane/position.h"
 
 struct backup;
+struct caused;
 struct driver;
 struct loop;
 struct store_counters;
@@ -102,6 +103,10 @@ struct commit {
     /* Shared drivers: the sender may publish in the room once per interval, and has to wait so long
      * if not; it ends with ERR_TOO_MANY_REQUESTS then. */
     uint64_t interval_ms, wait_ms;
+    /* A job that is put in the same step, if the publication is one of those that cause it: see
+     * caused.h. Who works on it is woken. NULL: none. The owner's, who keeps it until `committed`; a
+     * driver whose queues were not opened passes it by. */
+    const struct caused *caused;
     /* answer */
     enum err error;
     /* Nothing was published: this key was committed before, and `at` is where; or the version is

@@ -454,8 +454,9 @@ static enum err kept_open(struct driver **out, const struct driver_config *confi
 
 static struct queue_driver *kept_queues(struct driver *d, const struct queue_config *config)
 {
-    const struct kept *k = kept_of(d);
-    return queue_local_open(config, k->store, d->config.loop, k->settings.full);
+    struct kept *k = kept_of(d);
+    k->queues = queue_local_open(config, k->store, d->config.loop, k->settings.full);
+    return k->queues;
 }
 
 static void kept_backup(struct driver *d, struct backup *b)

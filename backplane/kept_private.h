@@ -20,10 +20,11 @@ struct kept_load;
 struct kept {
     struct local local;
     struct kept_settings settings;
-    struct store *store; /* NULL once it has ended */
-    struct list rooms;   /* all */
-    struct list waiting; /* rooms with operations that have not taken effect */
-    struct list busy;    /* rooms with operations that have, and are not told */
+    struct store *store;         /* NULL once it has ended */
+    struct queue_driver *queues; /* NULL: not opened; whoever asked for them closes them */
+    struct list rooms;           /* all */
+    struct list waiting;         /* rooms with operations that have not taken effect */
+    struct list busy;            /* rooms with operations that have, and are not told */
     struct list doubtful;
     /* What is asked of the file before anything else: the last room, and the keys. */
     bool known;

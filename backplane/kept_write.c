@@ -4,6 +4,8 @@
 
 #include "backplane/base/log.h"
 #include "backplane/push.h"
+#include "backplane/queue_local.h"
+#include "backplane/store/follows.h"
 #include "backplane/store/records.h"
 
 #include <stdlib.h>
@@ -24,7 +26,8 @@ struct kept_write {
     uint64_t trim_from, trim_to; /* publications to drop */
     uint64_t key_until;          /* 0: no key with a ttl */
     uint64_t had;                /* publications before the operation */
-    bool followed;               /* the room is, perhaps, and the sender may be who does */
+    bool followed;               /* the room is, perhaps */
+    bool caused;                 /* a job is new */
     struct kept *kept;
 };
 
@@ -56,13 +59,23 @@ static enum err write_publication(const struct kept_write *w, struct file *f,
     return !e && c->msg->quiet ? rows_add_quiet(f, w->row.id, c->at.offset) : e;
 }
 
+/* What follows for those who follow the room. */
+static enum err run_followed(struct kept_write *w, struct file *f, struct commit *c)
+{
+    enum err e = c->sender.n ? kept_follow_publication(c, f) : OK;
+    bool causes = !e && c->caused && w->kept->queues && !c->msg->quiet;
+    if (causes && follows_any(f, c->room->name, &e))
+        e = queue_local_cause(w->kept->queues, f, c->caused, &w->caused);
+    return e;
+}
+
 static enum err run_commit(struct store_task *t, struct file *f)
 {
     struct kept_write *w = write_of(t);
     struct commit *c = commit_of(w->operation);
     enum err e = c->at.offset ? write_publication(w, f, c) : OK;
     if (!e && w->followed)
-        e = kept_follow_publication(c, f);
+        e = run_followed(w, f, c);
     if (!e && c->record.n)
         e = c->erase ? records_erase(f, c->room->name, c->record)
                      : records_put(f, c->room->name, c->record, msg_data(c->msg));
@@ -109,6 +122,8 @@ static void written(struct store_task *t)
         if (w->key_until)
             kept_doubt_keys(w->kept);
         kept_doubt(kr);
+    } else if (w->caused) {
+        queue_local_caused(w->kept->queues, commit_of(w->operation)->caused);
     }
     free(w);
     kept_release(kr);
@@ -175,7 +190,7 @@ static bool stage_commit(struct kept_write *w)
         return w->key_until || c->record.n;
     describe_room(w, &c->limits);
     trim(w, TRIM_LEAST);
-    w->followed = w->room->followed && c->sender.n;
+    w->followed = w->room->followed;
     w->task.again = !w->followed;
     w->task.entry.weight = c->msg->len;
     return true;

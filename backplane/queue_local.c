@@ -208,6 +208,23 @@ static bool local_turn(struct actor *a)
     return !list_empty(&q->refused) || q->open;
 }
 
+enum err queue_local_cause(struct queue_driver *d, struct file *f, const struct caused *c,
+                           bool *added)
+{
+    return jobs_cause(f, &((struct local_queue *)d)->jobs, &c->queue, &c->job, added);
+}
+
+void queue_local_caused(struct queue_driver *d, const struct caused *c)
+{
+    struct local_queue *q = (struct local_queue *)d;
+    if (!q->store)
+        return;
+    if (c->job.delay_ms || c->job.at_ms)
+        begin_empty_run(q, false); /* which finds when it is due */
+    else
+        d->config.events->ready(d->config.owner, c->queue.name, 1);
+}
+
 static void local_stop(struct queue_driver *d)
 {
     struct local_queue *q = (struct local_queue *)d;

@@ -9,11 +9,17 @@
 #ifndef MADANG_BACKPLANE_QUEUE_LOCAL_H
 #define MADANG_BACKPLANE_QUEUE_LOCAL_H
 
-#include "backplane/queue/queue.h"
+#include "backplane/caused.h"
 #include "backplane/store/store.h"
 
 /* On the loop of the store's owner. NULL: no memory. */
 struct queue_driver *queue_local_open(const struct queue_config *config, struct store *store,
                                       struct loop *loop, bool full);
+
+/* Puts what a publication causes: within the task that stores it, on the store's thread. *added: the
+ * job is new. Once that is told as committed, the driver is told of what was added, on its loop. */
+enum err queue_local_cause(struct queue_driver *d, struct file *f, const struct caused *c,
+                           bool *added);
+void queue_local_caused(struct queue_driver *d, const struct caused *c);
 
 #endif

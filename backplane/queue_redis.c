@@ -267,6 +267,25 @@ static void redis_begin(struct queue_driver *d, struct queue_op *op)
     start(r);
 }
 
+/* ---- what publications cause ----------------------------------------------------------------- */
+
+const struct queue_words *queue_redis_cause(struct queue_driver *d, const struct caused *c)
+{
+    struct queue_redis *q = queue_of(d);
+    return queue_words_cause(&q->words, q, c) ? &q->words : NULL;
+}
+
+void queue_redis_caused(struct queue_driver *d, size_t server, const struct caused *c,
+                        int64_t due_ms, size_t ready)
+{
+    struct queue_redis *q = queue_of(d);
+    if (q->stopped)
+        return;
+    queue_watch_by(&q->places[server], due_ms);
+    if (ready)
+        d->config.events->ready(d->config.owner, c->queue.name, ready);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void redis_sweep(struct queue_driver *d)

@@ -20,12 +20,23 @@
 #ifndef MADANG_BACKPLANE_QUEUE_REDIS_H
 #define MADANG_BACKPLANE_QUEUE_REDIS_H
 
+#include "backplane/caused.h"
 #include "backplane/driver.h"
-#include "backplane/queue/queue.h"
+
+struct queue_words;
 
 /* Over an open driver of `redis_driver`. Of the config, the clock is not used. It is stopped before
  * that driver is stopped, which ends what is under way, and closed between that driver's stop and
  * close. NULL: no memory. */
 struct queue_driver *queue_redis_new(const struct queue_config *config, struct driver *redis);
+
+/* The words by which the script of a publication puts what that causes; good until the next call of
+ * the driver. NULL: no memory. */
+const struct queue_words *queue_redis_cause(struct queue_driver *d, const struct caused *c);
+
+/* What that put answered: it was done on that server, there is something to do in `due_ms` (-1:
+ * never), and so many more jobs are ready. */
+void queue_redis_caused(struct queue_driver *d, size_t server, const struct caused *c,
+                        int64_t due_ms, size_t ready);
 
 #endif

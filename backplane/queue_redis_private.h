@@ -108,6 +108,7 @@ uint32_t queue_ride_wants(const struct queue_ride *r);
 
 /* False: no memory. */
 bool queue_words_of(struct queue_words *w, const struct queue_ride *r, const struct queue_place *p);
+bool queue_words_cause(struct queue_words *w, const struct queue_redis *q, const struct caused *c);
 bool queue_words_due(struct queue_words *w, size_t number);
 bool queue_words_sweep(struct queue_words *w, const struct queue_redis *q, struct span queue);
 /* REDIS_SCRIPTS: it is a plain command. */

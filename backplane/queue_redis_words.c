@@ -108,13 +108,19 @@ static uint32_t random_of(const struct queue_redis *q)
 }
 
 /* Keys and the words that nearly all begin with. */
-static void add_head(struct queue_words *w, const struct queue_ride *r)
+static void add_beginning(struct queue_words *w, const struct queue_redis *q,
+                          const struct queue_ref *queue)
 {
     begin_keys(w);
-    add_keys(w, r->op->queue.name);
-    add(w, span_str(r->queue->origin));
-    add(w, r->op->queue.name);
-    add_rules(w, r->op->queue.rules);
+    add_keys(w, queue->name);
+    add(w, span_str(q->origin));
+    add(w, queue->name);
+    add_rules(w, queue->rules);
+}
+
+static void add_head(struct queue_words *w, const struct queue_ride *r)
+{
+    add_beginning(w, r->queue, &r->op->queue);
 }
 
 /* ---- put ------------------------------------------------------------------------------------- */
@@ -175,6 +181,13 @@ static void add_options(struct queue_words *w, const struct queue_job *j)
     add_built(w, from);
 }
 
+static void add_job(struct queue_words *w, const struct queue_job *j)
+{
+    add(w, j->kind);
+    add(w, j->data);
+    add_options(w, j);
+}
+
 static void put_words(struct queue_words *w, const struct queue_ride *r,
                       const struct queue_place *p)
 {
@@ -184,9 +197,7 @@ static void put_words(struct queue_words *w, const struct queue_ride *r,
         const struct queue_job *j = &put->jobs[i];
         if (j->status == PUT_BAD || queue_place_of_job(r, j) != p)
             continue;
-        add(w, j->kind);
-        add(w, j->data);
-        add_options(w, j);
+        add_job(w, j);
     }
 }
 
@@ -359,6 +370,13 @@ enum redis_script_id queue_script_of(enum queue_verb verb)
 bool queue_words_of(struct queue_words *w, const struct queue_ride *r, const struct queue_place *p)
 {
     verbs[r->op->verb].words(w, r, p);
+    return seal(w);
+}
+
+bool queue_words_cause(struct queue_words *w, const struct queue_redis *q, const struct caused *c)
+{
+    add_beginning(w, q, &c->queue);
+    add_job(w, &c->job);
     return seal(w);
 }
 

@@ -261,7 +261,7 @@ static void redis_close(struct driver *driver)
 
 static struct queue_driver *redis_queues(struct driver *d, const struct queue_config *config)
 {
-    return queue_redis_new(config, d);
+    return redis_of(d)->queues = queue_redis_new(config, d);
 }
 
 const struct driver_ops redis_driver = {

@@ -7,6 +7,8 @@
  *   redis_memory.c whether a server has memory again
  *   redis_room.c   one watched room: its feed, its gaps, what waits in it
  *   redis_ops.c    operations as scripts, and their answers
+ *   redis_commit.c … of these, publications
+ *   redis_calls.c  a script under way: its words, its answer
  *   redis_check.c  comparing many rooms with the server, in slices
  *   redis_share.c  what gateways share beside streams
  *   redis_follow.c followers and their markers
@@ -64,9 +66,10 @@ struct redis {
     struct redis_shard shards[REDIS_SERVERS_MAX]; /* by name */
     size_t shard_count, disputes;                 /* shards that belong to another set of servers */
     struct rendezvous rendezvous;
-    struct buf set;       /* names of the servers */
-    struct list ended;    /* operations, to be told in the next turn */
-    struct list unshared; /* struct share, likewise */
+    struct buf set;              /* names of the servers */
+    struct list ended;           /* operations, to be told in the next turn */
+    struct list unshared;        /* struct share, likewise */
+    struct queue_driver *queues; /* NULL: not opened; whoever asked for them closes them */
     struct buf scratch;
     char probe_channel[128];
     char part_names[REDIS_SERVERS_MAX * REDIS_PARTS][64];
@@ -172,6 +175,9 @@ struct feed_sink redis_room_sink(struct redis_room *r);
 void redis_send(struct redis_shard *s, struct redis_room *room, struct operation *o);
 /* Sends a read that only feeds the room; false: no memory. */
 bool redis_send_fill(struct redis_room *r);
+
+/* ---- redis_calls.c ---- */
+
 /* Builds "<prefix>:<kind>:<name>" behind what is in the buffer, in which there is room for it. */
 struct span redis_key(struct redis *d, const char *kind, struct span name);
 size_t redis_key_max(const struct redis *d, struct span name);

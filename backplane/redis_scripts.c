@@ -2,12 +2,12 @@
 #include "backplane/redis_scripts.h"
 
 /* Made of backplane/lua/ when the program is built. */
-extern const char redis_lua_commit[], redis_lua_read[], redis_lua_check[], redis_lua_remove[],
-    redis_lua_redact[], redis_lua_generation[], redis_lua_share[], redis_lua_grow[],
-    redis_lua_servers[], redis_lua_follow[], redis_lua_attend[], redis_lua_memory[],
-    redis_lua_queue_put[], redis_lua_queue_take[], redis_lua_queue_settle[], redis_lua_queue_look[],
-    redis_lua_queue_pick[], redis_lua_queue_control[], redis_lua_queue_sweep[],
-    redis_lua_queue_due[], redis_lua_queue_library[];
+extern const char redis_lua_commit[], redis_lua_commit_cause[], redis_lua_read[], redis_lua_check[],
+    redis_lua_remove[], redis_lua_redact[], redis_lua_generation[], redis_lua_share[],
+    redis_lua_grow[], redis_lua_servers[], redis_lua_follow[], redis_lua_attend[],
+    redis_lua_memory[], redis_lua_queue_put[], redis_lua_queue_take[], redis_lua_queue_settle[],
+    redis_lua_queue_look[], redis_lua_queue_pick[], redis_lua_queue_control[],
+    redis_lua_queue_sweep[], redis_lua_queue_due[], redis_lua_queue_library[];
 
 static struct redis_script scripts[REDIS_SCRIPTS];
 
@@ -15,6 +15,7 @@ void redis_scripts_init(void)
 {
     static const char *const texts[REDIS_SCRIPTS] = {
         [SCRIPT_COMMIT] = redis_lua_commit,
+        [SCRIPT_COMMIT_CAUSE] = redis_lua_commit_cause,
         [SCRIPT_READ] = redis_lua_read,
         [SCRIPT_CHECK] = redis_lua_check,
         [SCRIPT_REMOVE] = redis_lua_remove,

@@ -9,6 +9,7 @@
 
 enum redis_script_id {
     SCRIPT_COMMIT,
+    SCRIPT_COMMIT_CAUSE, /* the same, for a publication that causes a job */
     SCRIPT_READ,
     SCRIPT_CHECK,
     SCRIPT_REMOVE,

@@ -88,6 +88,7 @@ struct request_publish {
     struct commit
         commit; /* msg, limits, idempotency, stamp_time filled in; the msg is handed over */
     char *why;
+    struct caused *caused; /* the sequencer's */
     struct span room, who; /* borrowed from `name` */
     char name[];
 };

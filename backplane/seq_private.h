@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* seq_private.h: what the sequencer's files share.
  *
- *   sequencer.c     subscriptions, publications, fills
+ *   sequencer.c     subscriptions, what is published, fills
+ *   seq_publish.c   publications on their way into the driver, and back
  *   seq_read.c      what is asked of a room without being in it
  *   seq_users.c     who comes and goes, orders
  *   seq_claims.c     how many connections users have elsewhere
@@ -79,6 +80,8 @@ void seq_lose(struct sequencer *s, struct interest *in);
 /* What is never stored, to whoever is there now, on all gateways. */
 void seq_on_signal(struct sequencer *s, struct request *r);
 void seq_signalled(void *owner, struct stream_ref *ref, struct span what, struct span text);
+void seq_on_publish(struct sequencer *s, struct request *r);
+void seq_committed(void *owner, struct commit *c);
 void seq_on_history(struct sequencer *s, struct request *r);
 void seq_history_read(struct sequencer *s, struct stream_read *r);
 void seq_on_presence(struct sequencer *s, struct request *r);

@@ -276,26 +276,6 @@ static void on_end(struct sequencer *s, struct request *r)
 
 /* ---- publications -------------------------------------------------------------------------- */
 
-static void on_publish(struct sequencer *s, struct request *r)
-{
-    struct request_publish *p = (struct request_publish *)r;
-    enum err e = seq_refuse_publication(s, p);
-    if (e) {
-        seq_answer(s, r, e);
-        return;
-    }
-    struct seq_room *room = seq_rooms_hold(&s->rooms, p->room);
-    if (!room) {
-        seq_answer(s, r, ERR_LIMIT);
-        return;
-    }
-    if (p->commit.limits.count) /* else it is to leave no trace in the stream */
-        room->limits = p->commit.limits;
-    p->commit.room = &room->ref;
-    p->commit.sender = p->who;
-    s->driver->ops->commit(s->driver, &p->commit);
-}
-
 static void published(void *owner, struct stream_ref *ref, struct msg *m, const struct position *at)
 {
     struct sequencer *s = owner;
@@ -334,25 +314,6 @@ static void lost(void *owner, struct stream_ref *ref, const struct position *top
         if (!in->filling)
             miss(s, in);
     }
-}
-
-static void committed(void *owner, struct commit *c)
-{
-    struct sequencer *s = owner;
-    if (seq_control_is(s, c->room)) {
-        seq_control_committed(s, c);
-        return;
-    }
-    struct request_publish *p = container_of(c, struct request_publish, commit);
-    if (!c->error && !c->repeated)
-        counter_add(&s->counters.commits, 1);
-    if (c->error == ERR_TOO_MANY_REQUESTS)
-        p->why = seq_words_for_wait(c->wait_ms);
-    struct seq_room *room = seq_room_of(c->room);
-    if (c->repeated)
-        counter_add(&s->counters.repeats, 1);
-    seq_answer(s, &p->request, c->error);
-    seq_room_release(&s->rooms, room);
 }
 
 /* ---- filling hubs that were behind --------------------------------------------------------- */
@@ -479,7 +440,7 @@ static const struct driver_events events = {
     .signalled = seq_signalled,
     .published = published,
     .lost = lost,
-    .committed = committed,
+    .committed = seq_committed,
     .read_done = read_done,
     .removed = seq_removed,
     .redacted = seq_redacted,
@@ -487,7 +448,7 @@ static const struct driver_events events = {
 };
 
 static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request *) = {
-    [REQUEST_PUBLISH] = on_publish,         [REQUEST_SUBSCRIBE] = on_subscribe,
+    [REQUEST_PUBLISH] = seq_on_publish,     [REQUEST_SUBSCRIBE] = on_subscribe,
     [REQUEST_UNSUBSCRIBE] = on_unsubscribe, [REQUEST_PRESENCE] = seq_on_presence,
     [REQUEST_HISTORY] = seq_on_history,     [REQUEST_REMOVE] = seq_on_remove,
     [REQUEST_ROOMS] = seq_on_rooms,         [REQUEST_SIGNAL] = seq_on_signal,

@@ -40,8 +40,10 @@ struct sequencer_config {
     void (*opened)(void *owner);
     uint64_t patience_ms; /* so long what others have ordered is waited for; see seq_control.h */
     void *owner;
-    const char *node;       /* tells this gateway from all others; borrowed */
-    uint32_t max_sanctions; /* bans and mutes; and so many rooms in slow mode */
+    const char *node;         /* tells this gateway from all others; borrowed */
+    uint32_t max_sanctions;   /* bans and mutes; and so many rooms in slow mode */
+    uint64_t notify_delay_ms; /* so long after a publication it is looked who is away and is to be
+                                 told, by a job that the publication causes; 0: nobody is told */
 };
 
 /* Any thread may read them. `bans`, from everywhere, is there before the order to disconnect the

@@ -2,7 +2,7 @@
 -- Puts one publication into a room: everything or nothing, in one step.
 --
 -- KEYS  1 room   2 stream   3 keys   4 generation   5 markers of followers
---       6 lasting key, if there is one
+--       6 lasting key, if there is one; then those of queue.lua, if a job may be caused
 -- ARGV  1 channel to publish on
 --       2 data, JSON   3 info, JSON or ''   4 tags, the inside of a JSON object of strings, or ''
 --       5 flags: t stamps the time, d lets it be sent as a difference, q: nobody has to read it;
@@ -13,20 +13,25 @@
 --       13 version, '0' for none   14 its epoch or ''   15 the user who publishes, or ''
 --       16 '' or a hash, in which 17 a field gets the data, or is deleted if 18 is '1'
 --       19 '' or a key that lives 20 ms, and while it is there nothing is published
+--       from 21 on arguments of queue_put.lua, with one job, which is put if the publication is
+--       stored, is not quiet, and somebody follows the room; whatever bounds the queue has
 -- Answers {what, offset, epoch, number, marked}: what is 0 published, 1 repeated (nothing was
 -- published), 2 the key was used for other data, 3 not yet: `offset` ms are to be waited. marked is
 -- 1 if the user follows the room and has read this with all that was before it.
--- What is behind 15 may be left out.
+-- What is behind 15 may be left out. If a job was put, or was there: {…, marked, ms until something
+-- is due in the queue or -1, jobs that became ready}.
 local r = room(KEYS[1], generation_of(KEYS[4]))
 local flags, key, count = ARGV[5], ARGV[10], tonumber(ARGV[6])
+local quiet = string.find(flags, 'q', 1, true)
+local lasting = ARGV[12] ~= '0' and KEYS[6]
 
 local function newer(a, b) -- decimal numbers of any size
   if #a ~= #b then return #a > #b end
   return a > b
 end
 
-if KEYS[6] then
-  local at = redis.call('GET', KEYS[6])
+if lasting then
+  local at = redis.call('GET', lasting)
   if at then
     local offset, epoch = string.match(at, '^(%d+) (.*)$')
     return {1, tonumber(offset), epoch, r.seq}
@@ -66,7 +71,6 @@ end
 local pub = '{"data":' .. ARGV[2] .. (ARGV[3] ~= '' and ',"info":' .. ARGV[3] or '') ..
   (tags ~= '' and ',"tags":{' .. tags .. '}' or '') .. '}'
 local delta = string.find(flags, 'd', 1, true) and 'd' or '-'
-local quiet = string.find(flags, 'q', 1, true)
 local kept_flags = quiet and (delta == 'd' and 'dq' or 'q') or delta
 
 local function trim()
@@ -105,20 +109,32 @@ local function store()
   redis.call('PEXPIRE', KEYS[1], newer(life, ARGV[9]) and life or ARGV[9])
 end
 
--- Whoever had read all that was there has read what it says itself.
-local function mark()
-  if not KEYS[5] then return 0 end
-  if not r.followed then
+local function followed()
+  if KEYS[5] and not r.followed then
     r.followed = redis.call('EXISTS', KEYS[5]) == 1 and '1' or '0'
     redis.call('HSET', KEYS[1], 'f', r.followed)
   end
-  if r.followed == '0' or (ARGV[15] or '') == '' then return 0 end
+  return KEYS[5] and r.followed == '1'
+end
+
+-- Whoever had read all that was there has read what it says itself.
+local function mark()
+  if not followed() or (ARGV[15] or '') == '' then return 0 end
   local at, of = string.match(redis.call('HGET', KEYS[5], ARGV[15]) or '', '^(%d+) (.*)$')
   if not at then return 0 end
   local read = of == r.epoch and tonumber(at) or 0
   if read < r.offset - 1 then return 0 end
   redis.call('HSET', KEYS[5], ARGV[15], text(r.offset) .. ' ' .. r.epoch)
   return 1
+end
+
+-- The job first: if that cannot be put, nothing is published.
+local caused
+if ARGV[21] and count > 0 and not quiet and followed() then
+  caused = cause({unpack(KEYS, lasting and 7 or 6)}, {unpack(ARGV, 21)})
+  if caused[3] ~= 'ok' and caused[3] ~= 'repeated' then
+    return redis.error_reply('ERR no job: ' .. caused[3])
+  end
 end
 
 r.seq = r.seq + 1
@@ -131,7 +147,7 @@ else
   redis.call('HSET', KEYS[1], 'q', text(r.seq))
   if not r.new then redis.call('PEXPIRE', KEYS[1], QUIET, 'GT') end
 end
-if KEYS[6] then redis.call('SET', KEYS[6], text(offset) .. ' ' .. epoch, 'PX', ARGV[12]) end
+if lasting then redis.call('SET', lasting, text(offset) .. ' ' .. epoch, 'PX', ARGV[12]) end
 redis.call('PUBLISH', ARGV[1],
   'p ' .. r.epoch .. ' ' .. text(offset) .. ' ' .. text(r.seq) .. ' ' .. delta .. ' ' .. pub)
-return {0, offset, epoch, r.seq, marked}
+return {0, offset, epoch, r.seq, marked, caused and caused[1], caused and caused[2]}

@@ -21,7 +21,8 @@ function(script name common)
   string(REGEX REPLACE ":.*" "" script ${name})
   string(REGEX MATCH ":.*" flags "${name}")
   string(REPLACE ":" " flags=" flags "${flags}")
-  string(REPLACE grow share file ${script}) # the same, for what is refused when memory is out
+  string(REPLACE commit_cause commit file ${script}) # the same, with what puts a job
+  string(REPLACE grow share file ${file}) # the same, for what is refused when memory is out
   string(REPLACE attend follow file ${file})
   text(${file} body)
   set(c "${c}extern const char redis_lua_${script}[];
@@ -32,6 +33,11 @@ foreach(name commit read:allow-oom check:allow-oom remove:allow-oom redact:allow
     servers:allow-oom share:allow-oom grow follow:allow-oom attend memory)
   script(${name} "${room}")
 endforeach()
+
+# A put as a function of its own, of which nothing is looked at before it is called.
+text(queue_put put)
+set(cause "local function cause(KEYS, ARGV)\\n\"\n  \"${queue}unbounded = true\\n\"\n  \"${put}end\\n\"\n  \"")
+script(commit_cause "${room}${cause}")
 
 # Those of queues are for other programs too, which call them as functions by name.
 set(library "#!lua name=madang_queue\\n\"\n  \"${queue}")

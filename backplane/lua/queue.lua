@@ -42,6 +42,7 @@ local DEFAULTS = '12 24 1000 3600000 1000000 1073741824 262144 604800000 ' ..
   '2592000000 100000 3600000 0 0'
 local SLICE, LEASE_MAX, TIDY = 64, 43200000, 10000
 local call, floor, server, now, q, chance, origin
+local unbounded -- what is put is taken in however much there is
 
 local function text(n)
   return string.format('%.0f', n)

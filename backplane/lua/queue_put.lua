@@ -84,12 +84,14 @@ local function put(kind, data, options)
   if not o or kind == '' or #kind > 64 then return 'bad', 0 end
   local id = holder(o)
   if id then
-    count('repeated', 1)
+    if not unbounded then count('repeated', 1) end
     return 'repeated', tonumber(id)
   end
-  if #data > q.max_data then return 'too_big', 0 end
-  if q.draining then return 'draining', 0 end
-  if not has_room(#data) then return 'full', 0 end
+  if not unbounded then
+    if #data > q.max_data then return 'too_big', 0 end
+    if q.draining then return 'draining', 0 end
+    if not has_room(#data) then return 'full', 0 end
+  end
   return add(kind, data, o)
 end
 

@@ -119,7 +119,7 @@ void jobs_tidy(struct jobs_step *s)
 
 /* ---- a step ---------------------------------------------------------------------------------- */
 
-void jobs_begin(struct jobs_step *s, struct file *f, const struct jobs_config *config, bool full)
+void jobs_start(struct jobs_step *s, struct file *f, const struct jobs_config *config, bool full)
 {
     memset(s, 0, sizeof(*s));
     s->file = f;
@@ -137,6 +137,11 @@ void jobs_begin(struct jobs_step *s, struct file *f, const struct jobs_config *c
     (void)sqlite3_reset(q); /* there is one row */
     if (s->now < last)
         s->now = last; /* a clock that was put back makes leases longer, and nothing else */
+}
+
+void jobs_begin(struct jobs_step *s, struct file *f, const struct jobs_config *config, bool full)
+{
+    jobs_start(s, f, config, full);
     sweep(s, DUE, come_due);
     sweep(s, EXPIRED, expire);
 }

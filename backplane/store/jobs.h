@@ -64,6 +64,11 @@ void jobs_begin(struct jobs_step *s, struct file *f, const struct jobs_config *c
 void jobs_do(struct jobs_step *s, struct queue_op *op); /* checked by queue_check() */
 enum err jobs_end(struct jobs_step *s);
 
+/* A step that does nothing but put one job with a key, whatever bounds its queue has; if another has
+ * the key, that one is to run again. *added: it is new. */
+enum err jobs_cause(struct file *f, const struct jobs_config *config, const struct queue_ref *queue,
+                    const struct queue_job *job, bool *added);
+
 /* Drops what nobody will ask for any more, a slice of it: keys and results that are over. */
 void jobs_tidy(struct jobs_step *s);
 

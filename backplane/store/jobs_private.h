@@ -18,6 +18,11 @@ void jobs_blob(sqlite3_stmt *q, int at, struct span v); /* borrowed until it is 
 void jobs_some(sqlite3_stmt *q, int at, struct span v); /* … NULL if empty */
 struct span jobs_column(sqlite3_stmt *q, int at);       /* until the next row */
 
+/* ---- a step (jobs.c) ------------------------------------------------------------------------- */
+
+/* jobs_begin() that leaves what has become due to another step. */
+void jobs_start(struct jobs_step *s, struct file *f, const struct jobs_config *config, bool full);
+
 /* ---- queues (jobs_shelf.c) ------------------------------------------------------------------- */
 
 /* The queue of that name, made if there is none and that is asked for; NULL: there is

@@ -140,3 +140,22 @@ void jobs_put(struct jobs_step *s, struct queue_op *op)
     }
     p->durable = s->config->durable;
 }
+
+enum err jobs_cause(struct file *f, const struct jobs_config *config, const struct queue_ref *queue,
+                    const struct queue_job *job, bool *added)
+{
+    struct jobs_step s;
+    struct queue_job j = *job;
+    jobs_start(&s, f, config, false);
+    struct jobs_shelf *h = jobs_shelf(&s, queue, true);
+    *added = false;
+    if (!h)
+        return s.error;
+    j.id = (uint64_t)holder(&s, h, &j);
+    *added = !j.id && !s.error;
+    if (j.id && j.again)
+        ask_again(&s, h, &j);
+    if (*added)
+        add(&s, h, &j);
+    return h->changed ? jobs_end(&s) : s.error;
+}

@@ -9,6 +9,7 @@
 #include "backplane/base/loop.h"
 #include "backplane/driver.h"
 #include "backplane/kept.h"
+#include "backplane/queue/queue.h"
 #include "backplane/redis.h"
 #include "tests/unit/core_kit.h"
 #include "tests/unit/redis_kit.h"
@@ -40,6 +41,7 @@ struct event {
 };
 
 static struct driver *driver;
+static struct queue_driver *driver_queues; /* NULL: the test has opened none */
 static struct event events[EVENTS_MAX];
 static size_t event_count;
 static bool inside; /* a call into the driver that may not complete anything */
@@ -217,9 +219,14 @@ static inline void close_driver(void)
         loop_remove(&driver_loop, &driver_actor);
     msg_unref(last_told);
     last_told = NULL;
+    if (driver_queues)
+        driver_queues->ops->stop(driver_queues);
     driver->ops->stop(driver);
+    if (driver_queues)
+        driver_queues->ops->close(driver_queues);
     driver->ops->close(driver);
     driver = NULL;
+    driver_queues = NULL;
     if (!subject->memory)
         assert_int_equal(loop_deinit(&driver_loop), 0);
 }
