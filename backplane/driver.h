@@ -104,8 +104,8 @@ struct commit {
      * if not; it ends with ERR_TOO_MANY_REQUESTS then. */
     uint64_t interval_ms, wait_ms;
     /* A job that is put in the same step, if the publication is one of those that cause it: see
-     * caused.h. Who works on it is woken. NULL: none. The owner's, who keeps it until `committed`; a
-     * driver whose queues were not opened passes it by. */
+     * caused.h. Who works on it is woken. NULL: none. Borrowed until `committed`; a driver whose
+     * queues were not opened passes it by. */
     const struct caused *caused;
     /* answer */
     enum err error;

@@ -16,8 +16,8 @@
 struct queue_driver *queue_local_open(const struct queue_config *config, struct store *store,
                                       struct loop *loop, bool full);
 
-/* Puts what a publication causes: within the task that stores it, on the store's thread. *added: the
- * job is new. Once that is told as committed, the driver is told of what was added, on its loop. */
+/* Puts what a publication causes: within the task that stores it, on the store's thread. *added:
+ * the job is new. Once that is told as committed, the driver is told of it, on its loop. */
 enum err queue_local_cause(struct queue_driver *d, struct file *f, const struct caused *c,
                            bool *added);
 void queue_local_caused(struct queue_driver *d, const struct caused *c);

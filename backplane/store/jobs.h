@@ -64,8 +64,8 @@ void jobs_begin(struct jobs_step *s, struct file *f, const struct jobs_config *c
 void jobs_do(struct jobs_step *s, struct queue_op *op); /* checked by queue_check() */
 enum err jobs_end(struct jobs_step *s);
 
-/* A step that does nothing but put one job with a key, whatever bounds its queue has; if another has
- * the key, that one is to run again. *added: it is new. */
+/* A step that does nothing but put one job with a key, whatever bounds its queue has; if another
+ * has the key, that one is to run again. *added: it is new. */
 enum err jobs_cause(struct file *f, const struct jobs_config *config, const struct queue_ref *queue,
                     const struct queue_job *job, bool *added);
 

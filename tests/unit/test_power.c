@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* test_power.c: rooms in a file while the power fails at any call: what was told as kept is there.
+/* test_power.c: rooms in a file while the power fails at any call: what was
+ * told as kept is there.
  *
- * A life has one file and many cuts. Publications are numbered over all rooms; those that were told
- * as committed before the cut have to be there behind it, at their offsets, and of the others only
- * those may be there that come next in their room. The same holds when the disk lives on, and any
- * call to it fails. (Of queues: S6 is in test_power_jobs.c, S7 in test_queue_disk.c.)
+ * A life has one file and many cuts. Publications are numbered over all rooms;
+ * those that were told as committed before the cut have to be there behind it,
+ * at their offsets, and of the others only those may be there that come next in
+ * their room. (S6 of a queue is in test_power_jobs.c.) The same holds when the
+ * disk lives on, and any call to it fails (S7; of a queue in
+ * test_queue_disk.c).
  */
 #include "backplane/kept.h"
 
 #include "backplane/base/log.h"
 #include "backplane/base/map.h"
+#include "backplane/caused.h"
 #include "backplane/store/file.h"
 #include "tests/unit/driver_kit.h"
 #include "tests/unit/vfs_kit.h"
@@ -23,14 +27,18 @@
 
 static const struct subject subjects[] = {{&kept_driver, true, false, 0, true}};
 
+static const char *const names[ROOMS] = {"a", "b", "c"};
+
 static struct line_room {
     struct stream_ref ref;
     uint32_t number[LINES]; /* what stands at offset i + 1 */
     size_t told, tried;     /* so many were told as kept; so many may be there */
     char epoch[EPOCH_MAX];
+    size_t worked_up_to; /* so many had been told of when the room's job was done */
 } rooms[ROOMS];
 static uint32_t last_number;
-static size_t kept_count, lost_count;
+static struct caused *caused[ROOMS];
+static size_t kept_count, lost_count, job_count;
 
 static uint32_t number_of(const struct msg *m)
 {
@@ -40,7 +48,8 @@ static uint32_t number_of(const struct msg *m)
     return (uint32_t)strtoul(at + 7, NULL, 10);
 }
 
-/* What is there is what was told as kept, and perhaps what nobody was told of. */
+/* What is there is what was told as kept, and perhaps what nobody was told of.
+ */
 static void is_complete(const struct line_room *r, const struct stream_read *read)
 {
     size_t top = read->top.offset;
@@ -51,8 +60,8 @@ static void is_complete(const struct line_room *r, const struct stream_read *rea
         assert_memory_equal(read->top.epoch, r->epoch, EPOCH_MAX);
 }
 
-/* Anything may be missing at the end, and what was lost once may be there again: but it is a story
- * that could have happened. */
+/* Anything may be missing at the end, and what was lost once may be there
+ * again: but it is a story that could have happened. */
 static void is_possible(const struct stream_read *read)
 {
     for (size_t i = 1; i < read->count; i++)
@@ -77,7 +86,95 @@ static void check(struct line_room *r, bool full)
     stream_read_deinit(&read);
 }
 
-/* Some publications at once, until all are answered; the power may fail meanwhile. */
+/* ---- the jobs that they cause
+ * ---------------------------------------------------------------- */
+
+static bool answered;
+
+static void on_ready(void *owner, struct span queue, size_t count)
+{
+    (void)owner;
+    (void)queue;
+    (void)count;
+}
+
+static void on_done(struct queue_op *op)
+{
+    (void)op;
+    answered = true;
+}
+
+static void run_op(struct queue_op *op, enum queue_verb verb)
+{
+    op->verb = verb;
+    op->queue.name = SPAN(NOTIFY_QUEUE);
+    op->done = on_done;
+    answered = false;
+    queue_begin(driver_queues, op);
+    run_until(answered);
+    assert_int_equal(op->error, OK);
+}
+
+static void work_off(const struct queue_take *t)
+{
+    struct queue_item items[ROOMS];
+    struct queue_settle ack = {.items = items, .count = t->count};
+    for (size_t i = 0; i < t->count; i++)
+        items[i] = (struct queue_item){.id = t->jobs[i]->id, .token = span_str(t->jobs[i]->token)};
+    if (t->count)
+        run_op(&ack.op, QUEUE_ACK);
+    for (size_t i = 0; i < t->count; i++)
+        assert_int_equal(items[i].status, SETTLED_OK);
+}
+
+/* Each room with something new has its job, and, if nothing that was told is
+ * lost, no other has. */
+static void check_jobs(bool full)
+{
+    static const struct queue_ref queue = {.name = {NOTIFY_QUEUE, sizeof(NOTIFY_QUEUE) - 1}};
+    struct queue_take t = {
+        .queues = &queue, .queue_count = 1, .max = ROOMS, .lease_ms = 60000, .owner = SPAN("w")};
+    run_op(&t.op, QUEUE_TAKE);
+    assert_false(t.more);
+    for (size_t i = 0; i < ROOMS; i++) {
+        struct line_room *r = &rooms[i];
+        size_t found = 0;
+        for (size_t k = 0; k < t.count; k++)
+            found += span_eq(t.jobs[k]->key, r->ref.name);
+        if (full || r->told > r->worked_up_to)
+            assert_int_equal(found, r->told > r->worked_up_to);
+        job_count += found;
+        r->worked_up_to = r->told;
+    }
+    work_off(&t);
+    queue_op_deinit(&t.op);
+}
+
+static void open_with_queues(void)
+{
+    static const struct queue_events none = {on_ready};
+    open_driver(STREAM_BYTES);
+    driver_queues = driver->ops->queues(driver, &(struct queue_config){.events = &none});
+    assert_non_null(driver_queues);
+}
+
+/* Also that somebody follows it, which may have been lost. */
+static void check_all(bool full)
+{
+    for (size_t i = 0; i < ROOMS; i++)
+        check(&rooms[i], full);
+    check_jobs(full);
+    for (size_t i = 0; i < ROOMS; i++) {
+        struct follow f = {.verb = FOLLOW_BEGIN, .user = SPAN("u"), .max_rooms = 9, .max_users = 9};
+        event_count = 0; /* of the one before, which lay in the same place */
+        begin_follow(&f, &rooms[i].ref);
+        run_until(count_events(FOLLOWED, &f));
+        assert_int_equal(f.error, OK);
+    }
+}
+
+/* Some publications at once, until all are answered; the power may fail
+ * meanwhile. */
 static void burst(void)
 {
     struct commit c[BURST] = {0};
@@ -88,6 +185,7 @@ static void burst(void)
         assert_true(to[i]->tried < LINES);
         to[i]->number[to[i]->tried++] = ++last_number;
         (void)snprintf(data, sizeof(data), "%u", last_number);
+        c[i].caused = caused[to[i] - rooms];
         begin_commit(&c[i], &to[i]->ref, data, &roomy);
     }
     for (size_t i = 0; i < BURST; i++) {
@@ -113,9 +211,8 @@ static void cut_while_opening(void)
 
 static void a_cut(void)
 {
-    open_driver(STREAM_BYTES);
-    for (size_t i = 0; i < ROOMS; i++)
-        check(&rooms[i], kept_settings.full);
+    open_with_queues();
+    check_all(kept_settings.full);
     power_fails_in(1 + random_below(120));
     while (!atomic_load(&power.off))
         burst();
@@ -129,7 +226,6 @@ static void a_cut(void)
 
 static void begin_life(void **state)
 {
-    static const char *const names[ROOMS] = {"a", "b", "c"};
     assert_int_equal(start(state), 0);
     memset(rooms, 0, sizeof(rooms));
     for (size_t i = 0; i < ROOMS; i++)
@@ -143,11 +239,10 @@ static void a_life(void **state)
     close_driver();
     for (int i = 0; i < CUTS; i++)
         a_cut();
-    open_driver(STREAM_BYTES);
-    for (size_t i = 0; i < ROOMS; i++) {
-        check(&rooms[i], kept_settings.full);
+    open_with_queues();
+    check_all(kept_settings.full);
+    for (size_t i = 0; i < ROOMS; i++)
         forget(&rooms[i].ref);
-    }
     assert_int_equal(stop(state), 0);
 }
 
@@ -155,7 +250,7 @@ static void lives(void **state, bool full)
 {
     const char *torture = getenv("MADANG_TORTURE"); /* NOLINT(concurrency-mt-unsafe): one thread */
     random_begin("power");
-    kept_count = lost_count = 0;
+    kept_count = lost_count = job_count = 0;
     kept_settings.full = full;
     for (int i = 0; i < LIVES * (torture ? TORTURE : 1); i++) {
         power_kit_begin();
@@ -163,7 +258,7 @@ static void lives(void **state, bool full)
         a_life(state);
         power_kit_end();
     }
-    printf("%zu kept, %zu lost\n", kept_count, lost_count);
+    printf("%zu kept, %zu lost, %zu jobs\n", kept_count, lost_count, job_count);
 }
 
 static void what_was_told_as_kept_survives_the_end_of_power(void **state) /* S6 */
@@ -179,8 +274,8 @@ static void below_full_the_last_may_be_lost_and_the_file_is_whole(void **state)
     assert_true(lost_count > 0); /* else this kit takes nothing back */
 }
 
-/* With each call in turn as the first that fails, until a burst has fewer; then the disk is well
- * again, at once or after a start. */
+/* With each call in turn as the first that fails, until a burst has fewer; then
+ * the disk is well again, at once or after a start. */
 static void each_call_fails(void **state, bool on, const char *reserve)
 {
     int n = 1;
@@ -225,6 +320,22 @@ static void a_disk_that_is_full_from_then_on_loses_nothing_that_was_told(void **
     each_call_fails(state, true, "/"); /* which is always there: all that grows fails */
 }
 
+static int make_caused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROOMS; i++)
+        caused[i] = caused_notify(span_str(names[i]), 0);
+    return caused[0] && caused[1] && caused[2] ? 0 : -1;
+}
+
+static int free_caused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROOMS; i++)
+        free(caused[i]);
+    return 0;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -240,5 +351,5 @@ int main(void)
     log_set_level(LOG_ERROR);
     if (vfs_kit_register() != SQLITE_OK)
         return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_caused, free_caused);
 }
