@@ -187,7 +187,7 @@ struct followed {
     struct position marker, top;
     struct position told; /* USERS */
     uint64_t unread;
-    uint64_t untold; /* USERS */
+    uint64_t untold;   /* USERS */
     bool here, barred; /* the sequencer's: see request.h */
     size_t name_len;
     char name[]; /* of the room, or of the user */
