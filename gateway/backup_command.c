@@ -197,7 +197,7 @@ static bool make(const struct backup_order *o, struct buf *text, struct buf *rep
     show_nothing(o);
     if (!made)
         return false;
-    bool well = check_store(o->part, &found, report) && put_in_place(o, report);
+    bool well = check_store(o->part, false, &found, report) && put_in_place(o, report);
     if (well) {
         buf_fmt(text, "%s: ", o->target);
         buf_add(text, found.p, found.n);

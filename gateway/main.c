@@ -73,7 +73,7 @@ static int check_file(const char *path)
 {
     struct buf found = {0}, wrong = {0};
     buf_fmt(&found, "%s: ", path);
-    bool whole = check_store(path, &found, &wrong);
+    bool whole = check_store(path, true, &found, &wrong);
     int code = finish(stderr, &wrong, whole ? EXIT_SUCCESS : EXIT_FAILURE);
     if (whole)
         return finish(stdout, &found, code);

@@ -5,10 +5,11 @@
 #include "backplane/store/schema.h"
 
 /* What SQLite has to say of pages, tables and indexes; nothing but "ok" of a file that is whole. */
-static bool look_at_pages(sqlite3 *db, struct buf *wrong)
+static bool look_at_pages(sqlite3 *db, bool thorough, struct buf *wrong)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(20)", -1, &s, NULL);
+    const char *sql = thorough ? "PRAGMA integrity_check(20)" : "PRAGMA quick_check(20)";
+    int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
     bool well = true;
     while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         const char *line = (const char *)sqlite3_column_text(s, 0);
@@ -100,7 +101,7 @@ static int64_t version_of(sqlite3 *db)
     return version;
 }
 
-bool check_store(const char *path, struct buf *found, struct buf *wrong)
+bool check_store(const char *path, bool thorough, struct buf *found, struct buf *wrong)
 {
     char why[FILE_WHY_MAX];
     struct file *f = file_open(&(struct file_config){.path = path, .as_is = true}, why);
@@ -111,7 +112,7 @@ bool check_store(const char *path, struct buf *found, struct buf *wrong)
     sqlite3 *db = file_connection(f);
     struct buf lines = {0};
     bool older = version_of(db) != schema_version();
-    bool well = look_at_pages(db, &lines) && (older || look_at_rules(db, &lines));
+    bool well = look_at_pages(db, thorough, &lines) && (older || look_at_rules(db, &lines));
     if (!well)
         buf_fmt(wrong, "the store %s is damaged:\n%.*s", path, (int)lines.n,
                 lines.p ? lines.p : "");

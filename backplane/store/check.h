@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 
-/* Reads all of it and changes nothing. True: `found` says in a line what is in it; false: `wrong`
+/* Reads all of it and changes nothing. Thorough: indexes are compared with their tables too, which
+ * takes several times as long. True: `found` says in a line what is in it; false: `wrong`
  * says in lines why it cannot be opened, or what is wrong in it. */
-bool check_store(const char *path, struct buf *found, struct buf *wrong);
+bool check_store(const char *path, bool thorough, struct buf *found, struct buf *wrong);
 
 #endif

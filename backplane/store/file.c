@@ -32,6 +32,7 @@ struct file {
     int page_size;
     int unmerged;            /* pages of the WAL */
     int rc;                  /* of the last call that failed */
+    bool damaged;            /* and that was said */
     bool full_sync, litters; /* the latter: a -wal that is there at the end was not there before */
     char *path, *ballast;
 };
@@ -311,7 +312,8 @@ static bool pragmas(struct file *f, char why[FILE_WHY_MAX])
                    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA auto_vacuum=INCREMENTAL;"
                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=0;"
                    "PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=OFF;"
-                   "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16000;",
+                   "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16000;"
+                   "PRAGMA cell_size_check=ON;",
                    f->full_sync ? "FULL" : "NORMAL");
     int rc = sqlite3_exec(f->db, sql, NULL, NULL, NULL);
     if (rc != SQLITE_OK)
@@ -375,13 +377,16 @@ static int64_t boot_number(void)
 /* Below FULL, a machine that went down without the file being closed may have lost commits that
  * were told as made; so may a copy, by its nature. The numbers are written before anything is
  * served. */
-static bool begin_generation(struct file *f, bool doubtful, char why[FILE_WHY_MAX])
+static bool begin_generation(struct file *f, bool doubtful, bool log, char why[FILE_WHY_MAX])
 {
     int64_t boot = boot_number();
     int64_t generation = file_number(f, "generation");
     bool copied = file_number(f, "copied") != 0;
-    bool lost = copied || (file_number(f, "open") && !file_number(f, "full") &&
-                           (doubtful || !boot || file_number(f, "boot") != boot));
+    bool left_open = file_number(f, "open") != 0;
+    bool bare = left_open && !log;
+    bool lost = copied || bare ||
+                (left_open && !file_number(f, "full") &&
+                 (doubtful || !boot || file_number(f, "boot") != boot));
     f->generation = generation + (lost || !generation);
     enum err e = file_begin(f);
     const struct {
@@ -400,7 +405,9 @@ static bool begin_generation(struct file *f, bool doubtful, char why[FILE_WHY_MA
         return say_sqlite(why, f, "its first commit", f->rc);
     if (lost)
         log_warn("store %s: %s; all rooms begin a new epoch", f->path,
-                 copied ? "it is a backup" : "it may have lost its last writes");
+                 copied ? "it is a backup"
+                 : bare ? "it was not closed, and its -wal is gone, with the last that was written"
+                        : "it may have lost its last writes");
     return true;
 }
 
@@ -410,6 +417,29 @@ static bool has_log(const struct file *f)
     char log[PATH_MAX];
     (void)snprintf(log, sizeof(log), "%s-wal", f->path);
     return stat(log, &st) == 0 && st.st_size > 0;
+}
+
+/* SQLite would begin anew, and delete the -wal, which may hold what is wanted. */
+static bool is_robbed(const struct file *f, bool log, char why[FILE_WHY_MAX])
+{
+    struct stat st;
+    bool there = stat(f->path, &st) == 0;
+    if (there && st.st_size > 0)
+        return false;
+    if (log) {
+        (void)say(why, f,
+                  there ? "is empty, though there is a -wal beside it; restore a backup, or move "
+                          "both away to begin anew"
+                        : "is not there, though its -wal is; put the file back, or move the -wal "
+                          "away too to begin anew");
+        return true;
+    }
+    if (!there || access(f->ballast, F_OK) != 0)
+        return false;
+    (void)say(why, f,
+              "is empty, and was not when it was last used; restore a backup, or move it away to "
+              "begin anew");
+    return true;
 }
 
 /* For nobody else. One that is there already is opened as it is. */
@@ -431,7 +461,10 @@ static bool open_in(struct file *f, const struct file_config *config, char why[F
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (config->as_is && access(f->path, F_OK) != 0)
         return say(why, f, "is not there");
-    f->litters = config->as_is && !has_log(f);
+    bool log = has_log(f);
+    f->litters = config->as_is && !log;
+    if (is_robbed(f, log, why))
+        return false;
     make_file(f->path);
     const char *vfs = log_vfs_over(config->vfs); /* it goes without, too */
     int rc = sqlite3_open_v2(f->path, &f->db, flags, vfs ? vfs : config->vfs);
@@ -445,7 +478,7 @@ static bool open_in(struct file *f, const struct file_config *config, char why[F
     if (config->as_is)
         return version > 0 || say(why, f, "is empty");
     return pragmas(f, why) && migrate(f, why, version) &&
-           begin_generation(f, config->doubtful, why);
+           begin_generation(f, config->doubtful, log, why);
 }
 
 /* SQLite counts the memory of the whole process under a lock, at each allocation. Nobody asks for
@@ -520,6 +553,19 @@ void file_close(struct file *f)
 int64_t file_generation(const struct file *f)
 {
     return f->generation;
+}
+
+void file_damaged(struct file *f, const char *what)
+{
+    if (!f->damaged)
+        log_error("store %s is damaged: %s; stop the gateway and ask `madang check %s`", f->path,
+                  what, f->path);
+    f->damaged = true;
+}
+
+bool file_is_damaged(const struct file *f)
+{
+    return f->damaged;
 }
 
 /* ---- for copy.c and check.c ------------------------------------------------------------------ */

@@ -63,6 +63,10 @@ int file_changes(const struct file *f); /* rows that the last statement changed 
 /* What the last failure was, in words, for logs. */
 const char *file_error(const struct file *f);
 
+/* Something is missing that must be there: says so, once. */
+void file_damaged(struct file *f, const char *what);
+bool file_is_damaged(const struct file *f); /* that was said */
+
 /* How the last failed call failed. */
 enum file_failure {
     FILE_FINE,

@@ -93,6 +93,20 @@ static void lease(struct jobs_step *s, const struct queue_take *t, struct job *j
     queue_token(j->token, (uint64_t)s->last_token, nonce);
 }
 
+/* There are said to be some, and none is found: they may all have expired a moment ago. */
+static void look_for_lost(struct jobs_step *s, const struct jobs_shelf *h, struct queue_take *t)
+{
+    sqlite3_stmt *q = jobs_statement(s, "SELECT 1 FROM job WHERE queue=?1 AND state=0 LIMIT 1");
+    jobs_int(q, 1, h->id);
+    bool there = jobs_row(s, q);
+    if (q)
+        (void)sqlite3_reset(q); /* there is one row */
+    if (there || s->error)
+        return;
+    file_damaged(s->file, "jobs that are ready are missing");
+    t->op.error = ERR_INTERNAL;
+}
+
 static void take_from(struct jobs_step *s, struct jobs_shelf *h, struct queue_take *t, size_t which,
                       size_t *bytes)
 {
@@ -108,6 +122,8 @@ static void take_from(struct jobs_step *s, struct jobs_shelf *h, struct queue_ta
             hold(s, t, t->jobs[i]);
     }
     int64_t taken = (int64_t)(t->count - before);
+    if (most && !t->count && !s->error)
+        look_for_lost(s, h, t);
     if (taken) {
         jobs_count(h, NUMBER_ready, -taken);
         jobs_count(h, NUMBER_leased, taken);

@@ -194,6 +194,7 @@ enum err rows_read_publications(struct file *f, const struct room_row *row,
                                 void *owner)
 {
     enum err e = OK;
+    bool more = true;
     uint64_t sender[2], next = row->top;
     sqlite3_stmt *s =
         file_statement(f, "SELECT offset, sender, digest, delta, body FROM publication"
@@ -203,17 +204,21 @@ enum err rows_read_publications(struct file *f, const struct room_row *row,
     (void)sqlite3_bind_int64(s, 1, row->id);
     bind_number(s, 2, row->first);
     bind_number(s, 3, row->top);
-    while (file_row(f, s, &e)) {
+    while (more && file_row(f, s, &e)) {
         struct span key = column_blob(s, 1);
         bool keyed = key.n == sizeof(sender);
         if (keyed)
             memcpy(sender, key.p, sizeof(sender));
         struct publication_row p = {column_number(s, 0), keyed ? sender : NULL, column_number(s, 2),
                                     sqlite3_column_int(s, 3) != 0, column_blob(s, 4)};
-        if (p.offset != next-- || !told(owner, &p))
+        if (p.offset != next)
             break;
+        next--;
+        more = told(owner, &p);
     }
     (void)sqlite3_reset(s); /* tells of the last step again */
+    if (!e && more && next >= row->first && next)
+        file_damaged(f, "publications of a room are missing, and what came before them with them");
     return e;
 }
 

@@ -201,7 +201,7 @@ static void what_is_committed_between_two_slices_is_in_the_copy(void **state)
     file_close(f);
     assert_int_equal(rows_in(copy), rows);
     struct buf found = {0}, wrong = {0};
-    assert_true(check_store(copy, &found, &wrong));
+    assert_true(check_store(copy, true, &found, &wrong));
     buf_deinit(&found);
     assert_true(opens(path)); /* as the end of the test has it */
 }
@@ -304,7 +304,7 @@ static void in_sqlite(const char *sql)
 static void assert_wrong(const char *words)
 {
     struct buf found = {0}, wrong = {0};
-    assert_false(check_store(path, &found, &wrong));
+    assert_false(check_store(path, true, &found, &wrong));
     buf_char(&wrong, '\0');
     assert_false(wrong.failed);
     if (!strstr(wrong.p, words))
@@ -328,7 +328,7 @@ static void what_does_not_add_up_is_said(void **state)
     assert_wrong("room r: its newest publication is 0, and there is one at 1");
     in_sqlite("UPDATE room SET top=1");
     struct buf found = {0}, wrong = {0};
-    assert_true(check_store(path, &found, &wrong));
+    assert_true(check_store(path, true, &found, &wrong));
     buf_char(&found, '\0');
     assert_string_equal(found.p, "whole: 1 room, 1 publication, 0 followers, 1 queue, 0 jobs, "
                                  "0 dead jobs\n");
@@ -343,12 +343,12 @@ static void looking_changes_nothing_and_makes_nothing(void **state)
     close_store();
     assert_int_equal(stat(path, &before), 0);
     struct buf found = {0}, wrong = {0};
-    assert_true(check_store(path, &found, &wrong));
+    assert_true(check_store(path, true, &found, &wrong));
     assert_int_equal(stat(path, &after), 0);
     assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
     (void)snprintf(log, sizeof(log), "%s-wal", path);
     assert_false(is_there(log));
-    assert_false(check_store(copy, &found, &wrong));
+    assert_false(check_store(copy, true, &found, &wrong));
     assert_false(is_there(copy));
     buf_deinit(&found);
     buf_deinit(&wrong);
