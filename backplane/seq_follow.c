@@ -66,9 +66,11 @@ static void looked(void *owner, struct share *share)
     struct looking *k = container_of(share, struct looking, share);
     struct request_follow *q = k->request;
     struct list *found = &q->follow.found;
-    struct span there = share->error || !share->answers ? (struct span){0} : share->answer[0];
+    struct span there = {0};
     bool well = true;
     size_t i = 0;
+    if (!share->error && share->answers)
+        there = share->answer[0];
     for (struct list *n = found->next; n != found; n = n->next) {
         struct followed *line = container_of(n, struct followed, link);
         if (!is_sought(line))

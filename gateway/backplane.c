@@ -166,6 +166,7 @@ struct sequencer_config backplane_config(const struct chosen_backplane *b, const
         .hub_inbox_bytes = o->hub_inbox_bytes,
         .max_rooms = o->max_rooms,
         .node = g->node,
+        .notify_delay_ms = *o->notify_url ? o->notify_delay_ms : 0,
         .describe = describe_gateway,
         .opened = opened,
         .patience_ms = b->away ? PATIENCE_AWAY_MS : PATIENCE_MS,

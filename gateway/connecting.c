@@ -419,12 +419,13 @@ static void ask_rooms(struct session *s, const struct token *token, struct span 
         finish(s);
 }
 
-/* Connections are counted of users with a name, who have shown a token. */
-static bool is_counted(const struct session *s, const struct token *token)
+/* Connections are counted of users with a name: where there is a limit for those who have shown a
+ * token, and where who is away is told. */
+static bool is_counted(const struct session *s)
 {
     const struct options *o = s->hub->options;
-    return token && token->user.n && o->auth == AUTH_JWT &&
-           (o->user_connection_limit || o->single_connection);
+    bool limited = o->auth == AUTH_JWT && (o->user_connection_limit || o->single_connection);
+    return client_info_user(s->client).n && (limited || *o->notify_url);
 }
 
 /* Nobody asks for the sequencer's word while there is no ban from everywhere. */
@@ -442,7 +443,7 @@ static bool has_rooms(const struct session *s, const struct token *token, struct
 
 void connecting_begin(struct session *s, uint32_t id, const struct token *token, struct span subs)
 {
-    bool counted = is_counted(s, token), asked = counted || is_suspect(s);
+    bool counted = is_counted(s), asked = counted || is_suspect(s);
     if (!asked && !has_rooms(s, token, subs)) {
         open_session(s);
         welcome(s, id, NULL);

@@ -86,8 +86,10 @@ static bool count_in(struct session *s, struct request_arrive *q)
         return false;
     c->counted = true;
     q->tenant = &c->tenant;
-    q->limit = o->user_connection_limit;
-    q->single = o->single_connection;
+    if (o->auth == AUTH_JWT) { /* names that others cannot take */
+        q->limit = o->user_connection_limit;
+        q->single = o->single_connection;
+    }
     return true;
 }
 

@@ -2,8 +2,10 @@
 #include "gateway/crew.h"
 
 #include "backplane/base/buf.h"
+#include "backplane/caused.h"
 #include "gateway/exec.h"
 #include "gateway/keys.h"
+#include "gateway/notify.h"
 #include "gateway/options.h"
 #include "gateway/reach.h"
 #include "gateway/webhook.h"
@@ -21,32 +23,52 @@ struct crew {
     struct worker *worker;
     struct job_source *source;
     struct reach *reach;
-    struct handler *publish, *webhook, *exec;
+    struct handler *publish, *webhook, *notify, *exec;
     struct span exec_queues[QUEUE_NAMES_MAX];
 };
 
 static const struct span publish_queues[] = {SPAN_INIT(QUEUE_PUBLISH), SPAN_INIT(QUEUE_CLIENTS)};
 static const struct span webhook_queues[] = {SPAN_INIT(QUEUE_WEBHOOK)};
+static const struct span notify_queues[] = {SPAN_INIT(NOTIFY_QUEUE)};
+
+/* Where a webhook handler's secret is said. */
+struct secret_place {
+    const char *section, *text, *file;
+};
+
+/* The config is complete but for the secret. */
+static struct handler *make_calls(struct webhook_config *config, const struct secret_place *from,
+                                  struct buf *report)
+{
+    struct buf secret = {0};
+    struct handler *h = NULL;
+    bool ok = keys_read_secret(from->text, from->file, &secret, report);
+
+    buf_char(&secret, '\0');
+    if (ok && !secret.failed) {
+        config->secret = secret.p;
+        h = webhook_new(config);
+        if (!h)
+            buf_fmt(report, "[%s] secret: it is neither a text nor whsec_ and base64\n",
+                    from->section);
+    }
+    buf_deinit(&secret);
+    return h;
+}
 
 static bool make_webhook(struct crew *c, struct loop *loop, struct buf *report)
 {
     const struct options *o = c->options;
-    struct buf secret = {0};
-    bool ok = keys_read_secret(o->webhook_secret, o->webhook_secret_file, &secret, report);
 
-    buf_char(&secret, '\0');
     c->reach = reach_new(o->webhook_networks, o->webhook_networks_count);
-    if (ok && c->reach && !secret.failed) {
-        c->webhook = webhook_new(&(struct webhook_config){.loop = loop,
-                                                          .reach = c->reach,
-                                                          .secret = secret.p,
-                                                          .ca_file = o->webhook_ca_file,
-                                                          .timeout_ms = o->webhook_timeout_ms,
-                                                          .per_host = o->webhook_per_host});
-        if (!c->webhook)
-            buf_lit(report, "[webhook] secret: it is neither a text nor whsec_ and base64\n");
-    }
-    buf_deinit(&secret);
+    if (c->reach)
+        c->webhook = make_calls(
+            &(struct webhook_config){.loop = loop,
+                                     .reach = c->reach,
+                                     .ca_file = o->webhook_ca_file,
+                                     .timeout_ms = o->webhook_timeout_ms,
+                                     .per_host = o->webhook_per_host},
+            &(struct secret_place){"webhook", o->webhook_secret, o->webhook_secret_file}, report);
     return c->webhook && worker_add(c->worker, &(struct bench_config){.handler = c->webhook,
                                                                       .queues = webhook_queues,
                                                                       .queue_count = 1,
@@ -88,6 +110,34 @@ static bool make_publish(struct crew *c, struct handler *publish)
                                              .places = c->options->worker_publish_places});
 }
 
+/* Its URL is the operator's, so it may be anywhere. */
+static bool make_notify(struct crew *c, const struct crew_config *config, struct buf *report)
+{
+    const struct options *o = c->options;
+    bool own = *o->notify_secret || *o->notify_secret_file;
+    struct handler *calls = make_calls(
+        &(struct webhook_config){.loop = config->loop,
+                                 .ca_file = o->webhook_ca_file,
+                                 .timeout_ms = o->notify_timeout_ms},
+        own ? &(struct secret_place){"notify", o->notify_secret, o->notify_secret_file}
+            : &(struct secret_place){"webhook", o->webhook_secret, o->webhook_secret_file},
+        report);
+
+    if (calls)
+        c->notify = notify_new(&(struct notify_config){.loop = config->loop,
+                                                       .calls = calls,
+                                                       .url = o->notify_url,
+                                                       .delay_ms = o->notify_delay_ms,
+                                                       .hub = config->hub,
+                                                       .queues = config->queues});
+    if (calls && !c->notify)
+        calls->ops->free(calls);
+    return c->notify && worker_add(c->worker, &(struct bench_config){.handler = c->notify,
+                                                                     .queues = notify_queues,
+                                                                     .queue_count = 1,
+                                                                     .places = o->notify_places});
+}
+
 struct crew *crew_new(const struct crew_config *config, struct buf *report)
 {
     struct crew *c = calloc(1, sizeof(*c));
@@ -103,7 +153,8 @@ struct crew *crew_new(const struct crew_config *config, struct buf *report)
                                                    .retry_ms = RETRY_MS});
     if (c->worker && make_webhook(c, config->loop, report) &&
         (!config->exec || !c->options->worker_exec_count || make_exec(c, config->loop, report)) &&
-        (!config->publish || make_publish(c, config->publish))) {
+        (!config->publish || make_publish(c, config->publish)) &&
+        (!config->hub || !*c->options->notify_url || make_notify(c, config, report))) {
         c->source = config->source;
         return c;
     }
@@ -129,10 +180,18 @@ void crew_free(struct crew *c)
     handler_free(c->webhook);
     handler_free(c->exec);
     handler_free(c->publish);
+    handler_free(c->notify);
     reach_free(c->reach);
     if (c->source)
         c->source->ops->free(c->source);
     free(c);
+}
+
+void crew_start(struct crew *c)
+{
+    if (c->notify)
+        notify_start(c->notify);
+    worker_start(c->worker);
 }
 
 struct worker *crew_worker(const struct crew *c)

@@ -8,6 +8,8 @@
 struct options;
 struct buf;
 struct crew;
+struct errands;
+struct queue_window;
 
 #define QUEUE_PUBLISH "_publish" /* what applications want published, at a time */
 #define QUEUE_CLIENTS "_clients" /* … and clients, by jobs.submit */
@@ -18,6 +20,8 @@ struct crew_config {
     struct job_source *source;     /* taken over, on success */
     const struct options *options; /* borrowed */
     struct handler *publish;       /* NULL: it publishes nothing; taken over, on success */
+    struct errands *hub;           /* NULL: it tells nobody who is away; borrowed */
+    struct queue_window *queues;   /* with hub; borrowed */
     bool exec;                     /* it may run the program that the options name */
 };
 
@@ -26,7 +30,8 @@ struct crew *crew_new(const struct crew_config *c, struct buf *report);
 /* It has stopped, or was never started. The loop settles afterwards. NULL is fine. */
 void crew_free(struct crew *c);
 
-/* For worker_start(), _stop(), _counters(). */
+void crew_start(struct crew *c); /* worker_start() */
+/* For worker_stop(), _counters(). */
 struct worker *crew_worker(const struct crew *c);
 
 /* By what people see who holds a job: what the options say, or "host:process". */

@@ -290,6 +290,13 @@ static char *host_of(const char *url)
     return both;
 }
 
+bool http_url_is(const char *url)
+{
+    char *host = host_of(url);
+    free(host);
+    return host != NULL;
+}
+
 static bool has_room(const struct http_client *client, const char *host)
 {
     uint32_t same = 0, most = client->config.per_host;

@@ -63,6 +63,8 @@ struct http_call {
     bool connected, kept_out;
 };
 
+bool http_url_is(const char *url); /* one that can be called; any thread */
+
 struct http_client *http_client_new(const struct http_client_config *c); /* NULL: no memory */
 /* There are no calls. The loop settles afterwards (loop_settle). NULL is fine. */
 void http_client_free(struct http_client *client);

@@ -318,7 +318,7 @@ static void backplane(struct buf *b, const struct driver *d)
 static const struct bench_counters *of_handler(const struct worker *w, size_t i, const char **name)
 {
     static const struct bench_counters nothing;
-    static const char *const names[] = {"webhook", "publish"};
+    static const char *const names[] = {"webhook", "publish", "notify"};
 
     if (w)
         return worker_counters(w, i, name);

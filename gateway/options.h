@@ -194,6 +194,12 @@ struct options {
     char *webhook_secret, *webhook_secret_file;
     uint64_t webhook_timeout_ms;
 
+    /* [notify] */
+    char *notify_url; /* "": nobody is told */
+    uint64_t notify_delay_ms, notify_timeout_ms;
+    uint32_t notify_places;
+    char *notify_secret, *notify_secret_file; /* both "": those of [webhook] */
+
     /* [jobs] */
     char **jobs_kinds;
     size_t jobs_kinds_count;

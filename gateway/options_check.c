@@ -326,11 +326,12 @@ static size_t check_personal_room(const struct options *o, struct buf *report)
 }
 
 /* A call that is given up must leave time to say so. */
-static size_t check_webhook(const struct options *o, struct buf *report)
+static size_t check_timeout(const struct options *o, enum section_id section, uint64_t timeout_ms,
+                            struct buf *report)
 {
-    if (o->webhook_timeout_ms < o->worker_lease_ms / 2)
+    if (timeout_ms < o->worker_lease_ms / 2)
         return 0;
-    describe(o, &option_sections[SECTION_WEBHOOK], "timeout", 0, report);
+    describe(o, &option_sections[section], "timeout", 0, report);
     buf_lit(report, " must be less than half of ");
     describe(o, &option_sections[SECTION_WORKER], "lease", 0, report);
     buf_char(report, '\n');
@@ -377,6 +378,31 @@ static size_t check_cron(struct options *o, struct buf *report)
     return errors + 1;
 }
 
+static size_t notify_error(const struct options *o, const char *key, const char *what,
+                           struct buf *report)
+{
+    describe(o, &option_sections[SECTION_NOTIFY], key, 0, report);
+    buf_fmt(report, " %s\n", what);
+    return 1;
+}
+
+/* What is to be told is kept until it was, and somebody has to do it. */
+static size_t check_notify(const struct options *o, struct buf *report)
+{
+    size_t errors = 0;
+
+    if (!*o->notify_url)
+        return 0;
+    errors += check_timeout(o, SECTION_NOTIFY, o->notify_timeout_ms, report);
+    if (*o->notify_secret && *o->notify_secret_file)
+        errors += notify_error(o, "secret_file", "and the secret itself: set one of them", report);
+    if (!options_have_queues(o))
+        errors += notify_error(o, "url", "needs a store: set [gateway] store", report);
+    if (o->backplane == BACKPLANE_LOCAL && !o->worker_enabled)
+        errors += notify_error(o, "url", "needs [worker] enabled: nobody else calls it", report);
+    return errors;
+}
+
 /* As with rooms: nothing is open that was not opened. */
 static void close_jobs(struct options *o)
 {
@@ -389,8 +415,9 @@ static void close_jobs(struct options *o)
 size_t options_settle(struct options *o, struct buf *report)
 {
     size_t errors = check_complete(o, report) + check_orders(o, report) + check_jwt(o, report) +
-                    check_tls(o, report) + check_redis(o, report) + check_webhook(o, report) +
-                    check_cron(o, report);
+                    check_tls(o, report) + check_redis(o, report) +
+                    check_timeout(o, SECTION_WEBHOOK, o->webhook_timeout_ms, report) +
+                    check_notify(o, report) + check_cron(o, report);
     if (o->auth == AUTH_JWT)
         close_jobs(o);
     for (size_t i = 0; o->auth == AUTH_JWT && i < o->rules.count; i++)

@@ -465,6 +465,14 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .list = webhook_options,
             .count = WEBHOOK_OPTION_COUNT,
         },
+    [SECTION_NOTIFY] =
+        {
+            .name = "notify",
+            .prefixed = true,
+            .help = "Telling an application who is away and has not read (QUEUE.md).",
+            .list = notify_options,
+            .count = NOTIFY_OPTION_COUNT,
+        },
     [SECTION_JOBS] =
         {
             .name = "jobs",

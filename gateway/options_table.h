@@ -31,6 +31,7 @@ enum section_id {
     SECTION_TLS,
     SECTION_WORKER,
     SECTION_WEBHOOK,
+    SECTION_NOTIFY,
     SECTION_JOBS,
     SECTION_REDIS,
     SECTION_QUEUE,
@@ -79,6 +80,8 @@ extern const struct option tls_options[TLS_OPTION_COUNT];
 extern const struct option worker_options[WORKER_OPTION_COUNT];
 #define WEBHOOK_OPTION_COUNT 7
 extern const struct option webhook_options[WEBHOOK_OPTION_COUNT];
+#define NOTIFY_OPTION_COUNT 6
+extern const struct option notify_options[NOTIFY_OPTION_COUNT];
 #define JOBS_OPTION_COUNT 3
 extern const struct option jobs_options[JOBS_OPTION_COUNT];
 

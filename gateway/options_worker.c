@@ -55,8 +55,8 @@ const struct option worker_options[WORKER_OPTION_COUNT] = {
         .type = OPTION_BOOL,
         GATEWAY(worker_enabled),
         .initial = "on",
-        .help = "Whether `madang serve` does jobs of the queues _publish and _webhook itself. It "
-                "runs no programs.",
+        .help = "Whether `madang serve` does jobs of the queues _publish, _webhook and _notify "
+                "itself. It runs no programs.",
     },
     {
         .key = "exec",

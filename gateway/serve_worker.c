@@ -105,7 +105,7 @@ static void handle(struct serve_worker *w, struct entry *e)
     if (e->kind == TOLD_BACK)
         errand_take_back(e);
     else if (e->kind == TOLD_BEGIN)
-        worker_start(worker);
+        crew_start(w->crew);
     else
         worker_stop(worker, e->kind == TOLD_STOP ? w->settings->options->worker_grace_ms : 0,
                     on_stopped, w);
@@ -173,7 +173,9 @@ static bool make_crew(struct serve_worker *w)
         w->crew = crew_new(&(struct crew_config){.loop = &w->loop,
                                                  .source = source,
                                                  .options = w->settings->options,
-                                                 .publish = &w->publish},
+                                                 .publish = &w->publish,
+                                                 .hub = &w->errands,
+                                                 .queues = &w->window},
                            &report);
     if (source && !w->crew)
         source->ops->free(source);

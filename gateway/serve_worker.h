@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_worker.h: the worker within a gateway, on a thread of its own.
  *
- * It does the jobs of _webhook, and those of _publish and _clients with the help of a hub; see
- * job_publish.h. All functions are main's.
+ * It does the jobs of _webhook, and those of _publish, _clients and _notify with the help of a hub;
+ * see job_publish.h and notify.h. All functions are main's.
  *
  * Made before any thread starts, begun when the gateway serves, told to stop when the gateway does;
  * the hubs' and the sequencer's threads run until it has stopped.

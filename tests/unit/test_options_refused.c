@@ -79,6 +79,31 @@ static void wrong_variables_are_refused_by_name(void **state)
                "MADANG_ROOM_PRESENCE: unknown variable; did you mean MADANG_ROOMS_PRESENCE?\n");
 }
 
+static void whom_to_tell_of_those_who_are_away_must_make_sense(void **state)
+{
+    (void)state;
+    refuse_text(
+        "[notify]\nurl = https://\n",
+        "x.ini:2: url: \"https://\" cannot be used; allowed: a URL that begins with http:// "
+        "or https://\n");
+    refuse_text(
+        "[notify]\nurl = ftp://h/\n",
+        "x.ini:2: url: \"ftp://h/\" cannot be used; allowed: a URL that begins with http:// "
+        "or https://\n");
+    refuse_text("[notify]\ndelay = 50ms\n",
+                "x.ini:2: delay: \"50ms\" is out of range; allowed: 100ms to 24h, as in "
+                "500ms, 25s, 2m, 24h\n");
+    refuse_text("[gateway]\nstore = none\n[notify]\nurl = http://h/\n",
+                "[notify] url (http://h/, x.ini:4) needs a store: set [gateway] store\n");
+    refuse_text("[worker]\nenabled = off\n[notify]\nurl = http://h/\n",
+                "[notify] url (http://h/, x.ini:4) needs [worker] enabled: nobody else calls it\n");
+    refuse_text("[notify]\nurl = http://h/\nsecret = s\nsecret_file = f\n",
+                "[notify] secret_file (f, x.ini:4) and the secret itself: set one of them\n");
+    refuse_text("[notify]\nurl = http://h/\ntimeout = 15s\n",
+                "[notify] timeout (15s, x.ini:3) must be less than half of [worker] lease (30s, "
+                "default)\n");
+}
+
 static void wrong_lines_are_told_by_number(void **state)
 {
     (void)state;
@@ -89,8 +114,8 @@ static void wrong_lines_are_told_by_number(void **state)
     refuse_text("[kafka a]\nurl = x\n",
                 "x.ini:1: unknown section \"kafka a\"; allowed: [gateway], "
                 "[client], [limits], [jwt], [hub], [api], "
-                "[backplane], [local], [tls], [worker], [webhook], [jobs], [redis], [queue], "
-                "[rooms], [rooms NAME], "
+                "[backplane], [local], [tls], [worker], [webhook], [notify], [jobs], [redis], "
+                "[queue], [rooms], [rooms NAME], "
                 "[redis NAME], [queue NAME], [cron NAME]\n");
     refuse_text("[client x]\n", "x.ini:1: unknown section \"client x\"; did you mean client?\n");
     refuse_text("[client]\npingg = 3\nhubs = 3\njwt_hmac_secret = s\n",
@@ -268,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_flags_are_refused_by_name),
         cmocka_unit_test(wrong_variables_are_refused_by_name),
+        cmocka_unit_test(whom_to_tell_of_those_who_are_away_must_make_sense),
         cmocka_unit_test(wrong_lines_are_told_by_number),
         cmocka_unit_test(namespaces_have_checked_names),
         cmocka_unit_test(errors_are_bounded),
