@@ -33,7 +33,7 @@ static const struct queue_events queue_events = {on_ready};
 
 static void open_queues(void)
 {
-    const struct queue_config config = {.events = &queue_events};
+    static const struct queue_config config = {.events = &queue_events};
     driver_queues = driver->ops->queues(driver, &config);
     assert_non_null(driver_queues);
 }
