@@ -102,9 +102,8 @@ class Checker {
   // A lease begins when the one before is over, by the clock of the store, or was given back.
   I4() {
     this.each((job, lease, next) => {
-      const back = ends(lease)
-      if (back.length) this.must(back.some(({ t0 }) => next.t1 >= t0), 'I4', job, `${next.token} before ${lease.token} was given back`)
-      else this.must(start(next) >= end(lease), 'I4', job, `${next.token} begins while ${lease.token} holds`)
+      const back = ends(lease).some(({ t0 }) => next.t1 >= t0)
+      this.must(back || start(next) >= end(lease), 'I4', job, `${next.token} begins while ${lease.token} holds`)
     })
   }
 

@@ -41,6 +41,10 @@ test('a log of what is as promised passes, and its numbers are told', () => {
   assert.deepEqual(checkJobs(good(), { stats }), { jobs: 3, leases: 5, again: 2, late: 16 })
 })
 
+test('what is given back too late, and nobody knows of it, is over all the same', () => {
+  checkJobs([...good(), said('nack', 'q:2', 2, 310, { t1: null, result: undefined })], { stats })
+})
+
 for (const which of invariants.slice(0, 9))
   test(`${which} is found to be broken`, () => {
     for (const log of broken[which]) assert.throws(() => checkJobs(log, {}, [which]), new RegExp(`${which}: `))
