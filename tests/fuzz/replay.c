@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-
 static void die(const char *what, const char *path)
 {
     fprintf(stderr, "%s %s: %s\n", what, path, strerrordesc_np(errno));
