@@ -51,7 +51,7 @@ scene('whatever a message holds is shown as text', async (stage) => {
 scene('only addresses of the web become links, and they lead where they say', async (stage) => {
   const ann = await stage.person('Ann')
   const all = [...notLinks, 'see https://good.example/"onmouseover="alert(1) or (http://good.example/a_(b)).']
-  await ann.sayAll(all)
+  await ann.sayAll(all.map((one) => one.replace(/^\//, '//'))) // one slash would begin a command
   await ann.seesExactly(all)
   const links = await ann.page.locator('[data-testid=message-text] a').evaluateAll((found) =>
     found.map((one) => ({ text: one.textContent, href: one.href, names: one.getAttributeNames().sort(), rel: one.rel })))
