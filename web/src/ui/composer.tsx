@@ -37,7 +37,7 @@ export function Composer({ feed }: { feed: Feed }) {
         if (!field.current) return;
         fit(field.current);
         length.value = codePoints(field.current.value);
-        command.value = isCommand(field.current.value);
+        command.value = isCommand(field.current.value.trimStart());
         problem.value = null;
     };
     const put = (text: string): void => {
