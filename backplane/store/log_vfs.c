@@ -11,6 +11,7 @@ struct log_file {
     sqlite3_file *real; /* behind this struct, in the same memory */
     sqlite3_int64 at;   /* where what is kept belongs */
     int n;
+    int failed; /* what the first flush that failed said; it holds for good */
     char *held;
 };
 
@@ -28,7 +29,9 @@ static int flush(struct log_file *l)
 {
     int n = l->n;
     l->n = 0; /* what failed is not tried again: nobody knows how much of it is there */
-    return n ? real_of(l)->xWrite(l->real, l->held, n, l->at) : SQLITE_OK;
+    if (n && !l->failed)
+        l->failed = real_of(l)->xWrite(l->real, l->held, n, l->at);
+    return l->failed;
 }
 
 /* ---- the log --------------------------------------------------------------------------------- */

@@ -4,7 +4,8 @@
  * SQLite writes each page of a commit by two calls, its head and its bytes, one behind the other.
  * This file system in front of another one keeps them until they are synced or looked at, or it has
  * LOG_VFS_HELD bytes, and writes them by one call: the same bytes, in the same order. A write that
- * fails is told by the call that needs it done, at the latest by the sync.
+ * fails is told by the call that needs it done, at the latest by the sync, and by all behind it
+ * until the log is closed: SQLite only logs some of them.
  */
 #ifndef MADANG_STORE_LOG_VFS_H
 #define MADANG_STORE_LOG_VFS_H

@@ -195,6 +195,56 @@ static void a_write_that_fails_fails_the_commit(void **state)
     }
 }
 
+static enum err commit_one(int name)
+{
+    static const char sql[] = "INSERT INTO record VALUES(x'01',?1,zeroblob(3000))";
+    assert_int_equal(file_begin(file), OK);
+    sqlite3_stmt *s = file_statement(file, sql);
+    assert_non_null(s);
+    assert_int_equal(sqlite3_bind_blob(s, 1, &name, sizeof(name), SQLITE_STATIC), SQLITE_OK);
+    assert_int_equal(file_run(file, s), OK);
+    return file_commit(file);
+}
+
+static bool has_one(int name)
+{
+    enum err e = OK;
+    sqlite3_stmt *s = file_statement(file, "SELECT 1 FROM record WHERE stream=x'01' AND name=?1");
+    assert_non_null(s);
+    assert_int_equal(sqlite3_bind_blob(s, 1, &name, sizeof(name), SQLITE_STATIC), SQLITE_OK);
+    bool there = file_row(file, s, &e);
+    assert_int_equal(sqlite3_reset(s), SQLITE_OK);
+    assert_int_equal(e, OK);
+    return there;
+}
+
+/* There the log begins anew, and SQLite asks for its size behind the commit. */
+static void a_write_that_fails_right_behind_a_merge_fails_the_commit(void **state)
+{
+    (void)state;
+    int told = 0;
+    for (int n = 1; n <= 3; n++) {
+        open_file(false);
+        for (int i = 0; i < 10; i++)
+            assert_int_equal(commit_one(100 * n + i), OK);
+        assert_int_equal(file_merge(file), OK);
+        int before = atomic_load(&faults.failed);
+        atomic_store(&faults.fails_in, n);
+        enum err e = commit_one(100 * n + 50);
+        atomic_store(&faults.fails_in, 0);
+        if (atomic_load(&faults.failed) > before)
+            assert_int_not_equal(e, OK);
+        told += e != OK;
+        file_abandon(file);
+        open_file(false);
+        assert_true(has_one(100 * n + 9));
+        assert_true(e || has_one(100 * n + 50));
+        file_abandon(file);
+        file = NULL;
+    }
+    assert_in_range(told, 1, 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -203,6 +253,7 @@ int main(void)
         TEST(a_commit_of_many_pages_takes_few_writes),
         TEST(a_commit_that_is_not_synced_is_with_the_system_when_it_is_told),
         TEST(a_write_that_fails_fails_the_commit),
+        TEST(a_write_that_fails_right_behind_a_merge_fails_the_commit),
     };
     if (vfs_kit_register() != SQLITE_OK)
         return 1;
