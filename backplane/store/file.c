@@ -235,7 +235,7 @@ enum err file_part_end(struct file *f, bool keep)
         e = file_run(f, file_statement(f, "ROLLBACK TO part"));
     if (!e)
         e = file_run(f, file_statement(f, "RELEASE part"));
-    if (!e)
+    if (!e || (rc & 0xff) == SQLITE_FULL) /* which may have taken back all, the part too */
         f->rc = rc;
     return e;
 }

@@ -29,7 +29,7 @@ static bool again; /* what is submitted may be run again */
 struct work {
     struct store_task task;
     char name;
-    enum { ADD, ADD_TWICE, COUNT, NOTHING } what;
+    enum { ADD, ADD_TWICE, ADD_MUCH, COUNT, NOTHING } what;
     int64_t counted;
 };
 
@@ -40,6 +40,16 @@ static enum err add(struct file *f, char name)
     assert_non_null(s);
     assert_int_equal(sqlite3_bind_text(s, 1, key, 1, SQLITE_TRANSIENT), SQLITE_OK);
     return file_run(f, s);
+}
+
+/* More than SQLite keeps in memory, so it is written before the end of the transaction. */
+static enum err add_much(struct file *f)
+{
+    enum err e = OK;
+    for (int i = 0; !e && i < 1000; i++)
+        e = file_run(f, file_statement(f, "INSERT INTO record VALUES(x'00', randomblob(8), "
+                                          "zeroblob(30000))"));
+    return e;
 }
 
 static int64_t count(struct file *f)
@@ -62,6 +72,8 @@ static enum err work_run(struct store_task *t, struct file *f)
         e = add(f, w->name);
     if (!e && w->what == ADD_TWICE)
         e = add(f, w->name);
+    if (w->what == ADD_MUCH)
+        e = add_much(f);
     return e;
 }
 
@@ -85,8 +97,8 @@ static void submit(struct work *w, char name, int what, enum store_class class)
 {
     *w = (struct work){.name = name, .what = what};
     w->task.class = class;
-    w->task.needs_space = what == ADD || what == ADD_TWICE;
-    w->task.many = what == ADD_TWICE;
+    w->task.needs_space = what == ADD || what == ADD_TWICE || what == ADD_MUCH;
+    w->task.many = what == ADD_TWICE || what == ADD_MUCH;
     w->task.again = again;
     w->task.run = work_run;
     w->task.done = work_done;
@@ -330,6 +342,25 @@ static void a_full_disk_refuses_what_adds_and_lets_the_rest_go_on(void **state)
     assert_string_equal(told, "z");
 }
 
+static void a_disk_that_is_full_before_the_commit_is_known_as_full(void **state)
+{
+    (void)state;
+    struct work w[2];
+    assert_true(opens(true));
+    atomic_store(&faults.full, 1);
+    submit(&w[0], 'a', ADD_MUCH, STORE_CHAT); /* with its part all is taken back by SQLite */
+    until_told(1);
+    assert_string_equal(told, "#!a");
+    assert_int_equal(counter_get(&store_counters(store)->full), 1);
+    atomic_store(&faults.full, 0);
+    while (counter_get(&store_counters(store)->full))
+        uv_run(&loop.uv, UV_RUN_ONCE);
+    told[0] = '\0';
+    submit(&w[1], 'z', ADD, STORE_CHAT);
+    until_told(1);
+    assert_string_equal(told, "z");
+}
+
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static void a_store_in_use_is_refused_in_words(void **state)
@@ -511,6 +542,7 @@ int main(void)
         TEST(what_was_submitted_before_the_owner_could_know_fails_too),
         TEST(a_merge_that_fails_loses_nothing),
         TEST(a_full_disk_refuses_what_adds_and_lets_the_rest_go_on),
+        TEST(a_disk_that_is_full_before_the_commit_is_known_as_full),
         TEST(a_store_in_use_is_refused_in_words),
         TEST(another_kind_of_file_is_refused_and_left_alone),
         TEST(the_database_of_another_program_is_refused),
