@@ -4,17 +4,15 @@
 #include "backplane/base/log.h"
 #include "backplane/store/file_private.h"
 #include "backplane/store/log_vfs.h"
+#include "backplane/store/place.h"
 #include "backplane/store/schema.h"
 
 #include <assert.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #define STATEMENTS    256 /* prepared at most; a power of two */
@@ -34,7 +32,7 @@ struct file {
     int rc;                  /* of the last call that failed */
     bool damaged;            /* and that was said */
     bool full_sync, litters; /* the latter: a -wal that is there at the end was not there before */
-    char *path, *ballast;
+    char *path, *real, *ballast; /* as it was named, what that leads to, beside the latter */
 };
 
 /* ---- failures in words ----------------------------------------------------------------------- */
@@ -284,25 +282,6 @@ bool file_ballast_take(struct file *f)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* POSIX locks and mapped files do not hold there. */
-static bool on_network(const char *path)
-{
-    static const unsigned kinds[] = {0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */,
-                                     0xfe534d42 /* SMB2 */};
-    char dir[PATH_MAX];
-    (void)snprintf(dir, sizeof(dir), "%s", path);
-    char *slash = strrchr(dir, '/');
-    struct statfs fs;
-    if (slash)
-        slash[slash == dir] = '\0';
-    if (statfs(slash ? dir : ".", &fs) != 0)
-        return false; /* opening says what is wrong */
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-        if ((unsigned)fs.f_type == kinds[i])
-            return true;
-    return false;
-}
-
 static bool pragmas(struct file *f, char why[FILE_WHY_MAX])
 {
     char sql[512];
@@ -411,63 +390,25 @@ static bool begin_generation(struct file *f, bool doubtful, bool log, char why[F
     return true;
 }
 
-static bool has_log(const struct file *f)
-{
-    struct stat st;
-    char log[PATH_MAX];
-    (void)snprintf(log, sizeof(log), "%s-wal", f->path);
-    return stat(log, &st) == 0 && st.st_size > 0;
-}
-
-/* SQLite would begin anew, and delete the -wal, which may hold what is wanted. */
-static bool is_robbed(const struct file *f, bool log, char why[FILE_WHY_MAX])
-{
-    struct stat st;
-    bool there = stat(f->path, &st) == 0;
-    if (there && st.st_size > 0)
-        return false;
-    if (log) {
-        (void)say(why, f,
-                  there ? "is empty, though there is a -wal beside it; restore a backup, or move "
-                          "both away to begin anew"
-                        : "is not there, though its -wal is; put the file back, or move the -wal "
-                          "away too to begin anew");
-        return true;
-    }
-    if (!there || access(f->ballast, F_OK) != 0)
-        return false;
-    (void)say(why, f,
-              "is empty, and was not when it was last used; restore a backup, or move it away to "
-              "begin anew");
-    return true;
-}
-
-/* For nobody else. One that is there already is opened as it is. */
-static void make_file(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
-}
-
 static bool open_in(struct file *f, const struct file_config *config, char why[FILE_WHY_MAX])
 {
     int version;
-    if (on_network(f->path))
+    if (place_on_network(f->real))
         return say(why, f,
                    "lies on a network file system, where locks do not hold; name a file on "
                    "a local disk");
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (config->as_is && access(f->path, F_OK) != 0)
+    if (config->as_is && access(f->real, F_OK) != 0)
         return say(why, f, "is not there");
-    bool log = has_log(f);
+    bool log = place_has_log(f->real);
+    const char *no = place_refuses(f->real, f->ballast);
     f->litters = config->as_is && !log;
-    if (is_robbed(f, log, why))
-        return false;
-    make_file(f->path);
+    if (no)
+        return say(why, f, no);
+    place_make(f->real);
     const char *vfs = log_vfs_over(config->vfs); /* it goes without, too */
-    int rc = sqlite3_open_v2(f->path, &f->db, flags, vfs ? vfs : config->vfs);
+    int rc = sqlite3_open_v2(f->real, &f->db, flags, vfs ? vfs : config->vfs);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(f->db, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;", NULL,
                           NULL, NULL);
@@ -496,7 +437,8 @@ struct file *file_open(const struct file_config *config, char why[FILE_WHY_MAX])
     if (!f)
         goto no_memory;
     f->path = strdup(config->path);
-    if (!f->path || asprintf(&f->ballast, "%s.ballast", config->path) < 0)
+    f->real = place_find(config->path, config->vfs);
+    if (!f->path || !f->real || asprintf(&f->ballast, "%s.ballast", f->real) < 0)
         goto no_memory;
     f->full_sync = config->full;
     if (open_in(f, config, why))
@@ -506,7 +448,10 @@ struct file *file_open(const struct file_config *config, char why[FILE_WHY_MAX])
 
 no_memory:
     (void)snprintf(why, FILE_WHY_MAX, "the store %s: there is no memory", config->path);
-    free(f ? f->path : NULL);
+    if (f) {
+        free(f->real);
+        free(f->path);
+    }
     free(f);
     return NULL;
 }
@@ -514,6 +459,7 @@ no_memory:
 static void release(struct file *f)
 {
     free(f->ballast);
+    free(f->real);
     free(f->path);
     free(f);
 }
