@@ -151,12 +151,23 @@ static bool copy_alone(const struct backup_order *o, struct buf *report)
 
 /* ---- its place ------------------------------------------------------------------------------ */
 
+/* SQLite would take it for the backup's own, and make another database of the two. */
+static bool has_no_log(const struct backup_order *o, struct buf *report)
+{
+    char log[PATH_MAX + sizeof("-wal")];
+    struct stat st;
+    (void)snprintf(log, sizeof(log), "%s-wal", o->target);
+    return lstat(log, &st) != 0 ||
+           complain(report, "has a -wal beside it, of what was there before; move it away",
+                    o->target);
+}
+
 /* Nothing that matters is in the way. */
 static bool is_free(const struct backup_order *o, struct buf *report)
 {
     struct stat there, store;
     if (lstat(o->target, &there) != 0)
-        return errno == ENOENT || complain_errno(report, o->target);
+        return errno == ENOENT ? has_no_log(o, report) : complain_errno(report, o->target);
     if (!S_ISREG(there.st_mode))
         return complain(report, "is there already, and is no file that could be replaced",
                         o->target);
@@ -164,7 +175,8 @@ static bool is_free(const struct backup_order *o, struct buf *report)
         return complain(report, "is the store itself", o->target);
     if (store_socket_answers(o->target))
         return complain(report, "is the store of a gateway that runs", o->target);
-    return o->force || complain(report, "is there already; --force replaces it", o->target);
+    return o->force ? has_no_log(o, report)
+                    : complain(report, "is there already; --force replaces it", o->target);
 }
 
 static bool sync_folder(const char *path, struct buf *report)
@@ -195,14 +207,12 @@ static bool make(const struct backup_order *o, struct buf *text, struct buf *rep
     struct buf found = {0};
     bool made = store_socket_answers(o->store) ? copy_by_gateway(o, report) : copy_alone(o, report);
     show_nothing(o);
-    if (!made)
-        return false;
-    bool well = check_store(o->part, false, &found, report) && put_in_place(o, report);
+    bool well = made && check_store(o->part, false, &found, report) && put_in_place(o, report);
     if (well) {
         buf_fmt(text, "%s: ", o->target);
         buf_add(text, found.p, found.n);
     } else {
-        (void)unlink(o->part); /* it may not be there any more */
+        (void)unlink(o->part); /* it may not be there (any more) */
     }
     buf_deinit(&found);
     return well;
