@@ -19,7 +19,7 @@ local P = table.remove(ARGV, 1)
 local user, name = ARGV[2], ARGV[3]
 local followers, markers = P .. ':followers:' .. name, P .. ':markers:' .. name
 local told, follows = P .. ':told:' .. name, P .. ':follows:' .. user
-local LOOKED_AT = 10000 -- publications, in a call; what lies behind counts as not quiet
+local LOOKED_AT = 10000 -- publications, in a call; what is older counts as not quiet
 local PIECE = 100
 
 local function state(r)
@@ -92,16 +92,30 @@ function verbs.told()
   return {0, changed, to, r.epoch}
 end
 
-local function quiet_behind(stream, at, r)
-  local n, from = 0, '(' .. text(at) .. '-0'
-  while LOOKED_AT > 0 do
-    local entries = redis.call('XRANGE', stream, from, text(r.quiet) .. '-0', 'COUNT', PIECE)
+local seen = {} -- stream -> offsets of what is quiet in it, newest first; all from `least` on
+
+-- Looks back as far as `at`. Of however many users a stream is asked, it is read once.
+local function look_back(stream, at, r)
+  local s = seen[stream] or {least = r.quiet + 1, from = text(r.quiet) .. '-0'}
+  seen[stream] = s
+  while s.least > at + 1 and LOOKED_AT > 0 do
+    local entries = redis.call('XREVRANGE', stream, s.from, '-', 'COUNT', PIECE)
     for _, entry in ipairs(entries) do
-      if string.find(entry[2][4] or '', 'q', 1, true) then n = n + 1 end
+      s.least = tonumber(string.match(entry[1], '^%d+'))
+      if string.find(entry[2][4] or '', 'q', 1, true) then s[#s + 1] = s.least end
     end
     LOOKED_AT = LOOKED_AT - #entries
-    if #entries < PIECE then break end
-    from = '(' .. entries[PIECE][1]
+    if #entries < PIECE then s.least = 0 else s.from = '(' .. entries[PIECE][1] end
+  end
+  return s
+end
+
+local function quiet_behind(stream, at, r)
+  local s = look_back(stream, at, r)
+  local n, most = 0, #s
+  while n < most do
+    local middle = math.ceil((n + most) / 2)
+    if s[middle] > at then n = middle else most = middle - 1 end
   end
   return n
 end

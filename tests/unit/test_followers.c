@@ -314,6 +314,33 @@ static void unread_is_what_the_stream_still_holds(void **state)
     forget(&room);
 }
 
+static void of_many_followers_each_has_its_own_count(void **state)
+{
+    (void)state;
+    struct stream_ref room = room_named("r");
+    struct follow f = {.verb = FOLLOW_BEGIN, .max_users = 150};
+    struct position at = say("a", &room, false).at;
+    char name[16];
+    for (int i = 0; i < 150; i++) { /* times 100 is more than a script looks at */
+        (void)snprintf(name, sizeof(name), "u%03d", i);
+        f.user = span_str(name);
+        follow_with(f, &room);
+    }
+    for (int i = 0; i < 100; i++)
+        say("a", &room, true);
+    say("a", &room, false);
+    at.offset = 50;
+    assert_true(read_to("u000", &room, at)->changed);
+    follow_with((struct follow){.verb = FOLLOW_USERS, .max_count = 150}, &room);
+    for (size_t i = 0; i < 150; i++) {
+        assert_non_null(line(i));
+        assert_int_equal(line(i)->marker.offset, i ? 1 : 50);
+        assert_int_equal(line(i)->unread, 1);
+        assert_int_equal(line(i)->untold, 1);
+    }
+    forget(&room);
+}
+
 static void a_redaction_changes_no_count(void **state)
 {
     (void)state;
@@ -471,6 +498,7 @@ int main(void)
         TEST(who_was_told_is_known_apart_from_who_has_read),
         TEST(who_follows_already_keeps_its_marker_and_who_does_not_has_none),
         TEST(unread_is_what_the_stream_still_holds),
+        TEST(of_many_followers_each_has_its_own_count),
         TEST(a_redaction_changes_no_count),
         TEST(followers_are_bounded_per_user_and_per_room),
         TEST(a_room_without_a_stream_has_no_new_followers),
