@@ -57,6 +57,7 @@ static uint64_t next_of(const struct line *l, uint64_t after)
 }
 
 static void see(struct cron *c);
+static void see_line(struct cron *c, struct line *l, uint64_t now);
 
 static void on_timer(struct timer *t)
 {
@@ -156,16 +157,20 @@ static void on_put(struct queue_call *call)
         if (again) {
             hold_back(c, l, again);
         } else {
+            /* So others did what was before, too; unless it is there since an earlier try. */
+            if (s->jobs[0].status == PUT_REPEATED && !l->wait_ms)
+                l->left_out = 0;
             l->settled = s->upto;
             l->wait_ms = l->not_before = 0;
-            if (s->jobs[0].status == PUT_REPEATED) /* so others did what was before, too */
-                l->left_out = 0;
             tell_left_out(c, l);
         }
     }
     drop(s);
-    if (l && !c->stopped)
-        see(c);
+    if (l && !c->stopped) { /* the others have not changed */
+        uint64_t now = c->config.clock();
+        see_line(c, l, now);
+        arm(c, now);
+    }
 }
 
 /* ---- slots ---------------------------------------------------------------------------------- */
@@ -238,22 +243,24 @@ static void fire(struct cron *c, struct line *l, uint64_t now)
     queue_send(&c->window, &s->call);
 }
 
+static void see_line(struct cron *c, struct line *l, uint64_t now)
+{
+    if (l->shot)
+        return;
+    if (l->settled > now + CLOCK_BACK_MS)
+        l->settled = now;
+    l->next = next_of(l, l->settled);
+    if (l->next <= now && loop_now_ms(c->config.loop) >= l->not_before) {
+        fire(c, l, now);
+        l->next = next_of(l, l->settled);
+    }
+}
+
 static void see(struct cron *c)
 {
     uint64_t now = c->config.clock();
-    uint64_t mono = loop_now_ms(c->config.loop);
-    for (size_t i = 0; i < c->count && !c->stopped; i++) {
-        struct line *l = &c->lines[i];
-        if (l->shot)
-            continue;
-        if (l->settled > now + CLOCK_BACK_MS)
-            l->settled = now;
-        l->next = next_of(l, l->settled);
-        if (l->next <= now && mono >= l->not_before) {
-            fire(c, l, now);
-            l->next = next_of(l, l->settled);
-        }
-    }
+    for (size_t i = 0; i < c->count && !c->stopped; i++)
+        see_line(c, &c->lines[i], now);
     arm(c, now);
 }
 

@@ -9,8 +9,8 @@
  * A slot that could not be put (no gateway ran, the queue was full, Redis was away) is made up for
  * until it is older than the entry's catch_up; what is older is skipped, counted, and told in the
  * log. So are all but the newest CRON_CATCH_UP slots that are put at a time. If the oldest of these
- * is there already, nothing was missed, and nothing is told. An entry that is new,
- * or changed, while the gateway runs begins then.
+ * was there at the first try, nothing was missed, and nothing is told. An entry that is new, or
+ * changed, while the gateway runs begins then.
  *
  * It lives on main's loop, and reaches queues by a window of its own. It never blocks.
  */
@@ -41,8 +41,7 @@ struct cron_config {
     uint64_t (*clock)(void); /* NULL: the wall clock */
 };
 
-/* Before any loop runs. Nothing is put yet. NULL: no memory,
- * which was logged. */
+/* Before any loop runs. Nothing is put yet. NULL: no memory, which was logged. */
 struct cron *cron_new(const struct cron_config *config);
 /* On the loop: from here on the entries of these options hold, of which it takes a reference. What
  * is under way for others is seen through. */

@@ -278,8 +278,8 @@ static long when(const struct schedule *s, const struct day *d, long t, long aft
 static long in_day(const struct schedule *s, const struct day *d, long after)
 {
     bool plain = d->before == d->after;
-    long first = 0;
-    for (long m = 0; m < DAY / MINUTE; m++) {
+    long past = after + d->before - d->begin, first = 0;
+    for (long m = plain && past > 0 ? past / MINUTE : 0; m < DAY / MINUTE; m++) {
         if (!(s->hours >> m / 60 & 1) || !(s->minutes >> m % 60 & 1))
             continue;
         long t = d->begin + m * MINUTE;

@@ -285,6 +285,28 @@ static void at_most_64_are_made_up_for_the_newest(void **state)
     assert_ready("work", 65);
 }
 
+/* What the first try put itself does not tell that somebody did what was before. */
+static void what_is_left_out_is_told_after_a_refusal_too(void **state)
+{
+    (void)state;
+    static const char entry[] = "[cron quick]\nschedule = @every 1s\nqueue = work\n"
+                                "catch_up = 10m\n[queue work]\nmax_jobs = %d\n";
+    char text[160];
+    (void)snprintf(text, sizeof(text), entry, 10);
+    configure(text);
+    now = NOON;
+    cron_use(crons[0], in_force);
+    while (sum().fired < 10)
+        turn_all();
+    (void)snprintf(text, sizeof(text), entry, 1000);
+    configure(text);
+    cron_use(crons[0], in_force);
+    while (sum().fired < 64 || sum().skipped < 600 - 64)
+        turn_all();
+    assert_int_equal(sum().skipped, 600 - 64);
+    assert_ready("work", 64);
+}
+
 static void a_clock_that_is_put_back_repeats_none(void **state)
 {
     (void)state;
@@ -403,6 +425,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_restart_misses_none_and_repeats_none),
     TEST(what_is_too_old_is_skipped_and_counted),
     TEST(at_most_64_are_made_up_for_the_newest),
+    TEST(what_is_left_out_is_told_after_a_refusal_too),
     TEST(a_clock_that_is_put_back_repeats_none),
     TEST(what_is_refused_is_tried_again),
     TEST(what_is_refused_for_too_long_is_skipped),
