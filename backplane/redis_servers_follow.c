@@ -16,7 +16,7 @@ static void key_of(const struct servers *v, const char *kind, struct span name, 
 
 /* The keys of a follower. */
 struct keys {
-    struct buf followers, markers, told, follows;
+    struct buf followers, markers, told, follows, room;
 };
 
 static bool keys_of(const struct servers *v, struct span room, struct span user, struct keys *k)
@@ -25,7 +25,9 @@ static bool keys_of(const struct servers *v, struct span room, struct span user,
     key_of(v, "markers", room, &k->markers);
     key_of(v, "told", room, &k->told);
     key_of(v, "follows", user, &k->follows);
-    return !k->followers.failed && !k->markers.failed && !k->told.failed && !k->follows.failed;
+    key_of(v, "room", room, &k->room);
+    return !k->followers.failed && !k->markers.failed && !k->told.failed && !k->follows.failed &&
+           !k->room.failed;
 }
 
 static void keys_deinit(struct keys *k)
@@ -34,6 +36,7 @@ static void keys_deinit(struct keys *k)
     buf_deinit(&k->markers);
     buf_deinit(&k->told);
     buf_deinit(&k->follows);
+    buf_deinit(&k->room);
 }
 
 static bool enter(struct servers *v, size_t to, const struct keys *k, struct span room,
@@ -42,8 +45,10 @@ static bool enter(struct servers *v, size_t to, const struct keys *k, struct spa
     struct span marker[] = {SPAN("HSETNX"), servers_span(&k->markers), user, NOTHING_READ};
     struct span by_room[] = {SPAN("ZADD"), servers_span(&k->followers), SPAN("0"), user};
     struct span by_user[] = {SPAN("ZADD"), servers_span(&k->follows), SPAN("0"), room};
+    /* A publication may have remembered that nobody follows; see commit.lua. */
+    struct span remembered[] = {SPAN("HDEL"), servers_span(&k->room), SPAN("f")};
     return servers_ask(v, to, marker, 4) && servers_ask(v, to, by_room, 4) &&
-           servers_ask(v, to, by_user, 4);
+           servers_ask(v, to, by_user, 4) && servers_ask(v, to, remembered, 3);
 }
 
 static bool take_away(struct servers *v, size_t from, const struct keys *k, struct span room,
@@ -61,7 +66,7 @@ static bool take_away(struct servers *v, size_t from, const struct keys *k, stru
 static bool move_room(struct servers *v, size_t from, struct span room)
 {
     size_t to = redis_home(&v->now, room);
-    struct keys k = {{0}, {0}, {0}, {0}};
+    struct keys k = {{0}, {0}, {0}, {0}, {0}};
     struct redis_reply users = {0};
     bool well = true;
     if (to == from)
