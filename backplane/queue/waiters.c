@@ -75,7 +75,7 @@ static void start(struct waiter *who)
 {
     queue_op_deinit(&who->take.op); /* of the attempt before */
     who->taking = true;
-    who->woken = false;
+    who->woken = who->freed = false;
     queue_begin(who->of->config.driver, &who->take.op);
 }
 
@@ -133,7 +133,7 @@ static void took(struct queue_op *op)
         wake(w, t->queues[i].name, 1);
     if (over)
         who->done(who);
-    else if (who->woken)
+    else if (who->woken || (t->bounded && who->freed))
         start(who);
     else if (t->bounded)
         note_bounds(who);
@@ -214,8 +214,11 @@ void waiters_put(struct waiters *w, struct queue_put *put)
 /* Whoever was at its bound may not be so any more. */
 static void forget_bounds(struct line *l)
 {
-    for (struct list *n = l->places.next; n != &l->places; n = n->next)
-        container_of(n, struct waiter_place, link)->full = false;
+    for (struct list *n = l->places.next; n != &l->places; n = n->next) {
+        struct waiter_place *place = container_of(n, struct waiter_place, link);
+        place->full = false;
+        place->waiter->freed = true;
+    }
 }
 
 void waiters_ready(struct waiters *w, struct span queue, size_t count)

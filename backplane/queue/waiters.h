@@ -47,6 +47,7 @@ struct waiter {
     struct waiters *of;
     struct timer over;
     bool taking, ending, woken;
+    bool freed;    /* a bound may have gone since it began to take */
     size_t places; /* in lines */
     struct waiter_place place[QUEUE_NAMES_MAX];
 };
