@@ -51,9 +51,29 @@ if version and r.version and (ARGV[14] == '' or ARGV[14] == r.version_epoch) and
   return {1, r.offset, r.epoch, r.seq}
 end
 
-if ARGV[19] and ARGV[19] ~= '' and not redis.call('SET', ARGV[19], '1', 'NX', 'PX', ARGV[20]) then
+local paced = ARGV[19] and ARGV[19] ~= ''
+if paced and redis.call('EXISTS', ARGV[19]) == 1 then
   return {3, math.max(redis.call('PTTL', ARGV[19]), 1), '', r.seq}
 end
+
+local function followed()
+  if KEYS[5] and not r.followed then
+    r.followed = redis.call('EXISTS', KEYS[5]) == 1 and '1' or '0'
+    redis.call('HSET', KEYS[1], 'f', r.followed)
+  end
+  return KEYS[5] and r.followed == '1'
+end
+
+-- The job first: if that cannot be put, nothing else is done.
+local caused
+if ARGV[21] and count > 0 and not quiet and followed() then
+  caused = cause({unpack(KEYS, lasting and 7 or 6)}, {unpack(ARGV, 21)})
+  if caused[3] ~= 'ok' and caused[3] ~= 'repeated' then
+    return redis.error_reply('ERR no job: ' .. caused[3])
+  end
+end
+
+if paced then redis.call('SET', ARGV[19], '1', 'PX', ARGV[20]) end
 if ARGV[16] and ARGV[16] ~= '' then
   if ARGV[18] == '1' then
     redis.call('HDEL', ARGV[16], ARGV[17])
@@ -109,14 +129,6 @@ local function store()
   redis.call('PEXPIRE', KEYS[1], newer(life, ARGV[9]) and life or ARGV[9])
 end
 
-local function followed()
-  if KEYS[5] and not r.followed then
-    r.followed = redis.call('EXISTS', KEYS[5]) == 1 and '1' or '0'
-    redis.call('HSET', KEYS[1], 'f', r.followed)
-  end
-  return KEYS[5] and r.followed == '1'
-end
-
 -- Whoever had read all that was there has read what it says itself.
 local function mark()
   if not followed() or (ARGV[15] or '') == '' then return 0 end
@@ -126,15 +138,6 @@ local function mark()
   if read < r.offset - 1 then return 0 end
   redis.call('HSET', KEYS[5], ARGV[15], text(r.offset) .. ' ' .. r.epoch)
   return 1
-end
-
--- The job first: if that cannot be put, nothing is published.
-local caused
-if ARGV[21] and count > 0 and not quiet and followed() then
-  caused = cause({unpack(KEYS, lasting and 7 or 6)}, {unpack(ARGV, 21)})
-  if caused[3] ~= 'ok' and caused[3] ~= 'repeated' then
-    return redis.error_reply('ERR no job: ' .. caused[3])
-  end
 end
 
 r.seq = r.seq + 1
