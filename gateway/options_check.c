@@ -400,6 +400,12 @@ static size_t check_notify(const struct options *o, struct buf *report)
         errors += notify_error(o, "url", "needs a store: set [gateway] store", report);
     if (o->backplane == BACKPLANE_LOCAL && !o->worker_enabled)
         errors += notify_error(o, "url", "needs [worker] enabled: nobody else calls it", report);
+    /* The job of a room with a longer name would be looked for on another server than the room's:
+     * a key cannot be that long. */
+    if (o->backplane == BACKPLANE_REDIS && o->redis.place_count > 1 &&
+        o->channel_max_length > QUEUE_KEY_MAX)
+        errors += notify_error(
+            o, "url", "needs channel_max_length of at most 255 over several servers", report);
     return errors;
 }
 

@@ -6,11 +6,13 @@
 #include "gateway/options.h"
 #include "gateway/webhook.h"
 
+#include <string.h>
+
 #define GATEWAY(field) OPTION_FIELD(struct options, field)
 
 static bool is_url(const char *text)
 {
-    return !*text || http_url_is(text);
+    return !*text || (strlen(text) <= WEBHOOK_URL_MAX && http_url_is(text));
 }
 
 const struct option notify_options[NOTIFY_OPTION_COUNT] = {
@@ -67,7 +69,7 @@ const struct option notify_options[NOTIFY_OPTION_COUNT] = {
         .type = OPTION_STRING,
         GATEWAY(notify_url),
         .check = is_url,
-        .allowed = "a URL that begins with http:// or https://",
+        .allowed = "a URL that begins with http:// or https://, of at most 4096 bytes",
         .argument = "URL",
         .initial = "",
         .help = "Where to POST who follows a room, is away and has not read. It may be a private "

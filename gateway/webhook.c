@@ -17,7 +17,6 @@
 #define ANSWER_KEPT   512 /* bytes of an answer that are kept to explain a failure */
 #define HEADERS_OWN   6   /* that every request has */
 #define HEADERS_MAX   32
-#define URL_MAX       4096
 
 struct webhook {
     struct handler handler;
@@ -213,7 +212,7 @@ static const char *prepare(struct hook *h, struct scratch *mem)
 
     if (!object_read(mem, h->attempt->job->data, fields, sizeof(fields) / sizeof(*fields), &want))
         return "the data is not {\"url\":…,\"body\":…}";
-    if (!want.url.n || want.url.n > URL_MAX || memchr(want.url.p, '\0', want.url.n))
+    if (!want.url.n || want.url.n > WEBHOOK_URL_MAX || memchr(want.url.p, '\0', want.url.n))
         return "there is no url, or one that is too long";
     uint64_t most = h->of->config.timeout_ms;
     c->timeout_ms = want.timeout_ms && want.timeout_ms < most ? want.timeout_ms : most;

@@ -14,6 +14,8 @@
 
 #include "gateway/handler.h"
 
+#define WEBHOOK_URL_MAX 4096 /* bytes */
+
 struct loop;
 struct reach;
 

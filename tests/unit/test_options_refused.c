@@ -85,11 +85,15 @@ static void whom_to_tell_of_those_who_are_away_must_make_sense(void **state)
     refuse_text(
         "[notify]\nurl = https://\n",
         "x.ini:2: url: \"https://\" cannot be used; allowed: a URL that begins with http:// "
-        "or https://\n");
+        "or https://, of at most 4096 bytes\n");
     refuse_text(
         "[notify]\nurl = ftp://h/\n",
         "x.ini:2: url: \"ftp://h/\" cannot be used; allowed: a URL that begins with http:// "
-        "or https://\n");
+        "or https://, of at most 4096 bytes\n");
+    refuse_text("[gateway]\nbackplane = redis\n[redis a]\nurl = redis://h\n[redis b]\n"
+                "url = redis://i\n[client]\nchannel_max_length = 256\n[notify]\nurl = http://h/\n",
+                "[notify] url (http://h/, x.ini:10) needs channel_max_length of at most 255 over "
+                "several servers\n");
     refuse_text("[notify]\ndelay = 50ms\n",
                 "x.ini:2: delay: \"50ms\" is out of range; allowed: 100ms to 24h, as in "
                 "500ms, 25s, 2m, 24h\n");
