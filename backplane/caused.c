@@ -18,7 +18,7 @@ struct span caused_key(struct span room, char out[QUEUE_KEY_MAX])
     return (struct span){out, (size_t)n};
 }
 
-struct caused *caused_notify(struct span room, uint64_t delay_ms)
+struct caused *caused_notify(struct span room, uint64_t delay_ms, const struct queue_rules *rules)
 {
     char long_key[QUEUE_KEY_MAX];
     struct span key = caused_key(room, long_key);
@@ -30,10 +30,11 @@ struct caused *caused_notify(struct span room, uint64_t delay_ms)
     struct caused *c = text.failed ? NULL : calloc(1, sizeof(*c) + text.n);
     if (c) {
         memcpy(c->text, text.p, text.n);
-        c->queue.name = SPAN(NOTIFY_QUEUE);
+        c->queue = (struct queue_ref){SPAN(NOTIFY_QUEUE), rules};
         c->job = (struct queue_job){.kind = SPAN(NOTIFY_KIND),
                                     .key = {c->text, key.n},
                                     .data = {c->text + key.n, text.n - key.n},
+                                    .key_ms = QUEUE_DELAY_MAX,
                                     .delay_ms = delay_ms,
                                     .again = true};
     }

@@ -4,8 +4,8 @@
  * It is put in the same step as the publication that states it (see struct commit), if that is
  * stored, is not `quiet`, and somebody follows the room; so either both are there or neither. It is
  * never refused: whatever bounds its queue has, whether it drains, however full the disk is, as
- * long as the publication is taken. What keeps that within bounds is its key: there is one such job
- * per room at most, and while a worker has it, it is to run `again`.
+ * long as the publication is taken. What keeps that within bounds is its key: one such job per
+ * room is put until it is done or dead, and while a worker has it, it is to run `again`.
  */
 #ifndef MADANG_BACKPLANE_CAUSED_H
 #define MADANG_BACKPLANE_CAUSED_H
@@ -13,17 +13,19 @@
 #include "backplane/queue/queue.h"
 
 struct caused {
-    struct queue_ref queue; /* without rules: it has its own */
-    struct queue_job job;   /* with a key */
-    char text[];            /* what the job says */
+    struct queue_ref queue;
+    struct queue_job job; /* with a key */
+    char text[];          /* what the job says */
 };
 
 #define NOTIFY_QUEUE "_notify"
 #define NOTIFY_KIND  "notify"
 
 /* The job that tells who is away of what there is to read: {"channel":"ROOM"}. One allocation, to
- * be freed with free(); NULL: no memory. */
-struct caused *caused_notify(struct span room, uint64_t delay_ms);
+ * be freed with free(); NULL: no memory. The rules of the queue are borrowed; NULL: those that it
+ * has. */
+struct caused *caused_notify(struct span room, uint64_t delay_ms,
+                             const struct queue_rules *rules);
 
 /* Its key: the room's name, or what stands for it if that is too long for a key. */
 struct span caused_key(struct span room, char out[QUEUE_KEY_MAX]);

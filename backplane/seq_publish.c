@@ -12,7 +12,7 @@ static bool add_caused(const struct sequencer *s, struct request_publish *p)
     uint64_t delay = s->config.notify_delay_ms;
     if (!delay || !p->commit.limits.count || p->commit.msg->quiet)
         return true;
-    p->caused = caused_notify(p->room, delay);
+    p->caused = caused_notify(p->room, delay, &s->config.notify_rules);
     p->commit.caused = p->caused;
     return p->caused != NULL;
 }

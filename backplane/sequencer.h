@@ -15,6 +15,7 @@
 #define MADANG_BACKPLANE_SEQUENCER_H
 
 #include "backplane/base/counter.h"
+#include "backplane/queue/queue.h"
 #include "backplane/request.h"
 
 #define HUBS_MAX 64
@@ -44,6 +45,7 @@ struct sequencer_config {
     uint32_t max_sanctions;   /* bans and mutes; and so many rooms in slow mode */
     uint64_t notify_delay_ms; /* so long after a publication it is looked who is away and is to be
                                  told, by a job that the publication causes; 0: nobody is told */
+    struct queue_rules notify_rules; /* of the queue of these jobs */
 };
 
 /* Any thread may read them. `bans`, from everywhere, is there before the order to disconnect the

@@ -2,6 +2,7 @@
 #include "gateway/backplane.h"
 
 #include "backplane/base/log.h"
+#include "backplane/caused.h"
 #include "backplane/local.h"
 #include "backplane/redis/tls.h"
 #include "gateway/describe.h"
@@ -167,6 +168,7 @@ struct sequencer_config backplane_config(const struct chosen_backplane *b, const
         .max_rooms = o->max_rooms,
         .node = g->node,
         .notify_delay_ms = *o->notify_url ? o->notify_delay_ms : 0,
+        .notify_rules = *options_queue_rules(o, SPAN(NOTIFY_QUEUE)),
         .describe = describe_gateway,
         .opened = opened,
         .patience_ms = b->away ? PATIENCE_AWAY_MS : PATIENCE_MS,

@@ -17,6 +17,7 @@
 /* A call of the queues for a session, which is held until it is done. */
 struct job_call {
     struct queue_call call;
+    struct queue_rules rules; /* put: those that hold now */
     struct session *session;
     uint32_t id; /* of the command */
     char owner[OWNER_MAX];
@@ -219,6 +220,8 @@ static enum err submit_publish(struct session *s, uint32_t id, const struct subm
     c->job.kind = SPAN(KIND_PUBLISH);
     c->job.data = (struct span){c->data.p, c->data.n};
     c->job.at_ms = at_ms;
+    c->rules = *options_queue_rules(s->hub->options, SPAN(QUEUE_CLIENTS));
+    c->call.op.queue.rules = &c->rules;
     c->call.put.jobs = &c->job;
     c->call.put.count = 1;
     c->place = (uint32_t)queue_random() & UINT16_MAX;

@@ -9,8 +9,12 @@
 #include "backplane/queue_desk.h"
 #include "gateway/follow_errand.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+static_assert(NOTIFY_USERS_MAX <= FOLLOWED_MAX, "one call is marked as told in one step");
 
 #define HASH_LANES 21 /* of common_hash(), no others' */
 
@@ -69,10 +73,10 @@ static void fail(struct telling *t, const char *why)
     finish(t, &(struct outcome){END_RETRY, WAIT_BACKOFF, span_str(why)});
 }
 
-/* What an error of the room means for the job. */
+/* What an error of the room means for the job. That all rooms are in use passes, too. */
 static void fail_with(struct telling *t, enum err e)
 {
-    enum end_kind kind = err_temporary(e) ? END_RETRY : END_REJECT;
+    enum end_kind kind = err_temporary(e) || e == ERR_LIMIT ? END_RETRY : END_REJECT;
     finish(t, &(struct outcome){kind, WAIT_BACKOFF, span_str(err_text(e))});
 }
 
@@ -94,7 +98,7 @@ static void on_put(struct queue_call *c)
 /* The job has the key as long as it is held, so this put marks it; see QUEUE.md, Keys. */
 static void put_again(struct telling *t)
 {
-    t->again = caused_notify(t->room, t->of->config.delay_ms);
+    t->again = caused_notify(t->room, t->of->config.delay_ms, t->of->config.rules);
     if (!t->again) {
         fail(t, "out of memory");
         return;
@@ -197,7 +201,8 @@ static void write_body(struct buf *b, const struct telling *t)
     buf_lit(b, "]}");
 }
 
-/* The job as the webhook handler wants it; NULL: no memory. */
+/* The job as the webhook handler wants it; NULL: no memory. Its id tells the call by what it says,
+ * not the job: two jobs of a room that say the same make the same call. */
 static struct held *call_job(const struct telling *t)
 {
     const struct held *job = t->attempt->job;
@@ -208,7 +213,7 @@ static struct held *call_job(const struct telling *t)
     buf_lit(&data, ",\"body\":");
     write_body(&data, t);
     buf_char(&data, '}');
-    buf_span(&id, job->id);
+    buf_lit(&id, NOTIFY_KIND);
     for (uint64_t lane = HASH_LANES; !data.failed && lane < HASH_LANES + 2; lane++)
         buf_fmt(&id, "%c%016llx", lane == HASH_LANES ? '-' : '_',
                 (unsigned long long)common_hash(data.p, data.n, lane));

@@ -12,8 +12,8 @@
  * Right after the start nobody has had the time to come back, so for as long as the delay nothing
  * is looked at.
  *
- * A call is what webhook.h does for a job, by the same rules. Its idempotency key is made of the
- * job and of what it says: one that is repeated unchanged has the same.
+ * A call is what webhook.h does for a job, by the same rules. Its idempotency key is made of what
+ * it says: one that is repeated unchanged has the same, whichever job repeats it.
  */
 #ifndef MADANG_GATEWAY_NOTIFY_H
 #define MADANG_GATEWAY_NOTIFY_H
@@ -24,6 +24,7 @@
 
 struct errands;
 struct loop;
+struct queue_rules;
 struct queue_window;
 
 struct notify_config {
@@ -31,8 +32,9 @@ struct notify_config {
     struct handler *calls; /* a webhook handler; taken over, on success */
     const char *url;       /* borrowed */
     uint64_t delay_ms;
-    struct errands *hub;         /* borrowed */
-    struct queue_window *queues; /* borrowed */
+    const struct queue_rules *rules; /* of the queue; borrowed */
+    struct errands *hub;             /* borrowed */
+    struct queue_window *queues;     /* borrowed */
 };
 
 struct handler *notify_new(const struct notify_config *c); /* NULL: no memory */

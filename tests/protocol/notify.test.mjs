@@ -25,7 +25,7 @@ after(() => {
 
 let files = 0
 const newFile = (end) => join(folder, `${++files}.${end}`)
-const config = ['--config', new URL('token.ini', import.meta.url).pathname, '--api-key', KEY]
+const plain = new URL('token.ini', import.meta.url).pathname
 const short = ['--worker-lease', '5s', '--notify-timeout', '2400ms', '--webhook-timeout', '1s']
 const room = 'chat:yard'
 const taken = (request, response) => response.end()
@@ -37,10 +37,10 @@ async function open(answer) {
 }
 
 // A gateway that tells `target`, if there is one.
-async function start(target, { args = [], store = newFile('db'), ...how } = {}) {
+async function start(target, { args = [], ini = plain, store = newFile('db'), ...how } = {}) {
   const told = target ? ['--notify-url', `${target.url}/unread`] : []
   const delay = args.includes('--notify-delay') ? [] : ['--notify-delay', '200ms']
-  const gateway = await startGateway([...config, '--store', store, ...told, ...delay, ...args], { auth: 'jwt', ...how })
+  const gateway = await startGateway(['--config', ini, '--api-key', KEY, '--store', store, ...told, ...delay, ...args], { auth: 'jwt', ...how })
   left.push(() => gateway.signal('SIGKILL'))
   return Object.assign(gateway, { api: new Api(gateway), store })
 }
@@ -199,6 +199,27 @@ describe('telling who is away', { concurrency: 2 }, () => {
     await say(gateway, 'two')
     assert.deepEqual(users(await target.request(2)), [['away', 2, 1, 2]])
     await queue(gateway, empty)
+    await gateway.stop()
+    await target.close()
+  })
+
+  it('[queue _notify] holds, and dead jobs that are tried again make one call, whose key is the same', async () => {
+    let well = false
+    const target = await open((request, response) => setTimeout(() => response.writeHead(well ? 204 : 500).end(), well ? 100 : 0))
+    const ini = newFile('ini')
+    writeFileSync(ini, `${readFileSync(plain, 'utf8')}\n[queue _notify]\nmax_failures = 1\n`)
+    const gateway = await start(target, { ini, args: ['--notify-delay', '100ms'] })
+    await follow(gateway, 'away')
+    for (let n = 1; n <= 3; n++) {
+      await say(gateway, n)
+      await queue(gateway, ({ dead }) => dead === n)
+    }
+    well = true
+    await gateway.api.ok('queue_retry', { queue: '_notify', limit: 100 })
+    await queue(gateway, (now) => now.dead === 0 && empty(now))
+    const calls = target.requests.slice(3)
+    for (const { body } of calls) assert.deepEqual(users({ body }), [['away', 3, 1, 3]])
+    assert.equal(new Set(calls.map(({ headers }) => headers['idempotency-key'])).size, 1)
     await gateway.stop()
     await target.close()
   })

@@ -8,6 +8,7 @@
 #include "backplane/push.h"
 #include "tests/unit/driver_kit.h"
 
+#include <poll.h>
 #include <sqlite3.h>
 
 static const struct subject subjects[] = {
@@ -74,10 +75,13 @@ static void follow_as(enum follow_verb verb, struct stream_ref *room)
     assert_int_equal(f.error, OK);
 }
 
+/* Of the queue; NULL: those it has. */
+static const struct queue_rules *rules;
+
 /* A publication that causes a job so much later. */
 static struct commit publish(struct stream_ref *room, struct commit c, uint64_t delay_ms)
 {
-    struct caused *caused = caused_notify(room->name, delay_ms);
+    struct caused *caused = caused_notify(room->name, delay_ms, rules);
     struct span quiet = SPAN("\"quiet\":\"1\"");
     bool is_quiet = c.msg != NULL; /* asked for by a message to leave alone */
     assert_non_null(caused);
@@ -164,6 +168,33 @@ static void publications_in_a_followed_room_cause_one_job_per_room(void **state)
     }
 }
 
+/* Rules are known by what they lead to: here one failure is the end. */
+static void its_queue_has_the_rules_that_are_said_but_no_key_ends_early(void **state)
+{
+    (void)state;
+    struct stream_ref room = room_named("a");
+    struct queue_rules strict = queue_default_rules;
+    strict.max_failures = 1;
+    strict.key_ms = 1;
+    rules = &strict;
+    follow_as(FOLLOW_BEGIN, &room);
+    say(&room, 0);
+    const struct job *j = take_one(); /* by then its key would be over */
+    (void)poll(NULL, 0, 5);
+    say(&room, 0);
+    assert_int_equal(jobs(), 1);
+    struct queue_item item = {.id = j->id, .token = span_str(j->token), .ms = QUEUE_BACKOFF};
+    struct queue_settle s = {.items = &item, .count = 1};
+    run(&s.op, QUEUE_ACK); /* it runs again */
+    j = take_one();
+    item = (struct queue_item){.id = j->id, .token = span_str(j->token), .ms = QUEUE_BACKOFF};
+    run(&s.op, QUEUE_NACK);
+    assert_int_equal(item.status, SETTLED_OK);
+    assert_int_equal(numbers()[NUMBER_dead], 1);
+    rules = NULL;
+    forget(&room);
+}
+
 static void who_waits_is_woken_when_it_is_due(void **state)
 {
     (void)state;
@@ -233,10 +264,10 @@ static void no_bound_refuses_it(void **state)
 {
     (void)state;
     struct stream_ref a = room_named("a"), b = room_named("b");
-    struct queue_rules rules = queue_default_rules;
-    struct queue_op drain = {.queue = {.rules = &rules}};
-    rules.max_jobs = rules.max_bytes = 0;
-    rules.max_data = 1;
+    struct queue_rules none = queue_default_rules;
+    struct queue_op drain = {.queue = {.rules = &none}};
+    none.max_jobs = none.max_bytes = 0;
+    none.max_data = 1;
     run(&drain, QUEUE_DRAIN);
     struct queue_job j = {.kind = SPAN("k")};
     struct queue_put put = {.jobs = &j, .count = 1};
@@ -341,6 +372,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(publications_in_a_followed_room_cause_one_job_per_room),
+        TEST(its_queue_has_the_rules_that_are_said_but_no_key_ends_early),
         TEST(who_waits_is_woken_when_it_is_due),
         TEST(what_comes_while_a_worker_has_it_runs_again),
         TEST(what_nobody_has_to_be_told_of_causes_none),

@@ -324,7 +324,7 @@ static int make_caused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ROOMS; i++)
-        caused[i] = caused_notify(span_str(names[i]), 0);
+        caused[i] = caused_notify(span_str(names[i]), 0, NULL);
     return caused[0] && caused[1] && caused[2] ? 0 : -1;
 }
 
