@@ -160,6 +160,9 @@ static void opened(void *gateway)
 struct sequencer_config backplane_config(const struct chosen_backplane *b, const struct options *o,
                                          struct gateway *g)
 {
+    if (*o->notify_url && !o->worker_enabled) /* with a store that is refused */
+        log_warn("[notify] url is set and [worker] enabled is off: who is away is told of by other "
+                 "gateways, or not at all");
     return (struct sequencer_config){
         .driver = b->driver,
         .driver_settings = b->settings,
