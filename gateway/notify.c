@@ -235,10 +235,12 @@ static void on_called(struct attempt *a, const struct outcome *o)
     struct telling *t = container_of(a, struct telling, call);
 
     a->state = NULL;
-    if (t->cancelled || o->kind != END_DONE)
-        finish(t, o);
-    else
+    if (!t->cancelled && o->kind == END_DONE)
         tell(t);
+    else if (o->kind == END_REJECT) /* while an application is replaced, say */
+        finish(t, &(struct outcome){END_RETRY, WAIT_BACKOFF, o->text});
+    else
+        finish(t, o);
 }
 
 static void call(struct telling *t)

@@ -12,8 +12,9 @@
  * Right after the start nobody has had the time to come back, so for as long as the delay nothing
  * is looked at.
  *
- * A call is what webhook.h does for a job, by the same rules. Its idempotency key is made of what
- * it says: one that is repeated unchanged has the same, whichever job repeats it.
+ * A call is what webhook.h does for a job, by the same rules, but that one that is rejected is made
+ * again as if it had failed: the next message would lead to it anyway. Its idempotency key is made
+ * of what it says: one that is repeated unchanged has the same, whichever job repeats it.
  */
 #ifndef MADANG_GATEWAY_NOTIFY_H
 #define MADANG_GATEWAY_NOTIFY_H

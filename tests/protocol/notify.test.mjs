@@ -188,17 +188,14 @@ describe('telling who is away', { concurrency: 2 }, () => {
     await target.close()
   })
 
-  it('what the target refuses is dead, and told with the next message', async () => {
+  it('a target that refuses is called again, too', async () => {
     const target = await open((request, response, n) => response.writeHead(n === 1 ? 404 : 204).end())
     const gateway = await start(target)
     await follow(gateway, 'away')
     await say(gateway, 'one')
-    await queue(gateway, ({ dead }) => dead === 1)
-    const { jobs } = await gateway.api.ok('queue_dead', { queue: '_notify' })
-    assert.deepEqual([jobs[0].reason, jobs[0].error, jobs[0].data], ['rejected', 'the answer is 404', { channel: room }])
-    await say(gateway, 'two')
-    assert.deepEqual(users(await target.request(2)), [['away', 2, 1, 2]])
-    await queue(gateway, empty)
+    assert.deepEqual((await target.request(2)).body, target.requests[0].body)
+    const { failed, dead } = await queue(gateway, empty)
+    assert.deepEqual([failed, dead], [1, 0])
     await gateway.stop()
     await target.close()
   })
@@ -214,6 +211,8 @@ describe('telling who is away', { concurrency: 2 }, () => {
       await say(gateway, n)
       await queue(gateway, ({ dead }) => dead === n)
     }
+    const { jobs } = await gateway.api.ok('queue_dead', { queue: '_notify' })
+    assert.deepEqual([jobs[0].reason, jobs[0].error, jobs[0].data], ['max_failures', 'the answer is 500', { channel: room }])
     well = true
     await gateway.api.ok('queue_retry', { queue: '_notify', limit: 100 })
     await queue(gateway, (now) => now.dead === 0 && empty(now))
@@ -337,7 +336,7 @@ describe('telling who is away', { concurrency: 2 }, () => {
     await gateway.stop()
     const wrong = await start({ url }, { args: ['--notify-secret', 'another'], store: gateway.store })
     await say(wrong, 'two')
-    await queue(wrong, ({ dead }) => dead === 1)
+    await queue(wrong, ({ failed }) => failed > 0)
     assert.equal(lines.length, 2)
     await wrong.stop()
     const ended = new Promise((settle) => child.on('close', settle))
