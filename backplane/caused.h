@@ -24,8 +24,7 @@ struct caused {
 /* The job that tells who is away of what there is to read: {"channel":"ROOM"}. One allocation, to
  * be freed with free(); NULL: no memory. The rules of the queue are borrowed; NULL: those that it
  * has. */
-struct caused *caused_notify(struct span room, uint64_t delay_ms,
-                             const struct queue_rules *rules);
+struct caused *caused_notify(struct span room, uint64_t delay_ms, const struct queue_rules *rules);
 
 /* Its key: the room's name, or what stands for it if that is too long for a key. */
 struct span caused_key(struct span room, char out[QUEUE_KEY_MAX]);
