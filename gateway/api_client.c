@@ -29,6 +29,7 @@ struct call {
     char socket[PATH_MAX]; /* "": by the url */
     char words[CURL_ERROR_SIZE];
     long status;
+    bool only_store;
 };
 
 static bool add_header(struct call *c, const char *name, const char *value)
@@ -85,8 +86,9 @@ static void explain(const struct call *c, CURLcode rc, struct buf *why)
     if (rc && *c->socket)
         buf_fmt(why,
                 "no gateway answers at %s (%s). Is one running with this store? Name another with "
-                "--store FILE, or say --url and --api-key",
-                c->socket, curl_easy_strerror(rc));
+                "--store FILE%s",
+                c->socket, curl_easy_strerror(rc),
+                c->only_store ? "" : ", or say --url and --api-key");
     else if (rc)
         buf_fmt(why, "%s: %s", c->url.p, *c->words ? c->words : curl_easy_strerror(rc));
     else if (c->status == 401)
@@ -119,7 +121,7 @@ static json_t *read_answer(const struct call *c, struct buf *why)
 json_t *api_client_call(const struct api_client *to, const char *method, const json_t *params,
                         struct buf *why)
 {
-    struct call c = {0};
+    struct call c = {.only_store = to->only_store};
     json_t *result = NULL;
     char *body = json_dumps(params, JSON_COMPACT);
     fetch_global_init();

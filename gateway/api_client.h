@@ -14,6 +14,7 @@ struct api_client {
     const char *store; /* path of the file; used if there is no url */
     const char *url;   /* "http://host:port", or NULL */
     const char *key;   /* with a url; NULL: none */
+    bool only_store;   /* the command has no options for the other two */
 };
 
 /* The result of a call, which the caller gives back; NULL: *why has a sentence. */

@@ -70,8 +70,12 @@ static bool is_stopped(const struct backup_order *o, long ms)
 /* One call; NULL: it failed, and `why` says how. */
 static json_t *ask(const struct backup_order *o, bool cancel, struct buf *why)
 {
-    struct api_client to = {.store = o->store};
+    struct api_client to = {.store = o->store, .only_store = true};
     json_t *params = json_pack("{s:s,s:b}", "path", o->part, "cancel", cancel);
+    if (!params) {
+        buf_fmt(why, "%s: the gateway is asked in JSON, so the path has to be UTF-8", o->part);
+        return NULL;
+    }
     json_t *result = api_client_call(&to, "backup", params, why);
     json_decref(params);
     return result;

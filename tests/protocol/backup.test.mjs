@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { request as call } from 'node:http'
+import { createServer, request as call } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -26,8 +26,8 @@ const KEPT = ['--rooms-history-size', '1000000', '--rooms-history-bytes', '64MiB
 const start = (store, options = {}) => startGateway(['--store', store, ...KEPT], options)
 
 // Runs the program; { code, out, err }.
-function madang(words, env = {}) {
-  const child = spawn(process.env.MADANG_BIN, words, { cwd: folder, env: { PATH: process.env.PATH, ...env } })
+function run(program, words) {
+  const child = spawn(program, words, { cwd: folder, env: { PATH: process.env.PATH } })
   const said = { out: '', err: '' }
   child.stdout.on('data', (text) => (said.out += text))
   child.stderr.on('data', (text) => (said.err += text))
@@ -36,6 +36,8 @@ function madang(words, env = {}) {
     child.on('close', (code) => settle({ code, ...said }))
   })
 }
+
+const madang = (words) => run(process.env.MADANG_BIN, words)
 
 async function done(...words) {
   const { code, out, err } = await madang(words)
@@ -163,6 +165,9 @@ it('what cannot be backed up is said in a sentence, and nothing is left behind',
   assert.match(await done('check', copy), /whole: /)
   assert.match(await refused('check', store), /is in use by another process/)
 
+  const bytes = ['-c', 'exec "$0" backup "$(printf "\\377.db")" --store "$1"', process.env.MADANG_BIN, store]
+  assert.match((await run('sh', bytes)).err, /the path has to be UTF-8/)
+
   const other = await start(newStore())
   assert.match(await refused('backup', join(folder, `${files}.db`), '--store', store, '--force'), /is the store of a gateway that runs/)
   await other.stop()
@@ -193,6 +198,29 @@ it('a -wal of another file is not taken for that of a backup', async () => {
   rmSync(`${copy}-wal`)
   assert.match(await done('check', copy), /whole: 1 room, 1 publication,/)
   await gateway.stop()
+})
+
+it('a gateway that goes away leaves no part of a backup', async () => {
+  const store = newStore()
+  const copy = newStore()
+  const paths = new Set()
+  const server = createServer((request, response) => {
+    if (paths.size) return server.closeAllConnections()
+    let body = ''
+    request.on('data', (text) => (body += text))
+    request.on('end', () => {
+      paths.add(JSON.parse(body).path)
+      for (const path of paths) writeFileSync(path, 'the first slice')
+      response.end(JSON.stringify({ result: { bytes: 100, copied: 15, finished: false } }))
+    })
+  })
+  await new Promise((settle) => server.listen(`${store}.sock`, settle))
+  const said = await refused('backup', copy, '--store', store)
+  assert.match(said, /no gateway answers/)
+  assert.doesNotMatch(said, /--url|--api-key/)
+  await new Promise((settle) => server.close(settle))
+  assert.deepEqual([...paths].map((path) => path.startsWith(`${copy}.`)), [true])
+  for (const path of [copy, ...paths]) assert.throws(() => statSync(path), { code: 'ENOENT' })
 })
 
 it('a backup that is damaged is not put in its place', async () => {
