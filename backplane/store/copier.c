@@ -50,7 +50,8 @@ static void on_unasked(struct timer *t)
 {
     struct copier *c = container_of(t, struct copier, unasked);
     log_warn("the backup %s was given up: nobody asks for it any more", c->path);
-    (void)unlink(c->path); /* nobody would know whether it is whole */
+    if (c->step != COPIER_ENDED || !c->error) /* else another may have taken the name since */
+        (void)unlink(c->path);                /* nobody would know whether it is whole */
     let_go(c);
     forget(c);
 }
@@ -264,6 +265,8 @@ void copier_close(struct copier *c)
     c->closed = true;
     copier_give_up(c, "the gateway is stopping");
     if (c->step == COPIER_ENDED) {
+        if (!c->error)
+            (void)unlink(c->path); /* whole, but nobody was told */
         loop_cancel(c->loop, &c->unasked);
         forget(c);
     }

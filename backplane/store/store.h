@@ -63,7 +63,7 @@ void store_free(struct store *s);
 /* Hands the task over until it is told; sent with the owner's next flush. */
 void store_submit(struct store *s, struct store_task *t);
 
-/* Asks for a copy of the file, or how far it is; told behind what was submitted before. */
+/* Asks for a copy of the file, or how far it is; told at once. What was told before is in it. */
 void store_backup(struct store *s, struct backup *b);
 
 int64_t store_generation(const struct store *s); /* any thread; changes only before `undone` */

@@ -291,6 +291,32 @@ static void the_end_of_the_store_is_the_end_of_its_backup(void **state)
     assert_false(is_there(copy));
 }
 
+/* Its head says that there is no log: the last that a copy gets. Not asked of SQLite, whose lock
+ * would be in the way. */
+static bool looks_whole(const char *file)
+{
+    unsigned char head[20] = {0};
+    FILE *in = fopen(file, "r");
+    assert_non_null(in);
+    size_t n = fread(head, 1, sizeof(head), in);
+    assert_int_equal(fclose(in), 0);
+    return n == sizeof(head) && head[18] == 1;
+}
+
+static void a_whole_backup_that_nobody_was_told_of_is_removed_in_the_end(void **state)
+{
+    (void)state;
+    add(1);
+    assert_int_equal(ask(copy, false), OK);
+    assert_false(asked.finished);
+    while (!looks_whole(copy))
+        usleep(1000);
+    for (int i = 0; i < 10; i++)
+        add(1); /* time for its sync */
+    close_store();
+    assert_false(is_there(copy));
+}
+
 /* ---- looking through ------------------------------------------------------------------------- */
 
 static void in_sqlite(const char *sql)
@@ -364,6 +390,7 @@ int main(void)
         TEST(there_is_one_at_a_time_and_it_goes_into_a_new_file),
         TEST(a_store_that_breaks_gives_its_backup_up),
         TEST(the_end_of_the_store_is_the_end_of_its_backup),
+        TEST(a_whole_backup_that_nobody_was_told_of_is_removed_in_the_end),
         TEST(what_does_not_add_up_is_said),
         TEST(looking_changes_nothing_and_makes_nothing),
     };
