@@ -94,7 +94,7 @@ static void lease(struct jobs_step *s, const struct queue_take *t, struct job *j
 }
 
 /* There are said to be some, and none is found: they may all have expired a moment ago. */
-static void look_for_lost(struct jobs_step *s, const struct jobs_shelf *h, struct queue_take *t)
+static void look_for_lost(struct jobs_step *s, const struct jobs_shelf *h)
 {
     sqlite3_stmt *q = jobs_statement(s, "SELECT 1 FROM job WHERE queue=?1 AND state=0 LIMIT 1");
     jobs_int(q, 1, h->id);
@@ -104,7 +104,6 @@ static void look_for_lost(struct jobs_step *s, const struct jobs_shelf *h, struc
     if (there || s->error)
         return;
     file_damaged(s->file, "jobs that are ready are missing");
-    t->op.error = ERR_INTERNAL;
 }
 
 static void take_from(struct jobs_step *s, struct jobs_shelf *h, struct queue_take *t, size_t which,
@@ -123,7 +122,7 @@ static void take_from(struct jobs_step *s, struct jobs_shelf *h, struct queue_ta
     }
     int64_t taken = (int64_t)(t->count - before);
     if (most && !t->count && !s->error)
-        look_for_lost(s, h, t);
+        look_for_lost(s, h);
     if (taken) {
         jobs_count(h, NUMBER_ready, -taken);
         jobs_count(h, NUMBER_leased, taken);

@@ -269,6 +269,8 @@ static bool run_batch(struct keeper *k)
     if (begun && !broke(k))
         end_part(k, true);
     if (!begun) {
+        if (k->file)
+            begin_anew(k, "the begin of a transaction");
         give_back(k, &batch, true);
     } else if (broke(k)) {
         file_rollback(k->file);
