@@ -17,7 +17,6 @@
 
 #include <cmocka.h>
 
-
 struct
 try {
     struct attempt attempt;

@@ -6,8 +6,8 @@
 #include "backplane/base/map.h"
 #include "backplane/store/counters.h"
 #include "backplane/store/rows.h"
-#include "tests/unit/driver_kit.h"
 #include "tests/unit/copy_kit.h"
+#include "tests/unit/driver_kit.h"
 #include "tests/unit/vfs_kit.h"
 
 static const struct subject subjects[] = {{&kept_driver, true, false, 0, true}};
