@@ -17,8 +17,7 @@
 
 #include <cmocka.h>
 
-struct
-try {
+struct trial {
     struct attempt attempt;
     struct held *job;
     bool over;
@@ -27,11 +26,11 @@ try {
     size_t n;
 };
 
-static struct try the; /* the only one at a time */
+static struct trial the; /* the only one at a time */
 
 static void ended(struct attempt *a, const struct outcome *o)
 {
-    struct try *t = container_of(a, struct try, attempt);
+    struct trial *t = container_of(a, struct trial, attempt);
 
     assert_false(t->over);
     assert_true(o->text.n < sizeof(t->text));
@@ -45,7 +44,7 @@ static void ended(struct attempt *a, const struct outcome *o)
 
 static void begin(struct handler *h, const char *data, size_t n)
 {
-    the = (struct try){.attempt.end = ended};
+    the = (struct trial){.attempt.end = ended};
     the.job = held_new(&(struct held){.id = SPAN("_exec:5"),
                                       .token = SPAN("1.2"),
                                       .queue = SPAN("_exec"),
