@@ -159,7 +159,7 @@ static size_t any(size_t below)
 
 static int rounds(int few)
 {
-    const char *torture = getenv("MADANG_TORTURE");
+    const char *torture = getenv("MADANG_TORTURE"); /* NOLINT(concurrency-mt-unsafe): one thread */
     return torture && strcmp(torture, "1") == 0 ? few * 25 : few;
 }
 

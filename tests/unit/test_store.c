@@ -468,8 +468,7 @@ static int64_t generation_after(bool full, const char *between)
 {
     assert_true(opens(full));
     close_store();
-    if (between)
-        in_sqlite(between);
+    in_sqlite(between);
     if (strstr(between, UNCLEAN))
         leave_log();
     assert_true(opens(full));
