@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `madang backup`: a copy of a store that is in use, and what becomes of whom it is put back for.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, request as call } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -14,6 +13,7 @@ import WebSocket from 'ws'
 import { Api, KEY } from '../lib/api.mjs'
 import { Chatter } from '../lib/chatter.mjs'
 import { startGateway } from '../lib/gateway.mjs'
+import { run } from '../lib/program.mjs'
 import { it, returns } from '../lib/suite.mjs'
 
 const torture = process.env.MADANG_TORTURE === '1'
@@ -25,19 +25,7 @@ const newStore = () => join(folder, `${++files}.db`)
 const KEPT = ['--rooms-history-size', '1000000', '--rooms-history-bytes', '64MiB', '--history-limit', '10000', '--api-key', KEY]
 const start = (store, options = {}) => startGateway(['--store', store, ...KEPT], options)
 
-// Runs the program; { code, out, err }.
-function run(program, words) {
-  const child = spawn(program, words, { cwd: folder, env: { PATH: process.env.PATH } })
-  const said = { out: '', err: '' }
-  child.stdout.on('data', (text) => (said.out += text))
-  child.stderr.on('data', (text) => (said.err += text))
-  return new Promise((settle, fail) => {
-    child.on('error', fail)
-    child.on('close', (code) => settle({ code, ...said }))
-  })
-}
-
-const madang = (words) => run(process.env.MADANG_BIN, words)
+const madang = (words) => run(process.env.MADANG_BIN, words, { cwd: folder })
 
 async function done(...words) {
   const { code, out, err } = await madang(words)
@@ -172,7 +160,7 @@ it('what cannot be backed up is said in a sentence, and nothing is left behind',
   assert.match(await refused('check', store), /is in use by another process/)
 
   const bytes = ['-c', 'exec "$0" backup "$(printf "\\377.db")" --store "$1"', process.env.MADANG_BIN, store]
-  assert.match((await run('sh', bytes)).err, /the path has to be UTF-8/)
+  assert.match((await run('sh', bytes, { cwd: folder })).err, /the path has to be UTF-8/)
 
   const other = await start(newStore())
   assert.match(await refused('backup', join(folder, `${files}.db`), '--store', store, '--force'), /is the store of a gateway that runs/)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The one process that has a store: it is stopped again and again, stands still, dies, and is followed by another.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { after } from 'node:test'
 import { Api, KEY } from '../lib/api.mjs'
 import { Chatter } from '../lib/chatter.mjs'
 import { startGateway } from '../lib/gateway.mjs'
+import { run } from '../lib/program.mjs'
 import { it } from '../lib/suite.mjs'
 
 const torture = process.env.MADANG_TORTURE === '1'
@@ -20,17 +20,7 @@ let files = 0
 const newStore = () => join(folder, `${++files}.db`)
 const start = (store) => startGateway(['--store', store, '--api-key', KEY, '--rooms-history-size', '1000000', '--rooms-history-bytes', '64MiB', '--history-limit', '10000'])
 
-// Runs a command; { code, out, err }.
-function madang(words) {
-  const child = spawn(process.env.MADANG_BIN, words, { env: { PATH: process.env.PATH } })
-  const said = { out: '', err: '' }
-  child.stdout.on('data', (text) => (said.out += text))
-  child.stderr.on('data', (text) => (said.err += text))
-  return new Promise((settle, fail) => {
-    child.on('error', fail)
-    child.on('close', (code) => settle({ code, ...said }))
-  })
-}
+const madang = (words) => run(process.env.MADANG_BIN, words)
 
 it('a gateway that is stopped and started again and again under load loses nothing and never complains', async () => {
   const store = newStore()

@@ -1,40 +1,28 @@
 // SPDX-License-Identifier: MIT
 // `madang queue`: what people type, over the socket beside the store and over an address.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { Api, KEY } from '../lib/api.mjs'
 import { startGateway } from '../lib/gateway.mjs'
+import { run } from '../lib/program.mjs'
 import { it } from '../lib/suite.mjs'
 
-// Runs it; { code, out, err }.
-function run(words, { env = {}, input = '' } = {}) {
-  const child = spawn(process.env.MADANG_BIN, ['queue', ...words], { env: { PATH: process.env.PATH, ...env } })
-  const said = { out: '', err: '' }
-  child.stdout.on('data', (text) => (said.out += text))
-  child.stderr.on('data', (text) => (said.err += text))
-  child.stdin.on('error', () => {}) // it may not read what it is not asked to
-  child.stdin.end(input)
-  return new Promise((settle, fail) => {
-    child.on('error', fail)
-    child.on('close', (code) => settle({ code, ...said }))
-  })
-}
+const runQueue = (words, how) => run(process.env.MADANG_BIN, ['queue', ...words], how)
 
 async function withGateway(body) {
   const folder = mkdtempSync(join(tmpdir(), 'madang-command-'))
   const store = join(folder, 'madang.db')
   const gateway = await startGateway(['--store', store, '--local-durability', 'process', '--api-key', KEY])
   const queue = async (...words) => {
-    const { code, out, err } = await run([...words, '--store', store])
+    const { code, out, err } = await runQueue([...words, '--store', store])
     assert.equal(code, 0, `${words}: ${err}`)
     return out
   }
   const refused = async (...words) => {
-    const { code, out, err } = await run([...words, '--store', store])
+    const { code, out, err } = await runQueue([...words, '--store', store])
     assert.equal(code, 1, `${words}: ${out}`)
     assert.equal(out, '')
     return err
@@ -60,7 +48,7 @@ it('a job goes its way by words alone, over the socket that only the owner may u
     assert.equal(JSON.parse(await queue('get', id)).state, 'leased')
     assert.equal(await queue('ack', id, token), `${id}: ok\n`)
     assert.match(await refused('ack', id, token), /there is no such job any more/)
-    const { err, code } = await run(['put', 'work', 'k', '-', '--store', store], { input: '[1,\n2]' })
+    const { err, code } = await runQueue(['put', 'work', 'k', '-', '--store', store], { input: '[1,\n2]' })
     assert.equal(code, 0, err)
     assert.match(await queue('take', 'work', '--ack'), /\tk\t\[1,2\]\n$/)
     assert.equal((await new Api(gateway).ok('queue_stats', { queue: 'work' })).acked, 2)
@@ -95,11 +83,11 @@ it('what cannot be done is said in words', () =>
     assert.match(await refused('stats', '--delay', '1s'), /--delay is unknown here/)
     assert.match(await refused('take', 'work', '--max', '300'), /--max: .*1 to 256/)
     assert.match(await refused('put', 'x'.repeat(65), 'k'), /error 107/)
-    const elsewhere = await run(['stats'], { env: { MADANG_STORE: '/nowhere/x.db' } })
+    const elsewhere = await runQueue(['stats'], { env: { MADANG_STORE: '/nowhere/x.db' } })
     assert.match(elsewhere.err, /no folder/)
-    const nobody = await run(['stats', '--store', join(tmpdir(), 'madang-nobody.db')])
+    const nobody = await runQueue(['stats', '--store', join(tmpdir(), 'madang-nobody.db')])
     assert.match(nobody.err, /no gateway answers/)
     const url = ['--url', `http://127.0.0.1:${gateway.port}`]
-    assert.match((await run(['stats', ...url])).err, /does not know this key/)
-    assert.equal((await run(['stats', ...url], { env: { MADANG_API_KEY: KEY } })).code, 0)
+    assert.match((await runQueue(['stats', ...url])).err, /does not know this key/)
+    assert.equal((await runQueue(['stats', ...url], { env: { MADANG_API_KEY: KEY } })).code, 0)
   }))

@@ -7,6 +7,7 @@
 #define MADANG_TESTS_UNIT_DRIVER_KIT_H
 
 #include "backplane/base/loop.h"
+#include "backplane/caused.h"
 #include "backplane/driver.h"
 #include "backplane/kept.h"
 #include "backplane/queue/queue.h"
@@ -229,6 +230,26 @@ static inline void close_driver(void)
     driver_queues = NULL;
     if (!subject->memory)
         assert_int_equal(loop_deinit(&driver_loop), 0);
+}
+
+static bool queue_answered;
+
+static inline void on_queue_op(struct queue_op *op)
+{
+    (void)op;
+    queue_answered = true;
+}
+
+/* One operation of the queue in which publications put jobs, up to its end; it goes well. */
+static inline void run_op(struct queue_op *op, enum queue_verb verb)
+{
+    op->verb = verb;
+    op->queue.name = SPAN(NOTIFY_QUEUE);
+    op->done = on_queue_op;
+    queue_answered = false;
+    queue_begin(driver_queues, op);
+    run_until(queue_answered);
+    assert_int_equal(op->error, OK);
 }
 
 static inline int start(void **state)

@@ -6,9 +6,9 @@
 #include "backplane/store/check.h"
 #include "backplane/store/store.h"
 #include "tests/unit/copy_kit.h"
+#include "tests/unit/folder_kit.h"
 #include "tests/unit/vfs_kit.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,17 +115,9 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    glob_t files;
-    char pattern[96];
     store_free(store);
     store = NULL;
-    (void)snprintf(pattern, sizeof(pattern), "%s/*", dir);
-    if (glob(pattern, 0, NULL, &files) == 0) {
-        for (size_t i = 0; i < files.gl_pathc; i++)
-            (void)unlink(files.gl_pathv[i]); /* the folder stays if one does, and that fails */
-        globfree(&files);
-    }
-    return rmdir(dir) != 0 || loop_deinit(&loop) != 0;
+    return folder_remove(dir) != 0 || loop_deinit(&loop) != 0;
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */

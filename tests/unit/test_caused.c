@@ -21,7 +21,6 @@ static const struct subject subjects[] = {
 
 static struct span ready_queue;
 static size_t ready_jobs;
-static bool answered;
 
 static void on_ready(void *owner, struct span queue, size_t count)
 {
@@ -49,23 +48,6 @@ static int start_with_queues(void **state)
 }
 
 /* ---- what is done ---------------------------------------------------------------------------- */
-
-static void on_done(struct queue_op *op)
-{
-    (void)op;
-    answered = true;
-}
-
-static void run(struct queue_op *op, enum queue_verb verb)
-{
-    op->verb = verb;
-    op->queue.name = SPAN(NOTIFY_QUEUE);
-    op->done = on_done;
-    answered = false;
-    queue_begin(driver_queues, op);
-    run_until(answered);
-    assert_int_equal(op->error, OK);
-}
 
 static void follow_as(enum follow_verb verb, struct stream_ref *room)
 {
@@ -105,7 +87,7 @@ static const int64_t *numbers(void)
 {
     static struct queue_stats s;
     s = (struct queue_stats){.recount = true};
-    run(&s.op, QUEUE_STATS);
+    run_op(&s.op, QUEUE_STATS);
     return s.number;
 }
 
@@ -127,7 +109,7 @@ static struct job *take_one(void)
     ready_jobs = 0;
     taken = (struct queue_take){
         .queues = &queue, .queue_count = 1, .max = 9, .lease_ms = HOUR, .owner = SPAN("test")};
-    run(&taken.op, QUEUE_TAKE);
+    run_op(&taken.op, QUEUE_TAKE);
     assert_int_equal(taken.count, 1);
     return taken.jobs[0];
 }
@@ -136,7 +118,7 @@ static void ack(const struct job *j)
 {
     struct queue_item item = {.id = j->id, .token = span_str(j->token)};
     struct queue_settle s = {.items = &item, .count = 1};
-    run(&s.op, QUEUE_ACK);
+    run_op(&s.op, QUEUE_ACK);
     assert_int_equal(item.status, SETTLED_OK);
 }
 
@@ -185,10 +167,10 @@ static void its_queue_has_the_rules_that_are_said_but_no_key_ends_early(void **s
     assert_int_equal(jobs(), 1);
     struct queue_item item = {.id = j->id, .token = span_str(j->token), .ms = QUEUE_BACKOFF};
     struct queue_settle s = {.items = &item, .count = 1};
-    run(&s.op, QUEUE_ACK); /* it runs again */
+    run_op(&s.op, QUEUE_ACK); /* it runs again */
     j = take_one();
     item = (struct queue_item){.id = j->id, .token = span_str(j->token), .ms = QUEUE_BACKOFF};
-    run(&s.op, QUEUE_NACK);
+    run_op(&s.op, QUEUE_NACK);
     assert_int_equal(item.status, SETTLED_OK);
     assert_int_equal(numbers()[NUMBER_dead], 1);
     rules = NULL;
@@ -268,10 +250,10 @@ static void no_bound_refuses_it(void **state)
     struct queue_op drain = {.queue = {.rules = &none}};
     none.max_jobs = none.max_bytes = 0;
     none.max_data = 1;
-    run(&drain, QUEUE_DRAIN);
+    run_op(&drain, QUEUE_DRAIN);
     struct queue_job j = {.kind = SPAN("k")};
     struct queue_put put = {.jobs = &j, .count = 1};
-    run(&put.op, QUEUE_PUT);
+    run_op(&put.op, QUEUE_PUT);
     assert_int_equal(j.status, PUT_DRAINING);
     follow_as(FOLLOW_BEGIN, &a);
     follow_as(FOLLOW_BEGIN, &b);

@@ -2,10 +2,10 @@
 #include "backplane/store/check.h"
 #include "backplane/store/file.h"
 #include "backplane/store/rows.h"
+#include "tests/unit/folder_kit.h"
 #include "tests/unit/vfs_kit.h"
 
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,17 +101,9 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    glob_t files;
-    char pattern[96];
     free(in_file.bytes);
     free(in_log.bytes);
-    (void)snprintf(pattern, sizeof(pattern), "%s/*", dir);
-    if (glob(pattern, 0, NULL, &files) == 0) {
-        for (size_t i = 0; i < files.gl_pathc; i++)
-            (void)unlink(files.gl_pathv[i]); /* the folder stays if one does, and that fails */
-        globfree(&files);
-    }
-    return rmdir(dir);
+    return folder_remove(dir);
 }
 
 static void put_back(void)

@@ -3,8 +3,8 @@
 
 #include "backplane/store/file.h"
 #include "tests/unit/copy_kit.h"
+#include "tests/unit/folder_kit.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,15 +34,7 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    glob_t files;
-    char pattern[96];
-    (void)snprintf(pattern, sizeof(pattern), "%s/*", dir);
-    if (glob(pattern, 0, NULL, &files) == 0) {
-        for (size_t i = 0; i < files.gl_pathc; i++)
-            (void)unlink(files.gl_pathv[i]); /* the folder stays if one does, and that fails */
-        globfree(&files);
-    }
-    return rmdir(dir);
+    return folder_remove(dir);
 }
 
 static void add(struct file *f, char name)

@@ -86,33 +86,13 @@ static void check(struct line_room *r, bool full)
     stream_read_deinit(&read);
 }
 
-/* ---- the jobs that they cause
- * ---------------------------------------------------------------- */
-
-static bool answered;
+/* ---- the jobs that they cause ---------------------------------------------------------------- */
 
 static void on_ready(void *owner, struct span queue, size_t count)
 {
     (void)owner;
     (void)queue;
     (void)count;
-}
-
-static void on_done(struct queue_op *op)
-{
-    (void)op;
-    answered = true;
-}
-
-static void run_op(struct queue_op *op, enum queue_verb verb)
-{
-    op->verb = verb;
-    op->queue.name = SPAN(NOTIFY_QUEUE);
-    op->done = on_done;
-    answered = false;
-    queue_begin(driver_queues, op);
-    run_until(answered);
-    assert_int_equal(op->error, OK);
 }
 
 static void work_off(const struct queue_take *t)
