@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: tests/run.sh SUITE[:PRESET]...
-# Runs test suites on what was built in build/PRESET, prints a table, and ends with the line
-# "N passed, N failed". Suites: c (ctest), page (the page's own tests), and each folder of tests/
-# with *.test.mjs files. MADANG_TORTURE=1 gives them more time; each suite decides what to do with it.
+# Runs test suites on what was built in build/PRESET, prints a table and the first words of what failed,
+# and ends with the line "N passed, N failed". Suites: c (ctest), page (the page's own tests), and each
+# folder of tests/ with *.test.mjs files. MADANG_TORTURE=1 gives them more time; each suite decides what
+# to do with it.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 top=$PWD
@@ -85,6 +86,7 @@ for suite; do
   # A suite that broke off, or was stopped, has failed whatever it had counted.
   [ $status -ne 0 ] && [ "$failed" -eq 0 ] && failed=1
   [ $status -eq 124 ] && echo "$suite took longer than $limit s"
+  [ "$failed" -eq 0 ] || awk -f tests/failures.awk "$tmp/log" >>"$tmp/failures"
   printf "$row" "$suite" "$passed" "$failed" "$skipped" "$(($(date +%s) - start)) s" >>"$tmp/table"
   total_passed=$((total_passed + passed))
   total_failed=$((total_failed + failed))
@@ -93,5 +95,6 @@ done
 printf '\n'
 printf "$row" suite passed failed skipped time
 cat "$tmp/table"
+[ -s "$tmp/failures" ] && printf '\n' && cut -c 1-200 "$tmp/failures"
 printf '\n%d passed, %d failed\n' $total_passed $total_failed
 [ $total_failed -eq 0 ] && [ $total_passed -gt 0 ]
