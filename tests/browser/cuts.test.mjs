@@ -32,31 +32,49 @@ async function readWholeLog(person) {
   }
 }
 
-// What a client at the gateway itself hears; `reached` resolves when it has heard so many.
+const PATIENCE = 60_000 // ms without a message that somebody waits for
+
+// What a client at the gateway itself hears.
 class Witness {
   static async at(stage, channel) {
     const witness = new Witness()
-    const chatter = await stage.chatter('Witness', channel)
-    witness.done = witness.#listen(chatter, channel)
-    witness.done.catch(() => {}) // whoever waits for it hears of it
+    witness.people = stage.people
+    witness.#listen(await stage.chatter('Witness', channel), channel).catch((error) => (witness.error = error))
     return witness
   }
 
   heard = []
-  #waiting = []
+  #wake = () => {}
 
   async #listen(chatter, channel) {
     while (this.heard.length < 2 * EACH) {
       const { data, tags } = await chatter.pub(channel)
       if (tags?.typing) continue
       this.heard.push(data.text)
-      this.#waiting = this.#waiting.filter(({ count, settle }) => this.heard.length < count || settle())
+      this.#wake()
     }
   }
 
-  reached(count) {
-    if (this.heard.length >= count) return Promise.resolve()
-    return new Promise((settle) => this.#waiting.push({ count, settle }))
+  // Resolves when it has heard so many.
+  async reached(count) {
+    while (this.heard.length < count) {
+      const isNews = await new Promise((settle) => {
+        const silence = setTimeout(settle, PATIENCE, false)
+        this.#wake = () => {
+          clearTimeout(silence)
+          settle(true)
+        }
+      })
+      if (!isNews) throw await this.#missed(count)
+    }
+  }
+
+  // What is known when messages stay away: how far each has come, and what their windows read.
+  async #missed(count) {
+    const last = (name) => this.heard.findLast((text) => text.startsWith(name))
+    const lines = [`${this.heard.length} messages were heard and no more, not ${count}`]
+    for (const one of this.people) lines.push(`the last of ${one.name}: ${last(one.name)}; on the screen:`, await one.screen())
+    return new Error(lines.join('\n'), { cause: this.error })
   }
 }
 
@@ -89,7 +107,7 @@ scene(`${2 * EACH} messages through ${CUTS} cut connections, each once and in or
   }
 
   await talkThroughCuts(witness, people, cables)
-  await witness.done
+  await witness.reached(2 * EACH)
 
   for (const one of people) {
     assert.deepEqual(witness.heard.filter((text) => text.startsWith(one.name)), numbered(one.name))

@@ -213,3 +213,34 @@ scene('a room whose oldest messages are gone says so', async (stage) => {
   assert.match(await ann.get('start').textContent(), /no longer kept/)
   assert.deepEqual(await ann.texts(), Array.from({ length: 20 }, (_, i) => line(i + 41)))
 }, { args: ['--rooms-history-size', '20'] })
+
+// A message has moved the log, and before the browser tells of that, the composer takes more room: between
+// two frames, as messages and keys come.
+function scrollAndShrink(person) {
+  return person.page.evaluate(async () => {
+    const frame = () => new Promise((settle) => requestAnimationFrame(settle))
+    const log = document.querySelector('[data-testid=log]')
+    const composer = document.querySelector('[data-testid=composer]')
+    await frame()
+    await new Promise((settle) => setTimeout(settle))
+    const height = log.clientHeight
+    log.scrollTop -= 1
+    composer.value = 'a\nb\nc\nd\ne'
+    composer.dispatchEvent(new InputEvent('input', { bubbles: true }))
+    const shrunk = height - log.clientHeight
+    for (let i = 0; i < 3; i++) await frame()
+    return { shrunk, left: log.scrollHeight - log.scrollTop - log.clientHeight }
+  })
+}
+
+scene('the newest message stays in view when the log gets smaller while it moves', async (stage) => {
+  const writer = await fill(stage, 'general', 1, 51)
+  const ann = await stage.person('Ann')
+  await ann.sees(line(50))
+  const { shrunk, left } = await scrollAndShrink(ann)
+  assert.ok(shrunk > 32, `the log lost ${shrunk} px only`)
+  assert.ok(left <= 1, `${left} px are left below`)
+  assert.equal(await ann.get('jump-latest').count(), 0)
+  await writer.publish('general', { cid: 'the one after', text: 'still followed' })
+  await ann.sees('still followed')
+})

@@ -25,7 +25,7 @@ process.on('exit', () => {
 })
 
 // The last resort against a test that hangs; everything in it has limits of its own.
-const TIMEOUT = torture ? 1_800_000 : 120_000
+const TIMEOUT = torture ? 1_800_000 : 300_000
 
 export function scene(name, play, { args = [], host } = {}) {
   test(name, { timeout: TIMEOUT }, async () => {

@@ -29,6 +29,8 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
     private range: Range = { low: 0, high: 0 };
     private readonly nodes = new WeakMap<Message, { first: boolean; node: VNode }>();
     private resized: ResizeObserver | null = null;
+    /** Heights when the view was last settled, px: of the rows, and of what is seen of them. */
+    private settled = { all: 0, seen: 0 };
     private readonly watch = (): void => this.updateWatched();
 
     override componentDidMount(): void {
@@ -77,6 +79,7 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
     private settle(): void {
         const { scroller, room: { view } } = this;
         if (!scroller) return;
+        this.settled = { all: scroller.scrollHeight, seen: scroller.clientHeight };
         if (view.stuck) {
             scroller.scrollTop = scroller.scrollHeight;
             return;
@@ -90,6 +93,8 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
     private readonly scrolled = (): void => {
         const { scroller, room: { view } } = this;
         if (!scroller) return;
+        // The banner or the composer took room in the frame of an earlier scroll: nobody left the end.
+        if (view.stuck && this.isResized(scroller)) return this.settle();
         const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
         const stuck = left <= STICKY_PX && this.range.high >= this.lines.length;
         if (stuck !== view.stuck) {
@@ -101,6 +106,10 @@ export class Log extends Component<{ feed: Feed }, { tick: number }> {
         this.noteAnchor();
         this.reachOut();
     };
+
+    private isResized(scroller: HTMLElement): boolean {
+        return scroller.scrollHeight !== this.settled.all || scroller.clientHeight !== this.settled.seen;
+    }
 
     /** Less than a screen is left above or below: brings in more rows, from here or from history. */
     private reachOut(): void {
