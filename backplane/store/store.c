@@ -40,6 +40,8 @@ struct keeper {
     struct outbox out;
     struct queue waiting[STORE_CLASSES];
     struct entry *part; /* the first of the tasks that share a part; NULL: none is open */
+    bool ran;           /* something was run in this transaction: parts need a mark */
+    bool marked;        /* the part that is open has one */
     struct file *file;  /* NULL: broken */
     struct file_config config;
     char *path;
@@ -126,6 +128,7 @@ static bool broke(const struct keeper *k)
 static void run_alone(struct keeper *k, struct store_task *t)
 {
     t->error = ERR_INTERNAL;
+    k->ran = true;
     if (!may_run(k, t) || (t->many && file_part_begin(k->file)))
         return;
     t->full = k->full;
@@ -134,10 +137,25 @@ static void run_alone(struct keeper *k, struct store_task *t)
         t->error = ERR_INTERNAL;
 }
 
+/* SQLite copies each page that is changed behind a mark. The first part of a transaction needs
+ * none: to take it back is to begin the transaction anew. */
+static void begin_part(struct keeper *k, struct store_task *first)
+{
+    k->marked = k->ran;
+    k->ran = true;
+    if (!k->marked || file_part_begin(k->file) == OK)
+        k->part = &first->entry;
+}
+
+/* If it cannot be done, all is rolled back: see broke(). */
 static void end_part(struct keeper *k, bool keep)
 {
-    if (k->part)
-        (void)file_part_end(k->file, keep); /* if it cannot, all is rolled back: see broke() */
+    if (k->part && k->marked) {
+        (void)file_part_end(k->file, keep);
+    } else if (k->part && !keep && !broke(k)) {
+        file_rollback(k->file);
+        (void)file_begin(k->file);
+    }
     k->part = NULL;
 }
 
@@ -148,8 +166,8 @@ static void run_shared(struct keeper *k, struct store_task *t)
     t->error = ERR_INTERNAL;
     if (!may_run(k, t))
         return;
-    if (!k->part && file_part_begin(k->file) == OK)
-        k->part = &t->entry;
+    if (!k->part)
+        begin_part(k, t);
     t->full = k->full;
     if (k->part)
         t->error = t->run(t, k->file);
@@ -256,6 +274,7 @@ static bool run_batch(struct keeper *k)
         return false;
     bool begun = k->file && file_begin(k->file) == OK;
     k->part = NULL;
+    k->ran = false;
     for (; e; e = batch_takes(tasks, bytes) ? next_waiting(k) : NULL) {
         queue_push(&batch, e);
         if (begun)

@@ -250,6 +250,27 @@ static void of_those_that_share_a_part_only_the_one_that_fails_is_taken_back(voi
     assert_int_equal(counted(), 4);
 }
 
+static void a_part_that_fails_leaves_the_part_before_it(void **state)
+{
+    (void)state;
+    struct work w[5];
+    assert_true(opens(true));
+    again = true;
+    submit(&w[0], 'a', ADD, STORE_CHAT);
+    again = false;
+    submit(&w[1], 'b', COUNT, STORE_CHAT);
+    again = true;
+    submit(&w[2], 'c', ADD, STORE_CHAT);
+    submit(&w[3], 'd', ADD_TWICE, STORE_CHAT);
+    submit(&w[4], 'e', ADD, STORE_CHAT);
+    until_told(5);
+    again = false;
+    assert_string_equal(told, "abc!de");
+    assert_int_equal(w[1].counted, 1);
+    assert_int_equal(counted(), 3);
+    assert_int_equal(undone_count, 0);
+}
+
 /* ---- failures -------------------------------------------------------------------------------- */
 
 static void a_failed_sync_fails_the_whole_batch_and_the_owner_hears_first(void **state)
@@ -529,6 +550,7 @@ int main(void)
         TEST(tasks_of_a_turn_share_one_sync_and_chat_comes_first),
         TEST(a_task_that_fails_takes_back_what_it_did_and_nothing_else),
         TEST(of_those_that_share_a_part_only_the_one_that_fails_is_taken_back),
+        TEST(a_part_that_fails_leaves_the_part_before_it),
         TEST(a_failed_sync_fails_the_whole_batch_and_the_owner_hears_first),
         TEST(what_was_submitted_before_the_owner_could_know_fails_too),
         TEST(a_merge_that_fails_loses_nothing),
