@@ -76,7 +76,7 @@ describe('faults of Redis under load', () => {
 
   it('Redis does not answer for some seconds: it is degraded, sessions stay, all goes on', async () => {
     const result = await through([], [], async (cluster) => {
-      cluster.redis.signal('SIGSTOP')
+      await cluster.redis.freeze()
       await cluster.degraded()
       cluster.redis.signal('SIGCONT')
     })

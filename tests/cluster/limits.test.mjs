@@ -132,7 +132,7 @@ describe('a limit of two connections over three gateways', () => {
   it('a gateway that was taken for dead counts again', async () => {
     await among(2, two, async ({ redis }, a, b) => {
       for (let i = 0; i < 2; i++) await joins(b, 'u')
-      b.signal('SIGSTOP')
+      await b.freeze()
       const [lost] = Object.keys(await counted(redis, 'u'))
       await redis.say('ZADD', 'madang:nodes', '1', lost)
       const late = await joinsSoon(a, 'u')
@@ -181,7 +181,7 @@ describe('a limit of two connections over three gateways', () => {
       await redis.say('CONFIG', 'SET', 'maxmemory', '1')
       await Promise.all([joins(a, 'u'), joins(b, 'u')])
       await refused(b, 'u')
-      redis.signal('SIGSTOP')
+      await redis.freeze()
       await joins(a, 'slow')
       redis.signal('SIGCONT')
       await known(redis, 'slow', 1)
@@ -277,7 +277,7 @@ describe('one connection per user over gateways', () => {
     await among(2, one, async (cluster, a, b) => {
       const { redis } = cluster
       const deaf = await joins(a, 'u')
-      a.signal('SIGSTOP')
+      await a.freeze()
       await redis.say('CLIENT', 'KILL', 'TYPE', 'pubsub')
       while (!(await redis.clients('pubsub'))) await pause(20)
       const heard = await joins(b, 'u')

@@ -127,7 +127,7 @@ describe('presence over several gateways', () => {
     await among(2, async (cluster, a, b) => {
       const [here, there] = [await guest(a, 'r'), await guest(b, 'r')]
       await heard(here, 'join', 'r', there)
-      b.signal('SIGSTOP')
+      await b.freeze()
       await heard(here, 'leave', 'r', there)
       b.signal('SIGCONT')
       await heard(here, 'join', 'r', there)
@@ -142,7 +142,7 @@ describe('presence over several gateways', () => {
       const [here, goes] = [await guest(a, 'r'), await guest(b, 'r')]
       await heard(here, 'join', 'r', goes)
       await until(() => present(here, 'r'), ids([here, goes]))
-      a.signal('SIGSTOP')
+      await a.freeze()
       await cluster.redis.say('CLIENT', 'KILL', 'TYPE', 'pubsub')
       while (!(await cluster.redis.clients('pubsub'))) await pause(20)
       await goes.ok({ unsubscribe: { channel: 'r' } })

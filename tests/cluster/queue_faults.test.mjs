@@ -145,7 +145,7 @@ it('redis-server is killed, shut down while it rewrites its file, or stands stil
     await redis.restart()
     await cluster.well()
     await scene.grown()
-    redis.signal('SIGSTOP')
+    await redis.freeze()
     await pause(torture ? 5000 : 300)
     redis.signal('SIGCONT')
   }, torture ? 25 : 1)

@@ -23,7 +23,7 @@ describe('Sentinels', () => {
         settled()
         await group.copied()
         // The replica misses what comes now: its connection is cut, and it cannot come back.
-        group.replica.signal('SIGSTOP')
+        await group.replica.freeze()
         await group.master.say('CLIENT', 'KILL', 'TYPE', 'replica')
         await grown(cluster, 20)
         await cluster.outage(() => group.loseMaster())

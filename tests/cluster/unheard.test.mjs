@@ -28,7 +28,7 @@ async function between(how, body) {
 // `gateway` hears nothing of what `body` does: it stands still, its subscriptions are cut, and all others
 // are back before.
 async function unheard(cluster, gateway, body) {
-  gateway.signal('SIGSTOP')
+  await gateway.freeze()
   await cluster.redis.say('CLIENT', 'KILL', 'TYPE', 'pubsub')
   while ((await cluster.redis.clients('pubsub')) < cluster.gateways.length - 1) await pause(20)
   await body()

@@ -8,6 +8,8 @@ import { spawn } from 'node:child_process'
 import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 
+import { freeze } from './program.mjs'
+
 const bin = process.env.MADANG_BIN
 assert.ok(bin, 'MADANG_BIN must name the program')
 
@@ -71,6 +73,11 @@ export class Gateway {
 
   signal(name) {
     this.child.kill(name)
+  }
+
+  // Nothing of it runs until it gets SIGCONT.
+  freeze() {
+    return freeze(this.child)
   }
 
   // Has the configuration read again; `refused`: it must not be taken. Gives what was logged for it.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// A program that is run to its end.
+// A program that is run to its end, and one that is made to stand still.
 
 import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 
 // { code, out, err }. It has no environment but the path, and what is given.
 export function run(program, words, { env = {}, input = '', cwd } = {}) {
@@ -16,4 +18,13 @@ export function run(program, words, { env = {}, input = '', cwd } = {}) {
     child.on('error', fail)
     child.on('close', (code) => settle({ code, ...said }))
   })
+}
+
+// Resolves when all threads of the process stand still, until SIGCONT. The signal alone is not enough: one
+// thread is woken for it, and the others go on until that one has run, which may be late.
+export async function freeze(child) {
+  child.kill('SIGSTOP')
+  const threads = `/proc/${child.pid}/task`
+  const stopped = (id) => / T /.test(readFileSync(`${threads}/${id}/stat`, 'utf8').replace(/^.*\)/s, ''))
+  while (!readdirSync(threads).every(stopped)) await pause(1)
 }

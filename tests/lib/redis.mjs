@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { freePort } from './ports.mjs'
+import { freeze } from './program.mjs'
 import { RedisClient } from './redis_client.mjs'
 
 export class Redis {
@@ -66,6 +67,11 @@ export class Redis {
 
   signal(name) {
     this.child.kill(name)
+  }
+
+  // Nothing of it runs until it gets SIGCONT.
+  freeze() {
+    return freeze(this.child)
   }
 
   // At once, as a power cut would.

@@ -73,9 +73,9 @@ it('while its process stands still everybody waits, and no job is held twice beh
   await c.publish('r', 1)
   await api.ok('queue_put', { queue: 'work', jobs: [{ kind: 'a' }, { kind: 'b' }] })
   const lease = torture ? 5000 : 1000
-  const [short] = (await api.ok('queue_take', { queue: 'work', lease_ms: lease })).jobs
   const [long] = (await api.ok('queue_take', { queue: 'work', lease_ms: 3_600_000 })).jobs
-  gateway.signal('SIGSTOP')
+  const [short] = (await api.ok('queue_take', { queue: 'work', lease_ms: lease })).jobs
+  await gateway.freeze()
   let here = true
   const waiting = [c.publish('r', 2), madang(['queue', 'stats', '--store', store]), api.ok('queue_take', { queue: 'work', wait_ms: 20_000 }), api.ok('queue_take', { queue: 'work', wait_ms: 20_000 })]
   Promise.race(waiting).then(() => assert.ok(!here, 'somebody was answered'), () => assert.ok(!here))
