@@ -3,12 +3,18 @@
 // Tokens for tests, signed by Node's own crypto: a second opinion on the gateway's.
 
 import { createHmac, createPrivateKey, generateKeyPairSync, sign as signWith } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 
 export const secret = 'the secret of the tests'
 
 const part = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
 export const now = () => Math.floor(Date.now() / 1000)
+
+// Resolves when what ends at this second has ended, if nothing has put it off.
+export async function past(second) {
+  while (now() <= second) await pause(50)
+}
 
 // `key` is a secret or a private key; `header` adds to, or replaces, what a header holds.
 export function token(claims, { alg = 'HS256', key = secret, header = {} } = {}) {

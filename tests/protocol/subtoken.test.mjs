@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Tokens of subscriptions: private rooms, rooms of certain users, and for how long.
 import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { Centrifuge } from 'centrifuge'
 import WebSocket from 'ws'
 
 import { Chatter } from '../lib/chatter.mjs'
 import { it, suite, suites } from '../lib/suite.mjs'
-import { now, token } from '../lib/token.mjs'
+import { now, past, token } from '../lib/token.mjs'
 
 const config = ['--config', new URL('token.ini', import.meta.url).pathname]
 const jwt = { auth: 'jwt', args: config }
@@ -93,11 +94,13 @@ suites('subscription tokens', jwt, (at) => {
   })
 })
 
-suites('the end of a subscription', { auth: 'jwt', args: [...config, '--expired-sub-close-delay', '0s'] }, (at) => {
+suites('the end of a subscription', { auth: 'jwt', args: [...config, '--expired-sub-close-delay', '0s'], together: true }, (at) => {
+  const soon = () => now() + 5 // far enough for what is to come before, on a busy machine
+
   it('is told with its beginning, and comes', async () => {
     const c = await user(at, '42')
-    const { expires, ttl } = await c.subscribe('$r', { token: pass('$r', '42', { exp: now() + 2 }) })
-    assert.deepEqual([expires, ttl === 1 || ttl === 2], [true, true])
+    const { expires, ttl } = await c.subscribe('$r', { token: pass('$r', '42', { exp: soon() }) })
+    assert.deepEqual([expires, ttl >= 0 && ttl <= 5], [true, true])
     const { value } = await c.push('unsubscribe', '$r')
     assert.deepEqual(value.push.unsubscribe, { code: 2501, reason: 'subscription expired' })
     await c.fails({ publish: { channel: '$r', data: 1 } }, 103)
@@ -107,11 +110,12 @@ suites('the end of a subscription', { auth: 'jwt', args: [...config, '--expired-
 
   it('is put off by sub_refresh', async () => {
     const c = await user(at, '42')
-    await c.subscribe('$r', { token: pass('$r', '42', { exp: now() + 2 }) })
+    const exp = soon()
+    await c.subscribe('$r', { token: pass('$r', '42', { exp }) })
     const { ttl } = await c.ok({ sub_refresh: { channel: '$r', token: pass('$r', '42', { exp: now() + 600 }) } })
-    assert.ok(ttl > 590, `${ttl}`)
+    assert.ok(ttl > 500, `${ttl}`)
     assert.deepEqual(await c.ok({ sub_refresh: { channel: '$r', token: pass('$r', '42') } }), {})
-    await new Promise((settle) => setTimeout(settle, 3000))
+    await past(exp)
     await c.publish('$r', 1)
     await c.leave()
   })
@@ -142,10 +146,11 @@ suites('the end of a subscription', { auth: 'jwt', args: [...config, '--expired-
 
   it('leaving and coming back forgets it', async () => {
     const c = await user(at, '42')
-    await c.subscribe('$r', { token: pass('$r', '42', { exp: now() + 2 }) })
+    const exp = soon()
+    await c.subscribe('$r', { token: pass('$r', '42', { exp }) })
     await c.ok({ unsubscribe: { channel: '$r' } })
     await c.subscribe('$r', { token: pass('$r', '42') })
-    await new Promise((settle) => setTimeout(settle, 3000))
+    await past(exp)
     await c.publish('$r', 1)
     await c.leave()
   })
@@ -161,9 +166,9 @@ suite('the official client', jwt, (at) => {
     sub.on('state', ({ newState }) => states.push(newState))
     sub.subscribe()
     client.connect()
-    await sub.ready(10_000)
-    await new Promise((settle) => setTimeout(settle, 7000))
-    assert.ok(made >= 4, `${made} tokens`)
+    await sub.ready()
+    while (made < 4) await pause(50)
+    await sub.publish('still there')
     assert.deepEqual(states, ['subscribing', 'subscribed'])
     client.disconnect()
   })
