@@ -111,7 +111,7 @@ describe('channels over several gateways', () => {
   it('a gateway that does not answer fails the question, and so does Redis that is away', async () => {
     await among(await Redis.start(), { gateways: 2, args: ['--api-timeout', '2s'] }, async (cluster, a, b) => {
       const there = await sits(b, 'r')
-      b.signal('SIGSTOP')
+      await b.freeze()
       await new Api(a).fails('channels', {}, 100)
       b.signal('SIGCONT')
       while ((await new Api(a).call('channels')).result?.channels.r?.num_clients !== 1) await pause(50)
@@ -123,7 +123,7 @@ describe('channels over several gateways', () => {
   })
 
   it('what other programs answer is taken for no more than it is', async () => {
-    await among(await Redis.start(), { gateways: 1 }, async (cluster, a) => {
+    await among(await Redis.start(), { gateways: 1, args: ['--api-timeout', '5m'] }, async (cluster, a) => {
       const here = await sits(a, 'r', 'mine')
       const other = await Impostor.appear(cluster.redis)
       const ask = async (pattern) => {

@@ -18,7 +18,8 @@ import { startLoad } from '../load/tool.mjs'
 const long = process.env.MADANG_TORTURE === '1'
 const ROOMS = 6
 const MIB = 1024 * 1024
-const ARGS = ['--rooms-history-size', '100000', '--rooms-history-bytes', String(64 * MIB), '--redis-command-timeout', '1s']
+const HISTORY = ['--rooms-history-size', '100000', '--rooms-history-bytes', String(64 * MIB)]
+const ARGS = [...HISTORY, '--redis-command-timeout', '1s']
 
 let runs = 0
 
@@ -145,7 +146,7 @@ describe('faults that cost nothing', () => {
 
   it('Redis stands still', async () => {
     await under(cluster, async () => {
-      await cluster.outage(() => cluster.redis.signal('SIGSTOP'))
+      await cluster.outage(() => cluster.redis.freeze())
       if (long) await pause(5000)
       cluster.redis.signal('SIGCONT')
     })
@@ -217,7 +218,7 @@ describe('a server that writes before it answers', () => {
 
 describe('order over three gateways, at full speed', () => {
   it('is one order for every subscriber', async () => {
-    const cluster = await Cluster.start(await Redis.start(), { args: ARGS })
+    const cluster = await Cluster.start(await Redis.start(), { args: HISTORY })
     try {
       const options = { sessions: 90, rooms: 30, publishers: 60, in_flight: 64, size: 160, cid: true, messages: long ? 60000 : 3000 }
       const port = cluster.gateways.map((one) => one.port).join()

@@ -44,7 +44,9 @@ describe('who is away', () => {
       await away.leave()
       const connections = (user) => cluster.redis.say('HGETALL', `madang:connections:${user}`)
       while ((await connections(away.user)).length) await pause(20)
+      await new Api(one).ok('queue_pause', { queue: '_notify' })
       for (const gateway of [one, two]) await new Api(gateway).ok('publish', { channel: room, data: 1 })
+      await new Api(one).ok('queue_resume', { queue: '_notify' })
       assert.deepEqual(users(await target.request(1)), [[away.user, 2, 1, 2]])
       await runs(cluster, 4) // both have done some, most likely
       assert.equal(target.requests.length, 1)

@@ -16,7 +16,7 @@ import { it, returns } from '../lib/suite.mjs'
 import { token } from '../lib/token.mjs'
 
 const config = new URL('../protocol/token.ini', import.meta.url).pathname
-const ARGS = ['--config', config, '--personal-room', 'on', '--personal-room-namespace', 'own', '--redis-command-timeout', '1s']
+const ARGS = ['--config', config, '--personal-room', 'on', '--personal-room-namespace', 'own']
 const ALWAYS = ['--appendonly', 'yes', '--appendfsync', 'always']
 
 async function within(body, { redisArgs = ALWAYS, args = [], ...how } = {}) {
@@ -105,7 +105,7 @@ describe('a connect while Redis is away', () => {
 
   it('does not wait for a server that stands still', () =>
     within(async (cluster, gateway, redis) => {
-      redis.signal('SIGSTOP')
+      await redis.freeze()
       const chatter = await connects(gateway, { sub: '1', channels: ['chat:a'] })
       assert.equal(chatter.connected.subs, undefined)
       redis.signal('SIGCONT')

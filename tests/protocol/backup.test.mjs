@@ -13,6 +13,7 @@ import WebSocket from 'ws'
 import { Api, KEY } from '../lib/api.mjs'
 import { Chatter } from '../lib/chatter.mjs'
 import { startGateway } from '../lib/gateway.mjs'
+import { freePort } from '../lib/ports.mjs'
 import { run } from '../lib/program.mjs'
 import { it, returns } from '../lib/suite.mjs'
 
@@ -56,8 +57,8 @@ function keepOn(step) {
 it('a backup made under load has all that was acknowledged before it, and clients are told when it is put back', async () => {
   const store = newStore()
   const copy = newStore()
-  let gateway = await start(store)
-  const port = gateway.port
+  const port = await freePort()
+  let gateway = await start(store, { port })
   const client = returns(new Centrifuge(gateway.url, { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200 }))
   const room = client.newSubscription('r', { recoverable: true, positioned: true, minResubscribeDelay: 20, maxResubscribeDelay: 200 })
   const subscribed = []

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 const bin = process.env.MADANG_BIN
-const limit = 20_000 // ms a run may take, on a busy machine with sanitizers
+const limit = 100_000 // ms a run may take, on a busy machine with sanitizers
 let folder
 
 // Runs the program with only the variables given, and says how it ended.

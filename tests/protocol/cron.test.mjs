@@ -53,14 +53,16 @@ it('each time is one job, and kill -9 loses and repeats none', async () => {
   await gateway.kill()
   await start()
   slots.push(...(await taken('work', 2)))
+  const away = Date.now()
   await gateway.kill()
   await start()
   slots.push(...(await taken('work', 2)))
+  const meanwhile = Math.ceil((Date.now() - away) / 1000) // times that came since
   slots.forEach((slot, i) => assert.equal(slot, slots[0] + 1000 * i))
   const metrics = await gateway.metrics()
   assert.equal(metrics.madang_cron_entries, 1)
   assert.ok(metrics.madang_cron_fired_total >= 1)
-  assert.ok(metrics.madang_cron_repeated_total >= 60) // those from before
+  assert.ok(metrics.madang_cron_repeated_total >= 62 - meanwhile) // those from before
   assert.equal(metrics.madang_cron_skipped_total, 0) // what was before is known to be there
 })
 
@@ -97,13 +99,14 @@ it('`madang queue cron` tells what comes when, by the zone that is said', async 
   await write('[cron night]', 'schedule = 30 3 * * *', 'queue = work', 'kind = tidy', '[cron local]', 'schedule = 30 3 1 jan *', 'queue = work', 'time_zone = local')
   gateway = await startGateway(['--config', file, '--store', store, '--api-key', KEY], { env: { TZ: 'XYZ-5' } })
   const { stdout } = await run(process.env.MADANG_BIN, ['queue', 'cron', '--store', store])
-  const [night, local, ...more] = stdout.split('\n')
+  const [local, night, ...more] = stdout.trimEnd().split('\n').sort((a, b) => (a.split('\t')[1] < b.split('\t')[1] ? -1 : 1)) // which one is next depends on the day
   assert.match(night, /^\d{4}-\d\d-\d\dT03:30:00Z\tnight\tutc\t30 3 \* \* \*\twork\ttidy$/)
   assert.match(local, /^\d{4}-12-31T22:30:00Z\tlocal\tlocal\t30 3 1 jan \*\twork\tcron$/)
-  assert.deepEqual(more, [''])
+  assert.deepEqual(more, [])
   const { entries } = await new Api(gateway).ok('queue_cron')
-  assert.equal(new Date(entries[0].next_at).toISOString().slice(11), '03:30:00.000Z')
-  assert.ok(entries[0].next_at > Date.now() - 60_000)
+  const { next_at } = entries.find(({ name }) => name === 'night')
+  assert.equal(new Date(next_at).toISOString().slice(11), '03:30:00.000Z')
+  assert.ok(next_at > Date.now() - 60_000)
 })
 
 it('what cannot be is refused before anything is served', async () => {

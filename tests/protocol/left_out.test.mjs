@@ -27,7 +27,7 @@ const file = (name, text) => {
 }
 
 const run = (...args) =>
-  new Promise((settle) => execFile(bin, args, { timeout: 20_000, env: { PATH: process.env.PATH } }, (error, out, text) => settle({ code: error?.code ?? 0, text })))
+  new Promise((settle) => execFile(bin, args, { timeout: 100_000, env: { PATH: process.env.PATH } }, (error, out, text) => settle({ code: error?.code ?? 0, text })))
 
 // As people who come from Centrifugo write them: section, key, what it is of.
 const options = [

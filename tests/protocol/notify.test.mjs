@@ -108,8 +108,10 @@ describe('telling who is away', { concurrency: 2 }, () => {
         await here.leave()
         assert.deepEqual(users(await target.request(2)), [['here', 2, 1, 2]])
         await queue(gateway, empty)
+        await gateway.api.ok('queue_pause', { queue: '_notify' })
         await say(gateway, 'a reaction', { tags: { quiet: '1' } })
         await say(gateway, 'three')
+        await gateway.api.ok('queue_resume', { queue: '_notify' })
         assert.deepEqual(users(await target.request(3)), [['away', 3, 3, 4], ['here', 3, 3, 4], ['quick', 1, 3, 4]])
         await queue(gateway, empty)
         assert.equal(target.requests.length, 3)
@@ -169,7 +171,7 @@ describe('telling who is away', { concurrency: 2 }, () => {
       const answer = answers[n - 1] ?? (n > 1 && [200, {}])
       if (answer) response.writeHead(...answer).end()
     })
-    const gateway = await start(target, { args: ['--notify-timeout', '1s'] })
+    const gateway = await start(target, { args: ['--notify-timeout', '3s'] })
     await follow(gateway, 'away')
     await say(gateway, 'one')
     await target.request(3)
@@ -270,7 +272,7 @@ describe('telling who is away', { concurrency: 2 }, () => {
 
   it('after a restart people may come back before they are taken for away', async () => {
     const target = await open(taken)
-    const slow = ['--notify-delay', '30s'] // as long as this may take
+    const slow = ['--notify-delay', '10m'] // longer than this may take
     let gateway = await start(target, { args: slow })
     await follow(gateway, 'here')
     await say(gateway, 'one')
@@ -289,7 +291,7 @@ describe('telling who is away', { concurrency: 2 }, () => {
 
   it('more than go into one call are told by several', async () => {
     const target = await open(taken)
-    const gateway = await start(target)
+    const gateway = await start(target, { args: ['--api-timeout', '5m'] }) // they are many for one call
     const names = Array.from({ length: 1001 }, (_, i) => `user ${String(i).padStart(4, '0')}`)
     await follow(gateway, ...names)
     await say(gateway, 'one')

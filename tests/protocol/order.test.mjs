@@ -30,7 +30,10 @@ async function hear(c, channel, last) {
   return heard
 }
 
-suites('order', { args: ['--rooms-history-size', '100000', '--rooms-history-bytes', '64MiB'] }, (at, join) => {
+// However late this process reads, nobody is too slow.
+const patient = ['--queue-time', '10m', '--pong-timeout', '9m', '--ping-interval', '10m']
+
+suites('order', { args: [...patient, '--rooms-history-size', '100000', '--rooms-history-bytes', '64MiB'] }, (at, join) => {
   it('three publishers, nine subscribers, 6000 publications: everybody sees the same, without a gap', async () => {
     const listeners = await Promise.all(Array.from({ length: 9 }, () => join()))
     for (const c of listeners) await c.subscribe('busy')
@@ -117,7 +120,7 @@ suites('order', { args: ['--rooms-history-size', '100000', '--rooms-history-byte
   })
 })
 
-const scarce = ['--credits', '1', '--hub-credits', '2']
+const scarce = [...patient, '--credits', '1', '--hub-credits', '2']
 
 suites('hardly any credits', { args: scarce }, (at, join) => {
   it('everything is still answered, in order', async () => {
@@ -129,7 +132,7 @@ suites('hardly any credits', { args: scarce }, (at, join) => {
   })
 })
 
-const behind = ['--hub-inbox-bytes', '4KiB', '--queue-bytes', '64MiB', '--hub-queue-bytes', '1GiB', '--rooms-history-size', '100000', '--rooms-history-bytes', '64MiB']
+const behind = [...patient, '--hub-inbox-bytes', '4KiB', '--queue-bytes', '64MiB', '--hub-queue-bytes', '1GiB', '--rooms-history-size', '100000', '--rooms-history-bytes', '64MiB']
 
 suites('a hub that falls behind', { args: behind }, (at, join) => {
   it('is filled from the stream: everybody gets everything once, in the same order', async () => {

@@ -14,6 +14,7 @@ import { Api, KEY } from '../lib/api.mjs'
 import { startGateway } from '../lib/gateway.mjs'
 import { checkJobs } from '../lib/jobs_checker.mjs'
 import { drained, JobsClient, queueEnd } from '../lib/jobs_client.mjs'
+import { freePort } from '../lib/ports.mjs'
 import { lookInto } from '../lib/store_file.mjs'
 import { it, returns } from '../lib/suite.mjs'
 
@@ -59,8 +60,8 @@ it('kill -9 under load: no job is lost or given to two, and what the gateway doe
   const rounds = torture ? 200 : 4
   const store = join(folder, 'killed.db')
   const args = ['--store', store, '--api-key', KEY, '--rooms-history-size', '100000', '--worker-lease', '5s', '--webhook-timeout', '1s', ...rules]
-  let gateway = await startGateway(args)
-  const { port } = gateway
+  const port = await freePort()
+  let gateway = await startGateway(args, { port })
   const heard = listen(port)
   const log = []
   const clients = Array.from({ length: 6 }, () => new JobsClient(log, () => gateway))

@@ -14,7 +14,7 @@ import { Redis } from '../lib/redis.mjs'
 
 const torture = process.env.MADANG_TORTURE === '1'
 // A bound against hanging.
-const limit = { timeout: torture ? 600_000 : 60_000 }
+const limit = { timeout: torture ? 600_000 : 300_000 }
 const folder = mkdtempSync(join(tmpdir(), 'madang-store-'))
 after(() => rmSync(folder, { recursive: true }))
 

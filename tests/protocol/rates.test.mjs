@@ -15,6 +15,9 @@ import { frame, PING, PONG } from '../lib/wire.mjs'
 
 const next = (emitter, event) => new Promise((settle) => emitter.once(event, settle))
 const guest = (name) => ({ guest: { key: name.padEnd(16, '.'), name } })
+// The last ones were refused, but for what has come back meanwhile.
+const refusing = (got) => got.slice(-10).filter((code) => code === 111).length >= 5
+
 const many = (n, make) => Array.from({ length: n }, (_, i) => make(i))
 const wrong = () => ({ rpc: { method: 'no such method' } }) // 108: it was carried out
 
@@ -144,7 +147,7 @@ suites('bytes of a session', { auth: 'guest', args: ['--limits-session-bytes', '
   })
 })
 
-suites('pings', { auth: 'guest', args: ['--limits-session-bytes', '1KiB', '--limits-burst', '1s', '--ping-interval', '1s', '--pong-timeout', '500ms'] }, (at, join) => {
+suites('pings', { auth: 'guest', args: ['--limits-session-bytes', '1KiB', '--limits-burst', '1s', '--ping-interval', '2s', '--pong-timeout', '1900ms'] }, (at, join) => {
   it('which nobody is told of, are bounded as all bytes are', async () => {
     const c = await join({ data: guest('pinger') })
     const flood = Buffer.concat(many(200, () => frame('x'.repeat(100), { opcode: PING })))
@@ -158,7 +161,7 @@ suites('pings', { auth: 'guest', args: ['--limits-session-bytes', '1KiB', '--lim
     c.wire.send('hello', { opcode: PING })
     const { control } = await c.line(({ control }) => control?.opcode === PONG, 'a pong')
     assert.equal(control.payload.toString(), 'hello')
-    while (c.pings < 3) await c.news()
+    while (c.pings < 2) await c.news()
     await c.leave()
   })
 })
@@ -166,7 +169,7 @@ suites('pings', { auth: 'guest', args: ['--limits-session-bytes', '1KiB', '--lim
 // What sessions of one user do is counted together, wherever they are.
 const quick = ['--limits-session-commands', '0', '--limits-session-publishes', '0', '--limits-refusals', '1000']
 
-suites('commands of a user', { auth: 'guest', args: [...quick, '--limits-user-commands', '10', '--limits-burst', '20s'] }, (at, join) => {
+suites('commands of a user', { auth: 'guest', args: [...quick, '--limits-user-commands', '1', '--limits-burst', '200s'] }, (at, join) => {
   // In turns, as people would, so that hubs have heard of each other.
   async function inTurns(sessions, rounds) {
     const got = []
@@ -179,7 +182,7 @@ suites('commands of a user', { auth: 'guest', args: [...quick, '--limits-user-co
     const sessions = await Promise.all(many(6, () => join({ data: guest('several') })))
     const got = await inTurns(sessions, 60)
     assert.ok(passed(got) >= 200 && passed(got) < 360, `${passed(got)} of 360 were carried out`)
-    assert.equal(got.at(-1), 111)
+    assert.ok(refusing(got))
     assert.ok((await refused(at, 'by="user",rate="commands"')) >= 1)
     const other = await join({ data: guest('another') })
     assert.equal(passed(await inTurns([other], 20)), 20)
@@ -207,7 +210,7 @@ suites('publishes and bytes of a user', { auth: 'guest', args: [...quick, '--lim
     const got = []
     for (let i = 0; i < 30; i++) for (const c of [a, b]) got.push(...(await codes(c, [c.command({ publish: { channel: 'room', data: i } })])))
     assert.ok(got.filter((code) => !code).length >= 30)
-    assert.equal(got.at(-1), 111)
+    assert.ok(refusing(got))
     await Promise.all([a.fence(), b.fence()])
     await Promise.all([a.leave(), b.leave()])
   })
@@ -218,13 +221,13 @@ suites('publishes and bytes of a user', { auth: 'guest', args: [...quick, '--lim
     const got = []
     for (let i = 0; i < 30; i++) for (const c of [a, b]) got.push(...(await codes(c, [c.command(heavy)])))
     assert.equal(got[0], 108)
-    assert.equal(got.at(-1), 111)
+    assert.ok(refusing(got))
     assert.ok((await refused(at, 'by="user",rate="bytes"')) >= 1)
     await Promise.all([a.leave(), b.leave()])
   })
 })
 
-suites('connects of a user', { auth: 'guest', args: ['--limits-user-connects', '2', '--limits-burst', '5s'] }, (at, join) => {
+suites('connects of a user', { auth: 'guest', args: ['--limits-user-connects', '1', '--limits-burst', '10s'] }, (at, join) => {
   const attempt = async (name) => {
     const c = await Chatter.open(at.gateway)
     const [code] = await codes(c, [c.command({ connect: { data: guest(name) } })])
@@ -262,7 +265,7 @@ suites('connects of a user', { auth: 'guest', args: ['--limits-user-connects', '
 const behind = ['--trusted-proxies', '127.0.0.0/8']
 const from = (address) => ({ headers: { 'X-Forwarded-For': address } })
 
-suites('commands from an address', { auth: 'guest', args: [...quick, ...behind, '--limits-address-commands', '10', '--limits-burst', '20s'] }, (at, join) => {
+suites('commands from an address', { auth: 'guest', args: [...quick, ...behind, '--limits-address-commands', '1', '--limits-burst', '200s'] }, (at, join) => {
   it('count together, whoever sends them', async () => {
     const sessions = await Promise.all(many(6, (i) => join({ data: guest(`user${i}`), ...from('192.0.2.1') })))
     const got = []
@@ -279,7 +282,7 @@ suites('commands from an address', { auth: 'guest', args: [...quick, ...behind, 
     const sessions = await Promise.all(many(6, (i) => join(from(`2001:db8::${i}:1`))))
     const got = []
     for (let i = 0; i < 60; i++) for (const c of sessions) got.push(...(await codes(c, [c.command(wrong())])))
-    assert.equal(got.at(-1), 111)
+    assert.ok(refusing(got))
     const neighbour = await join(from('2001:db8:0:1::1'))
     await neighbour.fence()
     await Promise.all([...sessions, neighbour].map((c) => c.leave()))
@@ -305,7 +308,7 @@ suites('subscriptions from an address', { auth: 'guest', args: [...behind, '--li
   })
 })
 
-suites('connects from an address', { auth: 'guest', args: [...behind, '--limits-address-connects', '4', '--limits-burst', '5s'] }, (at) => {
+suites('connects from an address', { auth: 'guest', args: [...behind, '--limits-address-connects', '1', '--limits-burst', '20s'] }, (at) => {
   const attempt = (address) =>
     Chatter.open(at.gateway, from(address)).then((c) => c.leave().then(() => 101), ({ status }) => status)
 

@@ -7,6 +7,7 @@ import WebSocket from 'ws'
 
 import { Chatter } from '../lib/chatter.mjs'
 import { request, startGateway } from '../lib/gateway.mjs'
+import { freePort } from '../lib/ports.mjs'
 import { it, returns } from '../lib/suite.mjs'
 import { dial, handshakeText, readHead } from '../lib/wire.mjs'
 
@@ -46,7 +47,7 @@ for (const hubs of hubCounts) {
 }
 
 it('while it waits to drain it is not ready but serves on', async () => {
-  const gateway = await startGateway(['--drain-delay', '2s', '--shutdown-timeout', '5s'])
+  const gateway = await startGateway(['--drain-delay', '4s', '--shutdown-timeout', '8s'])
   const c = await Chatter.join(gateway)
   const stopped = gateway.stop()
   await gateway.said('stopping')
@@ -106,8 +107,7 @@ it('a client that has stopped reading is cut like any other', async () => {
 it('a client that was closed for not reading does not keep its socket', async () => {
   const gateway = await startGateway(['--queue-time', '100ms'])
   const c = await stuckReader(gateway)
-  const from = Date.now()
-  while ((await gateway.metrics()).madang_backlogged_sessions) assert.ok(Date.now() - from < 9000, 'it is still there')
+  while ((await gateway.metrics()).madang_backlogged_sessions) await new Promise((settle) => setTimeout(settle, 50))
   c.wire.socket.destroy()
   await gateway.stop()
 })
@@ -148,7 +148,7 @@ function official(url) {
 
 for (const [how, end] of [['killed', (gateway) => gateway.kill()], ['stopped', (gateway) => gateway.stop()]]) {
   it(`the official client comes back by itself when a gateway was ${how} and started again: a new epoch, told as not recovered`, async () => {
-    const first = await startGateway()
+    const first = await startGateway([], { port: await freePort() })
     const { client, sub, next } = official(first.url)
     const subscribed = next(sub, 'subscribed')
     client.connect()

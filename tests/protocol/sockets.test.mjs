@@ -181,7 +181,7 @@ suites('backlogs', { args: patient }, (at, join) => {
   })
 })
 
-suite('closing', { args: ['--stale-close-delay', '300ms'] }, (at, join) => {
+suite('closing', { args: ['--stale-close-delay', '4s'] }, (at, join) => {
   it('the close frame arrives from every state: new, connected, subscribed, with requests under way', async () => {
     const states = {
       new: [() => Chatter.open(at.gateway), 'oops'],

@@ -17,7 +17,7 @@ const config = new URL('token.ini', import.meta.url).pathname
 
 function run(...args) {
   return new Promise((settle) =>
-    execFile(bin, ['token', ...args], { timeout: 20_000 }, (error, stdout, stderr) => settle({ code: error ? error.code : 0, stdout, stderr })),
+    execFile(bin, ['token', ...args], { timeout: 100_000 }, (error, stdout, stderr) => settle({ code: error ? error.code : 0, stdout, stderr })),
   )
 }
 
@@ -126,7 +126,7 @@ describe('keys that cannot be used', () => {
   it('stop serve before it starts, with a reason', async () => {
     const serve = (...args) =>
       new Promise((settle) =>
-        execFile(bin, ['serve', '--listen', '127.0.0.1:0', '--auth', 'jwt', ...args], { timeout: 20_000 }, (error, stdout, stderr) => settle({ code: error?.code, stderr })),
+        execFile(bin, ['serve', '--listen', '127.0.0.1:0', '--auth', 'jwt', ...args], { timeout: 100_000 }, (error, stdout, stderr) => settle({ code: error?.code, stderr })),
       )
     const rows = [
       [[], /auth jwt needs a key: set \[jwt\] hmac_secret, hmac_secret_file, public_key_files or jwks/],

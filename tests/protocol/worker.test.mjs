@@ -11,6 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Api, KEY } from '../lib/api.mjs'
 import { Chatter } from '../lib/chatter.mjs'
 import { startGateway } from '../lib/gateway.mjs'
+import { freePort } from '../lib/ports.mjs'
 import { it } from '../lib/suite.mjs'
 import { Target, Worker } from '../lib/worker.mjs'
 
@@ -201,8 +202,8 @@ async function state(gateway, id) {
 it('a worker outlasts the gateway that it works for', async () => {
   const store = newFile('db')
   const args = ['--store', store, '--api-key', KEY]
-  let gateway = await startGateway(args)
-  const { port } = gateway
+  const port = await freePort()
+  let gateway = await startGateway(args, { port })
   const worker = new Worker(gateway, '--exec', '/bin/cat', '--worker-exec-queues', 'q')
   gateway.api = new Api(gateway)
   await become(gateway, await put(gateway, 'q', { data: 1 }), 'done')
