@@ -71,7 +71,8 @@ describe(`${ROOMS} rooms on one gateway`, () => {
         // Both gateways subscribe; the other has few rooms.
         assert.ok(found.subscribe >= ROOMS / SUBSCRIBED && found.subscribe <= ROOMS / SUBSCRIBED + 50, JSON.stringify(found))
         assert.ok(compared >= ROOMS, JSON.stringify(found))
-        assert.ok(calls < (1.5 * ROOMS) / CHECKED + 50, JSON.stringify(found))
+        const beside = 50 + 20 * seconds // publications that were there already, and what comes each second
+        assert.ok(calls < (1.5 * ROOMS) / CHECKED + beside, JSON.stringify(found))
       } finally {
         run.child.kill('SIGUSR1')
         const { code, report, err } = await run.finish()
