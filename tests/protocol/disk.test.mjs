@@ -20,9 +20,9 @@ after(() => rmSync(folder, { recursive: true }))
 const torture = process.env.MADANG_TORTURE === '1'
 const patience = torture ? 6000 : 3000 // of official clients, in ms; the disk stands still for longer
 
-describe('a disk that stands still', { concurrency: true }, () => {
+describe('side by side', { concurrency: true }, () => {
   for (const hubs of [1, 3]) {
-    it(`delays only what needs it, and no client comes again, ${hubs} hub(s)`, async () => {
+    it(`a disk that stands still delays only what needs it, and no client comes again, ${hubs} hub(s)`, async () => {
       const here = mkdtempSync(join(folder, 'disk-'))
       const disk = new StallingDisk(here)
       const store = join(here, 'madang.db')
