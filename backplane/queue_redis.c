@@ -76,7 +76,7 @@ static void finish(struct queue_ride *r)
 struct queue_place *queue_place_of_job(const struct queue_ride *r, const struct queue_job *j)
 {
     struct queue_redis *q = r->queue;
-    struct span by = j->group.n ? j->group : j->key;
+    struct span by = j->home.n ? j->home : j->group.n ? j->group : j->key;
     return &q->places[by.n ? rendezvous_choose(&q->redis->rendezvous, by) : r->first];
 }
 

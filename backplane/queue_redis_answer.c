@@ -60,8 +60,9 @@ static void note_durability(struct queue_put *put, bool first, enum durability d
 static enum err put_answer(struct queue_ride *r, const struct queue_place *p, struct reader in)
 {
     static const char *const words[] = {
-        [PUT_OK] = "ok",           [PUT_REPEATED] = "repeated", [PUT_FULL] = "full",
-        [PUT_TOO_BIG] = "too_big", [PUT_DRAINING] = "draining", [PUT_BAD] = "bad"};
+        [PUT_OK] = "ok",     [PUT_REPEATED] = "repeated", [PUT_KNOWN] = "known",
+        [PUT_FULL] = "full", [PUT_TOO_BIG] = "too_big",   [PUT_DRAINING] = "draining",
+        [PUT_BAD] = "bad"};
     struct queue_put *put = container_of(r->op, struct queue_put, op);
     for (size_t i = 0; i < put->count; i++) {
         struct queue_job *j = &put->jobs[i];
@@ -239,7 +240,9 @@ static enum err settle_answer(struct queue_ride *r, const struct queue_place *p,
 static enum err pick_answer(struct queue_ride *r, const struct queue_place *p, struct reader in)
 {
     (void)p;
-    container_of(r->op, struct queue_pick, op)->changed += (uint32_t)natural(&in);
+    struct queue_pick *pick = container_of(r->op, struct queue_pick, op);
+    pick->changed += (uint32_t)natural(&in);
+    pick->repeated += (uint32_t)natural(&in);
     return OK;
 }
 

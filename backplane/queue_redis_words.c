@@ -174,6 +174,8 @@ static void add_options(struct queue_words *w, const struct queue_job *j)
     number(b, "key_ms", j->key_ms);
     flag(b, "window", j->key_mode == KEY_WINDOW);
     flag(b, "again", j->again);
+    string(b, "once", j->once);
+    number(b, "once_ms", j->once_ms);
     if (b->n == empty)
         b->n = from;
     else

@@ -246,7 +246,8 @@ static bool read_job(struct api_task *t, struct span text, struct queue_job *j)
 
 static void put_ended(struct api_queue *q)
 {
-    static const char *const words[] = {"ok", "repeated", "full", "too_big", "draining", "bad"};
+    static const char *const words[] = {"ok",      "repeated", "known", "full",
+                                        "too_big", "draining", "bad"}; /* enum put_status */
     const struct queue_put *p = &q->calls[0].put;
     struct buf *b = &q->task->result;
     buf_lit(b, "{\"jobs\":[");

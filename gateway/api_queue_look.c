@@ -124,7 +124,10 @@ void api_queue_dead(struct api_task *t)
 static void pick_ended(struct api_queue *q)
 {
     struct buf *b = &q->task->result;
-    api_queue_number(b, "{\"changed\":", q->calls[0].pick.changed);
+    const struct queue_pick *p = &q->calls[0].pick;
+    api_queue_number(b, "{\"changed\":", p->changed);
+    if (p->op.verb == QUEUE_RETRY)
+        api_queue_number(b, ",\"repeated\":", p->repeated);
     buf_char(b, '}');
     api_queue_end(q);
 }

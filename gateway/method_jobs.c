@@ -12,7 +12,9 @@
 #include <stdlib.h>
 
 #define KIND_PUBLISH "publish"
-#define OWNER_MAX    64 /* bytes of what stands before the place in a key */
+#define OWNER_MAX    64         /* bytes of what stands before the place in a key */
+#define KEY_MAX      64         /* of a client's own key */
+#define KNOWN_MS     3600000ULL /* a key is known for so long after its job was due */
 
 /* A call of the queues for a session, which is held until it is done. */
 struct job_call {
@@ -25,9 +27,11 @@ struct job_call {
     uint64_t at_ms; /* put: when it is due */
     uint32_t place, tries;
     char key[OWNER_MAX + 16];
+    char once[OWNER_MAX + QUEUE_KIND_MAX + KEY_MAX + 2];
     struct queue_job job;
     struct queue_item item;
     struct buf data;
+    size_t asked; /* bytes of it that the client asked for; the rest is ours */
 };
 
 /* ---- whose jobs ----------------------------------------------------------------------------- */
@@ -80,6 +84,15 @@ static void send_call(struct job_call *c)
     queue_send(&c->session->hub->queues, &c->call);
 }
 
+/* One more question about what is known by now. */
+static void call_again(struct job_call *c, enum queue_verb verb, void (*done)(struct queue_call *c))
+{
+    queue_op_deinit(&c->call.op);
+    c->call = (struct queue_call){.done = done};
+    c->call.op.verb = verb;
+    c->call.op.queue.name = SPAN(QUEUE_CLIENTS);
+}
+
 static void end_call(struct job_call *c)
 {
     struct session *s = c->session;
@@ -96,10 +109,10 @@ static void refuse(struct job_call *c, enum err e)
     end_call(c);
 }
 
-/* ---- jobs.submit {"kind":"publish","delay_ms":n | "at_ms":n,"data":{"channel","data"}} ------- */
+/* ---- jobs.submit {"kind":"publish","key","delay_ms":n | "at_ms":n,"data":{"channel","data"}} - */
 
 struct submit_params {
-    struct span kind, data;
+    struct span kind, key, data;
     uint64_t delay_ms, at_ms;
 };
 
@@ -107,6 +120,7 @@ static const struct field submit_fields[] = {
     {"at_ms", FIELD_U64, offsetof(struct submit_params, at_ms)},
     {"data", FIELD_OBJECT, offsetof(struct submit_params, data)},
     {"delay_ms", FIELD_U64, offsetof(struct submit_params, delay_ms)},
+    {"key", FIELD_STRING, offsetof(struct submit_params, key)},
     {"kind", FIELD_STRING, offsetof(struct submit_params, kind)},
 };
 
@@ -141,13 +155,16 @@ static enum err due_at(const struct options *o, const struct submit_params *p, u
 }
 
 /* What the job carries: see job_publish.h. */
-static void write_data(struct buf *b, const struct session *s, const struct publish_params *p)
+static void write_data(struct job_call *c, const struct publish_params *p)
 {
+    const struct session *s = c->session;
+    struct buf *b = &c->data;
     buf_lit(b, "{\"channel\":");
     buf_json(b, p->channel);
     buf_lit(b, ",\"data\":");
     buf_json_oneline(b, p->data);
     buf_lit(b, ",\"user\":");
+    c->asked = b->n;
     buf_json(b, client_info_user(s->client));
     buf_lit(b, ",\"info\":");
     buf_span(b, client_info_json(sender_in(s, p->channel)));
@@ -162,14 +179,56 @@ static void use_place(struct job_call *c, uint32_t places)
     c->tries++;
 }
 
+/* By which a job is known that was asked for with a key: a client has a key once for each kind. */
+static void use_key(struct job_call *c, const struct submit_params *p)
+{
+    const struct span parts[] = {span_str(c->owner), p->kind, SPAN("/"), p->key};
+    char *at = c->once;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        (void)span_copy(&at, parts[i]);
+    c->job.once = (struct span){c->once, (size_t)(at - c->once)};
+    c->job.once_ms = KNOWN_MS;
+}
+
 static const enum err put_errors[] = {
     [PUT_OK] = OK,
+    [PUT_KNOWN] = OK,
     [PUT_REPEATED] = ERR_LIMIT,
     [PUT_FULL] = ERR_TOO_MANY_REQUESTS,
     [PUT_TOO_BIG] = ERR_LIMIT,
     [PUT_DRAINING] = ERR_NOT_AVAILABLE,
     [PUT_BAD] = ERR_BAD_REQUEST,
 };
+
+static void reply_submitted(struct job_call *c, uint64_t at_ms, bool repeated)
+{
+    struct session *s = c->session;
+    if (session_alive(s)) {
+        struct buf *b = reply_begin(s, c->id, "rpc");
+        buf_fmt(b, "{\"data\":{\"id\":\"" QUEUE_CLIENTS ":%" PRIu64 "\"", c->job.id);
+        if (at_ms)
+            buf_fmt(b, ",\"at_ms\":%" PRIu64, at_ms);
+        buf_str(b, repeated ? ",\"repeated\":true}}" : "}}");
+        reply_end(s);
+    }
+    end_call(c);
+}
+
+/* A key that was used before: for the same, or for something else? Of what is done nothing is left
+ * to compare it with. */
+static void on_known(struct queue_call *q)
+{
+    struct job_call *c = container_of(q, struct job_call, call);
+    const struct queue_look *l = &c->call.look;
+    bool there = l->job && l->state != JOB_DONE;
+    if (q->op.error)
+        refuse(c, q->op.error);
+    else if (there &&
+             (l->job->data.n < c->asked || memcmp(l->job->data.p, c->data.p, c->asked) != 0))
+        refuse(c, ERR_BAD_REQUEST);
+    else
+        reply_submitted(c, l->state == JOB_DELAYED ? l->job->until_ms : 0, true);
+}
 
 static void on_put(struct queue_call *q)
 {
@@ -181,17 +240,14 @@ static void on_put(struct queue_call *q)
     } else if (c->job.status == PUT_REPEATED && c->tries < places) {
         use_place(c, places);
         send_call(c);
+    } else if (c->job.status == PUT_KNOWN) {
+        call_again(c, QUEUE_GET, on_known);
+        c->call.look.id = c->job.id;
+        send_call(c);
     } else if (c->job.status != PUT_OK) {
         refuse(c, put_errors[c->job.status]);
     } else {
-        if (session_alive(s)) {
-            struct buf *b = reply_begin(s, c->id, "rpc");
-            buf_fmt(b,
-                    "{\"data\":{\"id\":\"" QUEUE_CLIENTS ":%" PRIu64 "\",\"at_ms\":%" PRIu64 "}}",
-                    c->job.id, c->at_ms);
-            reply_end(s);
-        }
-        end_call(c);
+        reply_submitted(c, c->at_ms, false);
     }
 }
 
@@ -210,7 +266,7 @@ static enum err submit_publish(struct session *s, uint32_t id, const struct subm
     struct job_call *c = call_new(s, id, QUEUE_PUT, on_put);
     if (!c)
         return ERR_INTERNAL;
-    write_data(&c->data, s, &want);
+    write_data(c, &want);
     if (c->data.failed) {
         buf_deinit(&c->data);
         free(c);
@@ -220,6 +276,9 @@ static enum err submit_publish(struct session *s, uint32_t id, const struct subm
     c->job.kind = SPAN(KIND_PUBLISH);
     c->job.data = (struct span){c->data.p, c->data.n};
     c->job.at_ms = at_ms;
+    c->job.home = span_str(c->owner); /* where the places are */
+    if (p->key.n)
+        use_key(c, p);
     c->rules = *options_queue_rules(s->hub->options, SPAN(QUEUE_CLIENTS));
     c->call.op.queue.rules = &c->rules;
     c->call.put.jobs = &c->job;
@@ -237,7 +296,7 @@ enum err jobs_submit(struct session *s, uint32_t id, struct span data)
     char owner[OWNER_MAX];
     if (!data.n ||
         !fields_read(s, data, submit_fields, sizeof(submit_fields) / sizeof(*submit_fields), &p) ||
-        !p.data.n)
+        !p.data.n || (p.key.p && !p.key.n) || p.key.n > KEY_MAX)
         return ERR_BAD_REQUEST;
     if (!kind_allowed(s->hub->options, p.kind) || !owner_of(s, owner))
         return ERR_PERMISSION;
@@ -298,10 +357,7 @@ static void on_cancelled(struct queue_call *q)
 static void cancel(struct job_call *c)
 {
     c->item.id = c->call.look.id;
-    queue_op_deinit(&c->call.op);
-    c->call = (struct queue_call){.done = on_cancelled};
-    c->call.op.verb = QUEUE_CANCEL;
-    c->call.op.queue.name = SPAN(QUEUE_CLIENTS);
+    call_again(c, QUEUE_CANCEL, on_cancelled);
     c->call.settle.items = &c->item;
     c->call.settle.count = 1;
     send_call(c);

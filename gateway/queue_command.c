@@ -343,20 +343,21 @@ static json_t *ask(const struct api_client *c, const struct verb *v, const json_
     return result;
 }
 
-/* `--all` takes as many calls as there are jobs for. */
+/* `--all` takes as many calls as there are jobs for; the last one finds only what has to stay. */
 static json_t *ask_all(const struct api_client *c, const struct verb *v, const json_t *params,
                        struct buf *report)
 {
-    json_int_t changed = 0, more = 1;
+    json_int_t changed = 0, more = 1, repeated = 0;
     while (more) {
         json_t *result = ask(c, v, params, report);
         if (!result)
             return NULL;
         more = json_integer_value(json_object_get(result, "changed"));
         changed += more;
+        repeated = json_integer_value(json_object_get(result, "repeated"));
         json_decref(result);
     }
-    return json_pack("{s:I}", "changed", changed);
+    return json_pack("{s:I,s:I}", "changed", changed, "repeated", repeated);
 }
 
 /* Jobs that were printed are done. */

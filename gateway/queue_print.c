@@ -191,7 +191,12 @@ bool queue_print_picked(const json_t *r, const char *queue, struct buf *text, st
     json_int_t n = number_of(r, "changed");
     (void)queue;
     (void)report;
-    buf_fmt(text, "%" JSON_INTEGER_FORMAT " job%s\n", n, n == 1 ? "" : "s");
+    json_int_t left = number_of(r, "repeated");
+    buf_fmt(text, "%" JSON_INTEGER_FORMAT " job%s", n, n == 1 ? "" : "s");
+    if (left)
+        buf_fmt(text, "; %" JSON_INTEGER_FORMAT " stay%s dead, since another job has %s key", left,
+                left == 1 ? "s" : "", left == 1 ? "its" : "their");
+    buf_char(text, '\n');
     return true;
 }
 

@@ -209,6 +209,20 @@ local function promote(j)
   call('HSET', q.group, j[GROUP], id)
 end
 
+-- A key leads to a job: mode 0, until that is done, 1, until it `ends` at any rate.
+local function hold(id, key, mode, ends)
+  call('HSET', q.key, key, id .. ' ' .. mode .. ' ' .. text(ends))
+  call('ZADD', q.ends, text(ends), 'k' .. key)
+end
+
+-- Which job, and in which mode; nil: none.
+local function held_by(key)
+  local held = key ~= '' and call('HGET', q.key, key)
+  if not held then return nil end
+  local id, mode, ends = string.match(held, '^(%d+) (%d) (%d+)$')
+  if tonumber(ends) > now then return id, mode end
+end
+
 -- Unless the key leads to another job by now, or is held for its time.
 local function release_key(id, j)
   if j[KEY] == '' then return end

@@ -5,9 +5,11 @@
 -- ARGV  1 who puts, for P:jobs   2 queue   3 rules: numbers as in queue.h; '': those it has
 --       then of each job, at most 256: kind, data, options: '' or a JSON object of
 --       delay_ms, at_ms, ttl_ms, priority, max_failures, group, key, key_ms, window (true: the key
---       holds for its time, done or not), again (true: if the key's job is leased, it runs again)
+--       holds for its time, done or not), again (true: if the key's job is leased, it runs again),
+--       once, once_ms (a second key: who puts with it again so long after the job is due knows it)
 -- Answers {ms until something is due or -1, jobs that became ready, then of each job: status, id}
--- status: ok; repeated: `id` has the key; full, too_big, draining, bad: not put, `id` is 0
+-- status: ok; repeated: `id` has the key; known: `id` was put with its `once`; full, too_big,
+-- draining, bad: not put, `id` is 0
 begin(KEYS, ARGV[1], 0)
 open(KEYS, 4, ARGV[2], ARGV[3], true)
 
@@ -31,32 +33,27 @@ local function options_of(json)
   local delay, at, ttl = whole(o.delay_ms, LIMIT), whole(o.at_ms, 2 ^ 53), whole(o.ttl_ms, LIMIT)
   local priority, most = whole(o.priority, 3), whole(o.max_failures, 2 ^ 32)
   local key, key_ms, group = short(o.key), whole(o.key_ms, LIMIT), short(o.group)
-  if not (delay and at and ttl and priority and most and key and key_ms and group) or
-      delay > 0 and at > 0 or group ~= '' and delay + at > 0 or o.again == true and key == '' then
+  local once, once_ms = short(o.once), whole(o.once_ms, LIMIT)
+  if not (delay and at and ttl and priority and most and key and key_ms and group and once and
+      once_ms) or delay > 0 and at > 0 or group ~= '' and delay + at > 0 or
+      o.again == true and key == '' or (once == '') ~= (once_ms == 0) then
     return nil
   end
   local due = at > 0 and at or delay > 0 and now + delay or 0
   return {delay = delay, due = due, ttl = ttl, priority = priority, most = most, key = key,
     key_ms = key_ms > 0 and key_ms or q.key_ms, mode = o.window == true and 1 or 0,
-    again = o.again == true, group = group}
-end
-
-local function hold(id, o, mode, ends)
-  call('HSET', q.key, o.key, id .. ' ' .. mode .. ' ' .. text(ends))
-  call('ZADD', q.ends, text(ends), 'k' .. o.key)
+    again = o.again == true, group = group, once = once, once_ms = once_ms}
 end
 
 -- Who has the key. If a worker is at it and is asked to look again, the key holds on.
 local function holder(o)
-  local held = o.key ~= '' and call('HGET', q.key, o.key)
-  if not held then return nil end
-  local id, mode, ends = string.match(held, '^(%d+) (%d) (%d+)$')
-  if tonumber(ends) <= now then return nil end
+  local id, mode = held_by(o.key)
+  if not id then return nil end
   local j = o.again and load(id)
   if j and j[STATE] == LEASED then
     j[AGAIN] = now + o.delay
     save(id, j)
-    if mode == '0' then hold(id, o, 0, j[AGAIN] + o.key_ms) end
+    if mode == '0' then hold(id, o.key, 0, j[AGAIN] + o.key_ms) end
   end
   return id
 end
@@ -72,7 +69,8 @@ local function add(kind, data, o)
   until call('HSETNX', q.data, id, data) == 1
   if o.group ~= '' and call('HSETNX', q.group, o.group, id) == 0 then state = BLOCKED end
   enter(id, j, state, state == DELAYED and o.due or 0)
-  if o.key ~= '' then hold(id, o, o.mode, math.max(o.due, now) + o.key_ms) end
+  if o.key ~= '' then hold(id, o.key, o.mode, math.max(o.due, now) + o.key_ms) end
+  if o.once ~= '' then hold(id, o.once, 1, math.max(o.due, now) + o.once_ms) end
   count('bytes', #data)
   count('put', 1)
   return 'ok', server.id + server.number
@@ -82,10 +80,11 @@ end
 local function put(kind, data, options)
   local o = options_of(options)
   if not o or kind == '' or #kind > 64 then return 'bad', 0 end
-  local id = holder(o)
+  local known = held_by(o.once)
+  local id = known or holder(o)
   if id then
     if not unbounded then count('repeated', 1) end
-    return 'repeated', tonumber(id)
+    return known and 'known' or 'repeated', tonumber(id)
   end
   if not unbounded then
     if #data > q.max_data then return 'too_big', 0 end

@@ -113,8 +113,10 @@ static enum put_status check_job(const struct queue_job *j)
 {
     bool delayed = j->delay_ms || j->at_ms;
     if (!is_name(j->kind, QUEUE_KIND_MAX) || !optional(j->key, QUEUE_KEY_MAX) ||
-        !optional(j->group, QUEUE_KEY_MAX) || j->priority >= JOB_PRIORITIES ||
-        j->key_mode > KEY_WINDOW || j->delay_ms > QUEUE_DELAY_MAX || j->ttl_ms > QUEUE_DELAY_MAX ||
+        !optional(j->group, QUEUE_KEY_MAX) || !optional(j->once, QUEUE_KEY_MAX) ||
+        j->once_ms > QUEUE_DELAY_MAX || !j->once.n != !j->once_ms ||
+        j->priority >= JOB_PRIORITIES || j->key_mode > KEY_WINDOW ||
+        j->delay_ms > QUEUE_DELAY_MAX || j->ttl_ms > QUEUE_DELAY_MAX ||
         j->key_ms > QUEUE_DELAY_MAX || j->at_ms >> 53 || (j->delay_ms && j->at_ms) ||
         (delayed && j->group.n) || (j->again && !j->key.n))
         return PUT_BAD;
@@ -190,7 +192,7 @@ static enum err check_list(struct queue_op *op)
 static enum err check_pick(struct queue_op *op)
 {
     struct queue_pick *p = container_of(op, struct queue_pick, op);
-    p->changed = 0;
+    p->changed = p->repeated = 0;
     if (p->count > QUEUE_ITEMS_MAX || p->delay_ms > QUEUE_DELAY_MAX)
         return ERR_BAD_REQUEST;
     return p->count || (p->max && p->max <= QUEUE_ITEMS_MAX) ? OK : ERR_BAD_REQUEST;

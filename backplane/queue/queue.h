@@ -91,6 +91,7 @@ enum key_mode {
 enum put_status {
     PUT_OK,
     PUT_REPEATED, /* nothing was added: `id` has the key */
+    PUT_KNOWN,    /* nothing was added: `id` was put with its `once` */
     PUT_FULL,     /* for now: the queue, or the disk */
     PUT_TOO_BIG,
     PUT_DRAINING, /* the queue takes nothing new */
@@ -105,6 +106,12 @@ struct queue_job {
     uint32_t max_failures;              /* 0: as the rules say */
     uint8_t priority;                   /* 0 first … 3 */
     uint8_t key_mode;                   /* enum key_mode */
+    /* A second key, of who asks: with it nothing else is put for once_ms after the job is due, done
+     * or not, so a put can be asked again. It comes before all else; keys and these are of one
+     * kind, so no key may be the same. */
+    struct span once;
+    uint64_t once_ms;
+    struct span home; /* of several servers, the one for this; empty: for the group, else the key */
     /* If the job that has the key is leased, it is to run again when it is acked, after delay_ms:
      * what led to this put may have come too late for it. */
     bool again;
@@ -240,7 +247,8 @@ struct queue_list {
     size_t count;
 };
 
-/* Some of the dead: these, or the oldest. */
+/* Some of the dead: these, or the oldest. A retry puts a job again with its key, as if it had none
+ * of the times that it was put with; if another job has the key by now, it stays dead. */
 struct queue_pick {
     struct queue_op op;
     const uint64_t *ids;
@@ -250,7 +258,9 @@ struct queue_pick {
     uint64_t delay_ms;  /* retry; not kept within a group */
     /* answer */
     uint32_t changed;
+    uint32_t repeated; /* retry: how many were left, since another job has their key */
 };
+#define QUEUE_PICK_LOOK 4096 /* so many of the oldest are looked at for `max` that can be put */
 
 /* What a queue holds, and what has happened to it since it was made. */
 #define QUEUE_NUMBERS(X)                                                                           \

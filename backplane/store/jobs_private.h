@@ -74,6 +74,15 @@ void jobs_release(struct jobs_step *s, struct jobs_shelf *h, const struct jobs_r
 /* The key leads to this job no more. */
 void jobs_release_key(struct jobs_step *s, const struct jobs_row *r);
 
+/* Who has a key now, and is not yet done with it; 0: nobody. (jobs_put.c) */
+int64_t jobs_key_holder(struct jobs_step *s, const struct jobs_shelf *h, struct span key);
+struct jobs_claim {
+    struct span key;
+    int64_t job, until;
+    int mode; /* enum key_mode */
+};
+void jobs_claim_key(struct jobs_step *s, const struct jobs_shelf *h, const struct jobs_claim *c);
+
 /* Whether the group has a job that is not done. */
 bool jobs_group_busy(struct jobs_step *s, int64_t queue, struct span group);
 

@@ -4,13 +4,14 @@
 
 #define FULL_RETRY_MS 1000
 
-/* Who has the key now, if anybody does. */
-static int64_t holder(struct jobs_step *s, const struct jobs_shelf *h, const struct queue_job *j)
+int64_t jobs_key_holder(struct jobs_step *s, const struct jobs_shelf *h, struct span key)
 {
+    if (!key.n)
+        return 0;
     sqlite3_stmt *q =
         jobs_statement(s, "SELECT job FROM job_key WHERE queue=?1 AND key=?2 AND until>?3");
     jobs_int(q, 1, h->id);
-    jobs_blob(q, 2, j->key);
+    jobs_blob(q, 2, key);
     jobs_int(q, 3, s->now);
     if (!jobs_row(s, q))
         return 0;
@@ -42,17 +43,28 @@ static void ask_again(struct jobs_step *s, const struct jobs_shelf *h, const str
     jobs_run(s, q);
 }
 
-static void claim_key(struct jobs_step *s, const struct jobs_shelf *h, const struct queue_job *j,
-                      int64_t due)
+void jobs_claim_key(struct jobs_step *s, const struct jobs_shelf *h, const struct jobs_claim *c)
 {
     sqlite3_stmt *q = jobs_statement(s, "INSERT OR REPLACE INTO job_key(queue,key,job,until,mode)"
                                         " VALUES(?1,?2,?3,?4,?5)");
     jobs_int(q, 1, h->id);
-    jobs_blob(q, 2, j->key);
-    jobs_int(q, 3, (int64_t)j->id);
-    jobs_int(q, 4, key_until(h, j, due > s->now ? due : s->now));
-    jobs_int(q, 5, j->key_mode);
+    jobs_blob(q, 2, c->key);
+    jobs_int(q, 3, c->job);
+    jobs_int(q, 4, c->until);
+    jobs_int(q, 5, c->mode);
     jobs_run(s, q);
+}
+
+static void claim_keys(struct jobs_step *s, const struct jobs_shelf *h, const struct queue_job *j,
+                       int64_t due)
+{
+    int64_t from = due > s->now ? due : s->now;
+    struct jobs_claim key = {j->key, (int64_t)j->id, key_until(h, j, from), j->key_mode};
+    struct jobs_claim once = {j->once, key.job, from + (int64_t)j->once_ms, KEY_WINDOW};
+    if (key.key.n)
+        jobs_claim_key(s, h, &key);
+    if (once.key.n)
+        jobs_claim_key(s, h, &once);
 }
 
 static enum put_status refusal(const struct jobs_step *s, const struct jobs_shelf *h,
@@ -103,8 +115,7 @@ static void add(struct jobs_step *s, struct jobs_shelf *h, struct queue_job *j)
     s->last_id = s->last_id + 1 > early ? s->last_id + 1 : early;
     j->id = (uint64_t)s->last_id;
     insert(s, h, j, state, state == JOB_DELAYED ? due : 0);
-    if (j->key.n)
-        claim_key(s, h, j, due);
+    claim_keys(s, h, j, due);
     jobs_count(h, (enum queue_number)state, 1);
     jobs_count(h, NUMBER_bytes, (int64_t)j->data.n);
     jobs_count(h, NUMBER_put, 1);
@@ -113,11 +124,15 @@ static void add(struct jobs_step *s, struct jobs_shelf *h, struct queue_job *j)
 /* A repeated put is told so even when nothing more is taken in: it changes nothing. */
 static void put(struct jobs_step *s, struct jobs_shelf *h, struct queue_job *j)
 {
-    j->id = j->key.n ? (uint64_t)holder(s, h, j) : 0;
-    if (j->id) {
-        if (j->again)
-            ask_again(s, h, j);
+    j->status = PUT_KNOWN;
+    j->id = (uint64_t)jobs_key_holder(s, h, j->once);
+    if (!j->id) {
         j->status = PUT_REPEATED;
+        j->id = (uint64_t)jobs_key_holder(s, h, j->key);
+    }
+    if (j->id) {
+        if (j->again && j->status == PUT_REPEATED)
+            ask_again(s, h, j);
         jobs_count(h, NUMBER_repeated, 1);
         return;
     }
@@ -151,7 +166,7 @@ enum err jobs_cause(struct file *f, const struct jobs_config *config, const stru
     *added = false;
     if (!h)
         return s.error;
-    j.id = (uint64_t)holder(&s, h, &j);
+    j.id = (uint64_t)jobs_key_holder(&s, h, j.key);
     *added = !j.id && !s.error;
     if (j.id && j.again)
         ask_again(&s, h, &j);

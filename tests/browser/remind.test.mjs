@@ -7,12 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { Api, KEY } from '../lib/api.mjs'
 import { scene } from './stage.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'madang-remind-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 let files = 0
-const kept = () => ({ args: ['--store', join(folder, `${++files}.db`)] })
+const kept = (...args) => ({ args: ['--store', join(folder, `${++files}.db`), ...args] })
 
 // The rows above the composer: [{ text, state, at }].
 const reminders = (person) =>
@@ -60,6 +61,25 @@ scene('a reminder is set, shown, survives a restart of the gateway and is said o
   await areSet(ann, 1)
   await ann.seesExactly(['⏰ tea', 'thanks'])
 }, kept())
+
+scene('a reminder whose answer is lost is asked for again and said once', async (stage) => {
+  const cable = await stage.cable()
+  const ann = await stage.person('Ann', { cable })
+  const clients = () => new Api(stage.gateway).ok('queue_stats', { queue: '_clients' })
+  cable.hold('down')
+  await ann.say('/remind in 6s tea')
+  while ((await clients()).put === 0) await ann.page.waitForTimeout(20)
+  ann.expectOutage()
+  cable.cut()
+  cable.release()
+  await areSet(ann, 1)
+  const { put, repeated } = await clients()
+  assert.deepEqual([put, repeated > 0], [1, true])
+  await ann.sees('⏰ tea')
+  await arePresent(ann, 0)
+  await ann.say('thanks')
+  await ann.seesExactly(['⏰ tea', 'thanks'])
+}, kept('--api-key', KEY))
 
 scene('a reminder that is undone is not said; what is no time is told', async (stage) => {
   const ann = await stage.person('Ann')

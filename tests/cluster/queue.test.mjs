@@ -110,7 +110,7 @@ describe('queues of other programs', () => {
       const [[id, , data, , , , , group, , error, , death]] = await worker.look('dead', 0, 10)
       assert.deepEqual([id, data, group, error, death], [second.id, 'second', 'g', 'no such person', 'rejected'])
       assert.equal((await worker.take()).jobs[0].data, 'third')
-      assert.deepEqual((await worker.call('pick', 'test', 'work', '', 'retry', 0, 0, 10)).slice(2), [1])
+      assert.deepEqual((await worker.call('pick', 'test', 'work', '', 'retry', 0, 0, 10)).slice(2), [1, 0])
       await worker.call('control', 'test', 'work', '', 'pause')
       const { put, acked, failed, paused, delayed, dead } = await worker.stats()
       assert.deepEqual({ put, acked, failed, paused, delayed, dead }, { put: 4, acked: 1, failed: 1, paused: 1, delayed: 1, dead: 0 })

@@ -243,6 +243,9 @@ describe('jobs of clients over Redis', () => {
       assert.deepEqual(pubs.map(({ info, tags }) => [info.conn_info.name, tags.job]), [['ann', '1'], ['ann', '1']])
     }
     assert.ok(Date.now() >= before + 600, 'none is early')
+    const keyed = (c) => rpc(c, 'jobs.submit', { kind: 'publish', key: 'k', delay_ms: 3600_000, data: { channel: 'yard', data: 'once' } })
+    const [one, two] = await Promise.all([keyed(ann), keyed(other)]) // as after an answer that was lost
+    assert.deepEqual([one.id, [one, two].filter(({ repeated }) => repeated).length], [two.id, 1])
     for (const one of [id, third]) while ((await rpc(other, 'jobs.get', { id: one })).state !== 'unknown') await pause(20)
     const { publications } = await bob.ok({ history: { channel: 'yard', limit: 10 } })
     assert.equal(publications.length, 2)

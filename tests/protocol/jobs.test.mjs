@@ -127,6 +127,35 @@ it('a user has so many jobs and no more, on all connections together', async () 
   await gateway.stop()
 })
 
+it('a job that is asked for twice with one key is one, whatever became of it, and the second answer names it', async () => {
+  const gateway = await start(newStore(), ['--jobs-per-user', '2'])
+  const ann = await Chatter.join(gateway, guest('ann'))
+  const other = await Chatter.join(gateway, guest('ann'))
+  const bob = await Chatter.join(gateway, guest('bob'))
+  for (const c of [ann, other, bob]) await c.subscribe('yard')
+  const job = (key, n, delay_ms = HOUR) => ({ kind: 'publish', key, delay_ms, data: { channel: 'yard', data: n } })
+  const ask = async (c, ...what) => (await rpc(c, 'jobs.submit', job(...what))).data
+  const first = await ask(ann, 'k', 1)
+  assert.equal(first.repeated, undefined)
+  assert.deepEqual(await ask(other, 'k', 1, HOUR / 2), { ...first, repeated: true }) // it stays when it was to be
+  const [one, two] = await Promise.all([ask(ann, 'l', 2), ask(other, 'l', 2)]) // and it takes one place
+  assert.equal(one.id, two.id)
+  await refused(ann, job('m', 3), 106)
+  assert.equal((await ask(ann, 'k', 1)).id, first.id)
+  await refused(other, job('k', 'something else'), 107)
+  assert.notEqual((await ask(bob, 'k', 1)).id, first.id) // bob's keys are bob's
+  await rpc(ann, 'jobs.cancel', { id: first.id })
+  assert.deepEqual(await ask(other, 'k', 1), { id: first.id, repeated: true }) // it is not put again
+  const soon = await ask(ann, 'n', 'said', 0)
+  assert.equal((await bob.pub('yard')).data, 'said')
+  assert.deepEqual(await end(ann, soon.id), { state: 'unknown' })
+  assert.deepEqual(await ask(other, 'n', 'said', 0), { id: soon.id, repeated: true })
+  await ask(ann, 'é\u0000'.repeat(21), 'the longest', 0) // 63 bytes
+  assert.equal((await bob.pub('yard')).data, 'the longest')
+  for (const bad of ['', 'x'.repeat(65), 7, {}, []]) await refused(ann, job(bad, 1), 107)
+  await gateway.stop()
+})
+
 it('only what the configuration allows can be asked for, by whom may do it now', async () => {
   const gateway = await start(newStore(), ['--jobs-max-delay', '1h'])
   const ann = await Chatter.join(gateway, guest('ann'))

@@ -127,10 +127,23 @@ suites('queues', { args: [...stored(), '--queue-backoff', '1m'] }, (at) => {
     assert.deepEqual(first.jobs.map(({ data, reason, error }) => [data, reason, error]), [[1, 'rejected', 'never'], [2, 'rejected', 'never']])
     const rest = await api().ok('queue_dead', { queue, after: first.jobs[1].id })
     assert.deepEqual(rest.jobs.map(({ data }) => data), [3])
-    assert.deepEqual(await api().ok('queue_retry', { queue, ids: [jobs[1].id] }), { changed: 1 })
+    assert.deepEqual(await api().ok('queue_retry', { queue, ids: [jobs[1].id] }), { changed: 1, repeated: 0 })
     assert.equal((await take(queue))[0].data, 2)
     assert.deepEqual(await api().ok('queue_purge', { queue, limit: 100 }), { changed: 2 })
     assert.equal((await stats(api(), queue)).dead, 0)
+  })
+
+  it('of several dead with one key one is tried again, and that is said', async () => {
+    const queue = fresh()
+    for (let i = 0; i < 3; i++) {
+      await put(queue, { data: i, key: 'k' })
+      const [{ id, token }] = await take(queue)
+      await api().ok('queue_nack', { jobs: [{ id, token, fatal: true }] })
+    }
+    assert.deepEqual(await api().ok('queue_retry', { queue, limit: 100 }), { changed: 1, repeated: 2 })
+    assert.equal((await stats(api(), queue)).dead, 2)
+    const { jobs: [again] } = await api().ok('queue_put', { queue, jobs: [{ kind: 'k', key: 'k' }] })
+    assert.equal(again.status, 'repeated')
   })
 
   it('pause hands nothing out, drain takes nothing in, resume ends both', async () => {

@@ -66,6 +66,12 @@ it('the dead are listed, put again and forgotten, and queues are stopped', () =>
     assert.match(await refused('retry', 'work'), /--all/)
     assert.equal(await queue('retry', 'work', jobs[0].id), '1 job\n')
     assert.equal(await queue('purge', 'work', '--all'), '2 jobs\n')
+    for (const data of [1, 2, 3]) {
+      await api.ok('queue_put', { queue: 'keyed', jobs: [{ kind: 'a', data, key: 'k' }] })
+      const { jobs: [{ id, token }] } = await api.ok('queue_take', { queue: 'keyed' })
+      await api.ok('queue_nack', { jobs: [{ id, token, fatal: true }] })
+    }
+    assert.equal(await queue('retry', 'keyed', '--all'), '1 job; 2 stay dead, since another job has their key\n')
     await queue('pause', 'work')
     assert.equal(await queue('take', 'work'), '')
     await queue('drain', 'work')

@@ -9,6 +9,7 @@
 
 #define MODEL_JOBS 8192
 #define MODEL_KEYS 8
+#define MODEL_ONCE 300 /* ms, that it is known who put a job */
 
 struct model_job {
     uint64_t id, due, expires, lease, again; /* lease: which one, in order of all; 0: none */
@@ -27,7 +28,7 @@ static bool model_paused, model_draining;
 static struct {
     struct model_job *job;
     uint64_t until;
-} model_key[MODEL_KEYS];
+} model_key[MODEL_KEYS], model_once[MODEL_KEYS];
 
 static inline struct model_job *model_find(uint64_t id)
 {
@@ -133,12 +134,28 @@ static inline void model_time(uint64_t now)
             model_die(&model[i], DEATH_EXPIRED);
 }
 
-/* The status; `id` is the driver's, or comes out: whose key it is. */
-static inline enum put_status model_put(const struct queue_job *q, int group, int key, uint64_t *id)
+static inline size_t model_alive(void)
 {
     size_t alive = 0;
     for (size_t i = 0; i < model_count; i++)
         alive += model[i].state <= JOB_BLOCKED;
+    return alive;
+}
+
+/* What a put says of itself, as numbers; 0: nothing. */
+struct model_names {
+    int group, key, once;
+};
+
+/* The status; `id` is the driver's, or comes out: whose key it is. */
+static inline enum put_status model_put(const struct queue_job *q, struct model_names names,
+                                        uint64_t *id)
+{
+    int group = names.group, key = names.key;
+    if (names.once && model_once[names.once].until > model_now) {
+        *id = model_once[names.once].job->id;
+        return PUT_KNOWN;
+    }
     if (key && model_key[key].job && model_key[key].until > model_now) {
         struct model_job *holder = model_key[key].job;
         if (q->again && holder->state == JOB_LEASED) {
@@ -150,7 +167,7 @@ static inline enum put_status model_put(const struct queue_job *q, int group, in
     }
     if (model_draining)
         return PUT_DRAINING;
-    if (alive >= rules.max_jobs)
+    if (model_alive() >= rules.max_jobs)
         return PUT_FULL;
     assert_true(model_count < MODEL_JOBS);
     struct model_job *j = &model[model_count++];
@@ -166,6 +183,10 @@ static inline enum put_status model_put(const struct queue_job *q, int group, in
     if (key) {
         model_key[key].job = j;
         model_key[key].until = model_now + q->delay_ms + rules.key_ms;
+    }
+    if (names.once) {
+        model_once[names.once].job = j;
+        model_once[names.once].until = model_now + q->delay_ms + MODEL_ONCE;
     }
     return PUT_OK;
 }
@@ -232,17 +253,22 @@ static inline enum settled model_settle(enum queue_verb verb, const struct queue
     return cancelled && verb != QUEUE_ACK ? SETTLED_CANCELLED : SETTLED_OK;
 }
 
-/* false: it is not dead */
-static inline bool model_pick(uint64_t id, bool retry)
+/* Whether anything changes; `repeated` grows if another job has its key. */
+static inline bool model_pick(uint64_t id, bool retry, uint32_t *repeated)
 {
     struct model_job *j = model_find(id);
     if (!j || j->state != JOB_DEAD)
         return false;
-    size_t alive = 0;
-    for (size_t i = 0; i < model_count; i++)
-        alive += model[i].state <= JOB_BLOCKED;
-    if (retry && alive >= rules.max_jobs)
+    if (retry && j->key && model_key[j->key].job && model_key[j->key].until > model_now) {
+        (*repeated)++;
         return false;
+    }
+    if (retry && model_alive() >= rules.max_jobs)
+        return false;
+    if (retry && j->key) {
+        model_key[j->key].job = j;
+        model_key[j->key].until = model_now + rules.key_ms;
+    }
     bool busy = model_busy(j->group, j);
     j->deliveries = j->failures = 0;
     j->expires = j->again = 0;

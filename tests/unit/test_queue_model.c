@@ -23,22 +23,27 @@ static size_t grant_count;
 static void step_put(void)
 {
     static const char *const names[MODEL_KEYS] = {"", "1", "2", "3", "4", "5", "6", "7"};
-    int group = one_in(3) ? (int)random_below(4) : 0;
-    int key = one_in(3) ? (int)random_below(MODEL_KEYS) : 0;
+    static const char *const onces[MODEL_KEYS] = {"", "a", "b", "c", "d", "e", "f", "g"};
+    struct model_names n = {0};
+    n.group = one_in(3) ? (int)random_below(4) : 0;
+    n.key = one_in(3) ? (int)random_below(MODEL_KEYS) : 0;
+    n.once = one_in(3) ? (int)random_below(MODEL_KEYS) : 0;
     struct queue_job j = {
         .data = SPAN("data"),
-        .group = span_str(names[group]),
-        .key = span_str(names[key]),
+        .group = span_str(names[n.group]),
+        .key = span_str(names[n.key]),
+        .once = span_str(onces[n.once]),
+        .once_ms = n.once ? MODEL_ONCE : 0,
         .priority = (uint8_t)random_below(JOB_PRIORITIES),
-        .delay_ms = !group && one_in(3) ? 1 + random_below(300) : 0,
+        .delay_ms = !n.group && one_in(3) ? 1 + random_below(300) : 0,
         .ttl_ms = one_in(5) ? 1 + random_below(600) : 0,
         .max_failures = 1 + random_below(4),
-        .again = key && one_in(2),
+        .again = n.key && one_in(2),
     };
     enum put_status got = put("q", &j);
     uint64_t id = j.id;
-    assert_int_equal(got, model_put(&j, group, key, &id));
-    if (got == PUT_REPEATED)
+    assert_int_equal(got, model_put(&j, n, &id));
+    if (got == PUT_REPEATED || got == PUT_KNOWN)
         assert_int_equal(j.id, id);
 }
 
@@ -99,14 +104,15 @@ static void step_dead(void)
 {
     uint64_t ids[3];
     bool retry = !one_in(3);
-    uint32_t changed = 0;
+    uint32_t changed = 0, repeated = 0;
     for (size_t i = 0; i < 3 && model_count; i++) {
         ids[i] = model[random_below((uint32_t)model_count)].id;
-        changed += model_pick(ids[i], retry);
+        changed += model_pick(ids[i], retry, &repeated);
     }
     struct queue_pick p = {.ids = ids, .count = model_count ? 3 : 0, .max = 1};
     assert_int_equal(run(&p.op, retry ? QUEUE_RETRY : QUEUE_PURGE, "q"), OK);
     assert_int_equal(p.changed, changed);
+    assert_int_equal(p.repeated, repeated);
 }
 
 static void step_control(void)
@@ -187,6 +193,7 @@ static void forget_all(void)
     model_leases = 0;
     model_paused = model_draining = false;
     memset(model_key, 0, sizeof(model_key));
+    memset(model_once, 0, sizeof(model_once));
 }
 
 static void driver_and_model_agree_whatever_happens(void **state) /* C2 */

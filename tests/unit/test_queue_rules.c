@@ -157,6 +157,37 @@ static void a_window_holds_whether_the_job_is_done_or_not(void **state)
     assert_int_equal(put_key("k", j, &second), PUT_OK);
 }
 
+static void a_put_is_known_by_its_once_whatever_became_of_the_job(void **state)
+{
+    (void)state;
+    uint64_t first, second;
+    struct queue_job j = {.data = SPAN("1"), .once = SPAN("o"), .once_ms = 100};
+    assert_int_equal(put_key("place 1", j, &first), PUT_OK);
+    assert_int_equal(put_key("place 2", j, &second), PUT_KNOWN);
+    assert_int_equal(second, first);
+    open_again();
+    assert_int_equal(settle_job(QUEUE_ACK, take_one("q", 1000)), SETTLED_OK);
+    assert_int_equal(put_key("place 1", j, &second), PUT_KNOWN); /* and its place is free */
+    assert_int_equal(second, first);
+    struct queue_job other = {.data = SPAN("2"), .key_ms = 60000};
+    assert_int_equal(put_key("place 1", other, &second), PUT_OK);
+    pass(110);
+    assert_int_equal(put_key("place 1", j, &first), PUT_REPEATED); /* which claims nothing */
+    assert_int_equal(put_key("place 2", j, &first), PUT_OK);
+    j.once_ms = 0;
+    assert_int_equal(put_key("place 3", j, &first), PUT_BAD);
+}
+
+/* Of one that waits it is known until it was due, and so much longer. */
+static void a_once_holds_from_when_its_job_is_due(void **state)
+{
+    (void)state;
+    struct queue_job j = {.data = SPAN("1"), .once = SPAN("o"), .once_ms = 100, .delay_ms = 60000};
+    assert_int_equal(put("q", &j), PUT_OK);
+    pass(150);
+    assert_int_equal(put("q", &j), PUT_KNOWN);
+}
+
 static void a_put_on_a_leased_key_has_the_job_run_again(void **state)
 {
     (void)state;
@@ -306,6 +337,47 @@ static void the_dead_are_listed_tried_again_and_forgotten(void **state)
     assert_int_equal(run(&pick.op, QUEUE_PURGE, "q"), OK);
     assert_int_equal(pick.changed, 1);
     assert_int_equal(stats("q").number[NUMBER_dead], 0);
+}
+
+static uint64_t put_dead_key(const char *key)
+{
+    uint64_t id;
+    struct queue_job j = {.data = SPAN("x"), .max_failures = 1};
+    assert_int_equal(put_key(key, j, &id), PUT_OK);
+    assert_int_equal(settle_job(QUEUE_NACK, take_one("q", 1000)), SETTLED_OK);
+    return id;
+}
+
+static void assert_retried(struct queue_pick p, uint32_t changed, uint32_t repeated)
+{
+    assert_int_equal(run(&p.op, QUEUE_RETRY, "q"), OK);
+    assert_int_equal(p.changed, changed);
+    assert_int_equal(p.repeated, repeated);
+}
+
+static void of_several_dead_with_one_key_one_is_tried_again(void **state)
+{
+    (void)state;
+    uint64_t ids[3], other, same;
+    for (int i = 0; i < 3; i++) {
+        ids[i] = put_dead_key("k");
+        pass(2); /* so it is known which died first */
+    }
+    uint64_t last = put_dead_key("l");
+    assert_retried((struct queue_pick){.max = 2}, 2, 2); /* they do not stand in the way */
+    assert_int_equal(look("q", ids[0], NULL), JOB_READY);
+    assert_int_equal(look("q", ids[1], NULL), JOB_DEAD);
+    assert_int_equal(look("q", last, NULL), JOB_READY);
+    struct queue_job j = {.data = SPAN("x")};
+    assert_int_equal(put_key("k", j, &same), PUT_REPEATED); /* it has its key again */
+    assert_int_equal(same, ids[0]);
+    assert_retried((struct queue_pick){.ids = &ids[1], .count = 2}, 0, 2);
+    assert_int_equal(settle("q", QUEUE_CANCEL, ids[0], ""), SETTLED_OK);
+    assert_int_equal(put_key("k", j, &other), PUT_OK); /* somebody is quicker */
+    assert_retried((struct queue_pick){.max = 10}, 0, 2);
+    assert_int_equal(settle("q", QUEUE_CANCEL, other, ""), SETTLED_OK);
+    assert_retried((struct queue_pick){.max = 10}, 1, 1);
+    assert_int_equal(stats("q").number[NUMBER_dead], 1);
 }
 
 static void not_more_dead_are_kept_than_the_rules_say(void **state)
@@ -481,12 +553,15 @@ int main(void)
         TEST(a_key_is_free_when_its_job_is_done_however_it_ended),
         TEST(a_key_holds_no_longer_than_its_ceiling),
         TEST(a_window_holds_whether_the_job_is_done_or_not),
+        TEST(a_put_is_known_by_its_once_whatever_became_of_the_job),
+        TEST(a_once_holds_from_when_its_job_is_due),
         TEST(a_put_on_a_leased_key_has_the_job_run_again),
         TEST(what_was_asked_for_again_is_not_lost_when_the_last_try_fails),
         TEST(a_full_queue_refuses_and_can_be_drained),
         TEST(nothing_is_handed_out_after_pause_was_answered),
         TEST(a_draining_queue_takes_in_nothing_and_hands_out_the_rest),
         TEST(the_dead_are_listed_tried_again_and_forgotten),
+        TEST(of_several_dead_with_one_key_one_is_tried_again),
         TEST(not_more_dead_are_kept_than_the_rules_say),
         TEST(a_result_is_kept_for_a_while),
         TEST(all_of_it_survives_a_restart_and_ids_go_on),

@@ -9,6 +9,7 @@
 import type { Subscription, SubscribedContext } from 'centrifuge';
 import { randomId } from '../base/random';
 import type { Outgoing } from '../store/outbox';
+import type { Reminder } from '../store/reminders';
 import type { Room } from '../store/room';
 import { NOTICE_LEAST_MS, NOTICE_MS } from '../store/typists';
 import type { Link } from './link';
@@ -31,6 +32,10 @@ const SERVER_CODES = 100;
 /** The gateway cannot do its work now: what it needs is away. */
 const LATER = 100;
 const NOT_AVAILABLE = new Set([103, 104, 108]);
+/** A reminder that the gateway did not answer for is asked for again so soon, … */
+const REMIND_AGAIN_MS = 2000;
+/** … but not when it is so late: the gateway knows its key for an hour. */
+const LATE_MS = 1_800_000;
 
 export class Feed {
     private readonly subscription: Subscription;
@@ -42,6 +47,8 @@ export class Feed {
     private typingPause = NOTICE_MS;
     private presenceTimer: ReturnType<typeof setInterval> | undefined;
     private pumpTimer: ReturnType<typeof setTimeout> | undefined;
+    private remindTimer: ReturnType<typeof setTimeout> | undefined;
+    private readonly reminding = new Set<string>();
 
     constructor(private readonly link: Link, readonly room: Room) {
         this.subscription = link.client.newSubscription(room.channel, {
@@ -77,6 +84,7 @@ export class Feed {
     close(): void {
         this.hide();
         clearTimeout(this.pumpTimer);
+        clearTimeout(this.remindTimer);
         this.generation++;
         this.link.client.removeSubscription(this.subscription);
         this.room.close();
@@ -115,17 +123,9 @@ export class Feed {
     }
 
     /** Has the gateway say it for me at that time. */
-    async remind(at: number, text: string): Promise<void> {
-        const { reminders, channel } = this.room;
-        const key = randomId(8);
-        reminders.add({ key, id: null, text, at, state: 'setting', failure: null });
-        const data = { channel, data: { text: `⏰ ${text}` } };
-        try {
-            const answer = await this.link.client.rpc('jobs.submit', { kind: 'publish', delay_ms: Math.max(1, at - Date.now()), data });
-            reminders.change(key, { id: (answer.data as { id: string }).id, state: 'set' });
-        } catch (error) {
-            reminders.change(key, { state: 'failed', failure: { code: codeOf(error), message: messageOf(error) } });
-        }
+    remind(at: number, text: string): void {
+        this.room.reminders.add({ key: randomId(8), id: null, text, at, state: 'setting', failure: null });
+        this.setReminders();
     }
 
     /** Without an answer it stays, and can be undone again; what is gone was said, or undone elsewhere. */
@@ -140,6 +140,33 @@ export class Feed {
         } catch {
             reminders.change(key, { state: 'set' });
         }
+    }
+
+    /** Asks for those of which no answer came, now and when it is connected again. */
+    private setReminders(): void {
+        clearTimeout(this.remindTimer);
+        if (this.link.state.value.phase !== 'connected') return;
+        for (const one of this.room.reminders.list.value) {
+            if (one.state !== 'setting' || this.reminding.has(one.key)) continue;
+            if (Date.now() < one.at + LATE_MS) void this.setReminder(one);
+            else this.room.reminders.change(one.key, { state: 'failed', failure: { code: 'stale', message: '' } });
+        }
+    }
+
+    /** The gateway knows the key, so a reminder that is asked for twice is set once. */
+    private async setReminder({ key, at, text }: Reminder): Promise<void> {
+        const { reminders, channel } = this.room;
+        const data = { channel, data: { text: `⏰ ${text}` } };
+        this.reminding.add(key);
+        try {
+            const answer = await this.link.client.rpc('jobs.submit', { kind: 'publish', key, delay_ms: Math.max(1, at - Date.now()), data });
+            reminders.change(key, { id: (answer.data as { id: string }).id, state: 'set' });
+        } catch (error) {
+            const code = codeOf(error);
+            if (isUnknown(code)) this.remindTimer = setTimeout(() => this.setReminders(), REMIND_AGAIN_MS);
+            else reminders.change(key, { state: 'failed', failure: { code, message: messageOf(error) } });
+        }
+        this.reminding.delete(key);
     }
 
     loadOlder(): Promise<void> {
@@ -175,6 +202,7 @@ export class Feed {
         else if (this.open || this.loaded) void this.catchUp();
         else this.pump();
         if (this.open) void this.askPresence();
+        this.setReminders();
     }
 
     private interrupted(): void {
@@ -305,12 +333,17 @@ export class Feed {
         } catch (error) {
             const code = codeOf(error);
             if (code !== 0) this.answered(code);
-            if (code < SERVER_CODES || RETRY_CODES.has(code)) outbox.unknown(item.cid, Date.now());
+            if (isUnknown(code)) outbox.unknown(item.cid, Date.now());
             else outbox.refused(item.cid, { code, message: messageOf(error) });
         }
         this.pump();
         this.room.changed();
     }
+}
+
+/** No answer came, or none that says no. */
+function isUnknown(code: number): boolean {
+    return code < SERVER_CODES || RETRY_CODES.has(code);
 }
 
 function codeOf(error: unknown): number {

@@ -8,7 +8,7 @@ import { load, save } from '../base/persist';
 import type { Failure } from './message';
 
 export interface Reminder {
-    /** Of this page, not of the gateway. */
+    /** By which the gateway knows it when it is asked again. */
     readonly key: string;
     /** Of the job; null until the gateway has it. */
     readonly id: string | null;
@@ -61,7 +61,7 @@ export class Reminders {
 
     constructor(private readonly title: string) {
         const stored = load('session', this.key);
-        if (Array.isArray(stored)) this.set(stored.filter(isReminder).map((one) => ({ ...one, state: 'set', failure: null })));
+        if (Array.isArray(stored)) this.set(stored.filter(isReminder).map(restored));
     }
 
     private get key(): string {
@@ -87,18 +87,27 @@ export class Reminders {
 
     private set(list: readonly Reminder[]): void {
         const now = Date.now();
-        const current = list.filter((one) => one.state === 'failed' || one.at + LINGER_MS > now);
+        const current = list.filter((one) => isOpen(one) || one.at + LINGER_MS > now);
         this.list.value = current.sort((a, b) => a.at - b.at);
-        const kept = current.filter((one) => one.id !== null);
+        const kept = current.filter((one) => one.state !== 'failed');
         save('session', this.key, kept.length > 0 ? kept : null);
         clearTimeout(this.timer);
-        const next = current.find((one) => one.state !== 'failed');
+        const next = current.find((one) => !isOpen(one));
         // Timers hold 24 days; it looks again then.
         if (next) this.timer = setTimeout(() => this.set(this.list.value), Math.min(next.at + LINGER_MS - now, 2 ** 31 - 1));
     }
 }
 
+/** Its row stays whatever the time is: nobody knows yet what became of it, or it is told. */
+function isOpen(one: Reminder): boolean {
+    return one.state === 'failed' || one.state === 'setting';
+}
+
+function restored(one: Reminder): Reminder {
+    return { ...one, state: one.id === null ? 'setting' : 'set', failure: null };
+}
+
 function isReminder(value: unknown): value is Reminder {
     const one = value as Partial<Reminder> | null;
-    return typeof one?.key === 'string' && typeof one.id === 'string' && typeof one.text === 'string' && typeof one.at === 'number';
+    return typeof one?.key === 'string' && (one.id === null || typeof one.id === 'string') && typeof one.text === 'string' && typeof one.at === 'number';
 }

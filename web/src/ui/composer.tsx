@@ -68,7 +68,7 @@ export function Composer({ feed }: { feed: Feed }) {
             return;
         }
         if ('remind' in meaning) {
-            void feed.remind(meaning.remind.at, meaning.remind.text);
+            feed.remind(meaning.remind.at, meaning.remind.text);
         } else {
             room.view.stuck = true;
             feed.send(meaning.say);
