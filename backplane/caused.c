@@ -30,7 +30,9 @@ struct caused *caused_notify(struct span room, uint64_t delay_ms, const struct q
     struct caused *c = text.failed ? NULL : calloc(1, sizeof(*c) + text.n);
     if (c) {
         memcpy(c->text, text.p, text.n);
-        c->queue = (struct queue_ref){SPAN(NOTIFY_QUEUE), rules};
+        if (rules)
+            c->rules = *rules;
+        c->queue = (struct queue_ref){SPAN(NOTIFY_QUEUE), rules ? &c->rules : NULL};
         c->job = (struct queue_job){.kind = SPAN(NOTIFY_KIND),
                                     .key = {c->text, key.n},
                                     .data = {c->text + key.n, text.n - key.n},

@@ -14,16 +14,16 @@
 
 struct caused {
     struct queue_ref queue;
-    struct queue_job job; /* with a key */
-    char text[];          /* what the job says */
+    struct queue_rules rules; /* what that points to: others may hold before it is committed */
+    struct queue_job job;     /* with a key */
+    char text[];              /* what the job says */
 };
 
 #define NOTIFY_QUEUE "_notify"
 #define NOTIFY_KIND  "notify"
 
 /* The job that tells who is away of what there is to read: {"channel":"ROOM"}. One allocation, to
- * be freed with free(); NULL: no memory. The rules of the queue are borrowed; NULL: those that it
- * has. */
+ * be freed with free(); NULL: no memory. `rules` are those of the queue; NULL: those that it has. */
 struct caused *caused_notify(struct span room, uint64_t delay_ms, const struct queue_rules *rules);
 
 /* Its key: the room's name, or what stands for it if that is too long for a key. */

@@ -13,6 +13,7 @@
 #include "backplane/control.h"
 #include "backplane/driver.h"
 #include "backplane/presence.h"
+#include "backplane/queue/queue.h"
 #include "backplane/rate.h"
 #include "backplane/sanctions.h"
 #include "backplane/seq_walk.h"
@@ -33,6 +34,7 @@ enum request_kind {
     REQUEST_PACE,      /* slow mode of a room */
     REQUEST_FOLLOW,    /* followers and their markers */
     REQUEST_BACKUP,    /* a copy of what is kept in a file */
+    REQUEST_RULES,     /* of the queue of those who are told, from now on */
     REQUEST_SIGNAL,
     REQUEST_CONTROL, /* an order to sessions of all hubs */
     REQUEST_ARRIVE,  /* a user connects, where connections are counted or somebody is banned */
@@ -91,6 +93,11 @@ struct request_publish {
     struct caused *caused; /* the sequencer's */
     struct span room, who; /* borrowed from `name` */
     char name[];
+};
+
+struct request_rules {
+    struct request request;
+    struct queue_rules notify;
 };
 
 struct request_subscribe {

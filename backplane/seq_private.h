@@ -100,6 +100,7 @@ void seq_on_spend(struct sequencer *s, struct request *r);
 void seq_on_gateways(struct sequencer *s, struct request *r);
 void seq_on_rooms(struct sequencer *s, struct request *r);
 void seq_on_backup(struct sequencer *s, struct request *r);
+void seq_on_rules(struct sequencer *s, struct request *r); /* seq_publish.c */
 
 /* What moderators have decided. An error, and words for it (`why` may be NULL), if `who` may not
  * enter the room or ask about it; say anything in it; publish there now, which is counted. An empty

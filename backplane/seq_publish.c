@@ -17,6 +17,12 @@ static bool add_caused(const struct sequencer *s, struct request_publish *p)
     return p->caused != NULL;
 }
 
+void seq_on_rules(struct sequencer *s, struct request *r)
+{
+    s->config.notify_rules = ((struct request_rules *)r)->notify;
+    seq_answer(s, r, OK);
+}
+
 void seq_on_publish(struct sequencer *s, struct request *r)
 {
     struct request_publish *p = (struct request_publish *)r;

@@ -458,7 +458,7 @@ static void (*const handlers[REQUEST_KINDS])(struct sequencer *, struct request 
     [REQUEST_REDACT] = seq_on_redact,       [REQUEST_SANCTION] = seq_on_sanction,
     [REQUEST_SANCTIONS] = seq_on_sanctions, [REQUEST_GATEWAYS] = seq_on_gateways,
     [REQUEST_PACE] = seq_on_pace,           [REQUEST_FOLLOW] = seq_on_follow,
-    [REQUEST_BACKUP] = seq_on_backup,
+    [REQUEST_BACKUP] = seq_on_backup,       [REQUEST_RULES] = seq_on_rules,
 };
 
 static bool turn(struct actor *a)

@@ -124,14 +124,12 @@ static bool make_notify(struct crew *c, const struct crew_config *config, struct
         report);
 
     if (calls)
-        c->notify =
-            notify_new(&(struct notify_config){.loop = config->loop,
-                                               .calls = calls,
-                                               .url = o->notify_url,
-                                               .delay_ms = o->notify_delay_ms,
-                                               .rules = options_queue_rules(o, notify_queues[0]),
-                                               .hub = config->hub,
-                                               .queues = config->queues});
+        c->notify = notify_new(&(struct notify_config){.loop = config->loop,
+                                                       .calls = calls,
+                                                       .url = o->notify_url,
+                                                       .delay_ms = o->notify_delay_ms,
+                                                       .hub = config->hub,
+                                                       .queues = config->queues});
     if (calls && !c->notify)
         calls->ops->free(calls);
     return c->notify && worker_add(c->worker, &(struct bench_config){.handler = c->notify,

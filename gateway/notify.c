@@ -95,10 +95,11 @@ static void on_put(struct queue_call *c)
         finish(t, &(struct outcome){END_RETRY, t->of->config.delay_ms, SPAN("put was refused")});
 }
 
-/* The job has the key as long as it is held, so this put marks it; see QUEUE.md, Keys. */
+/* The job has the key as long as it is held, so this put marks it; see QUEUE.md, Keys. The queue is
+ * there, and has the rules of the newest message. */
 static void put_again(struct telling *t)
 {
-    t->again = caused_notify(t->room, t->of->config.delay_ms, t->of->config.rules);
+    t->again = caused_notify(t->room, t->of->config.delay_ms, NULL);
     if (!t->again) {
         fail(t, "out of memory");
         return;

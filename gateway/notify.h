@@ -25,7 +25,6 @@
 
 struct errands;
 struct loop;
-struct queue_rules;
 struct queue_window;
 
 struct notify_config {
@@ -33,9 +32,8 @@ struct notify_config {
     struct handler *calls; /* a webhook handler; taken over, on success */
     const char *url;       /* borrowed */
     uint64_t delay_ms;
-    const struct queue_rules *rules; /* of the queue; borrowed */
-    struct errands *hub;             /* borrowed */
-    struct queue_window *queues;     /* borrowed */
+    struct errands *hub;         /* borrowed */
+    struct queue_window *queues; /* borrowed */
 };
 
 struct handler *notify_new(const struct notify_config *c); /* NULL: no memory */

@@ -2,6 +2,7 @@
 #include "gateway/told.h"
 
 #include "backplane/base/log.h"
+#include "backplane/caused.h"
 #include "gateway/arrival.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
@@ -144,6 +145,26 @@ static void renew_settings(struct hub *h, struct renewal *r)
     r->settings = NULL;
 }
 
+static void free_rules(struct hub *h, struct request *r)
+{
+    (void)h;
+    free(r);
+}
+
+/* The sequencer puts jobs for those who are away, and has no settings. */
+static void renew_rules(struct hub *h)
+{
+    if (hub_index(h) != 0 || !*h->options->notify_url)
+        return;
+    struct request_rules *q = calloc(1, sizeof(*q));
+    if (!q) {
+        log_error("no memory for the new [queue " NOTIFY_QUEUE "]: the one before holds");
+        return;
+    }
+    q->notify = *options_queue_rules(h->options, SPAN(NOTIFY_QUEUE));
+    hub_ask(h, &q->request, REQUEST_RULES, free_rules);
+}
+
 static void renew_keys(struct hub *h, struct renewal *r)
 {
     keys_unref(h->keys);
@@ -159,8 +180,10 @@ void told_renewal(struct hub *h, struct entry *e)
         log_error("hub %u: no memory for the new configuration: going on with the one before",
                   hub_index(h));
     } else {
-        if (r->settings)
+        if (r->settings) {
             renew_settings(h, r);
+            renew_rules(h);
+        }
         if (r->has_keys)
             renew_keys(h, r);
         socket_secure(h->sockets, h->settings->certificate, r->tickets);

@@ -202,7 +202,7 @@ describe('telling who is away', { concurrency: 2 }, () => {
     await target.close()
   })
 
-  it('[queue _notify] holds, and dead jobs that are tried again make one call, whose key is the same', async () => {
+  it('[queue _notify] holds, and of several dead jobs that are tried again one runs and tells it all', async () => {
     let well = false
     const target = await open((request, response) => setTimeout(() => response.writeHead(well ? 204 : 500).end(), well ? 100 : 0))
     const ini = newFile('ini')
@@ -216,11 +216,26 @@ describe('telling who is away', { concurrency: 2 }, () => {
     const { jobs } = await gateway.api.ok('queue_dead', { queue: '_notify' })
     assert.deepEqual([jobs[0].reason, jobs[0].error, jobs[0].data], ['max_failures', 'the answer is 500', { channel: room }])
     well = true
-    await gateway.api.ok('queue_retry', { queue: '_notify', limit: 100 })
-    await queue(gateway, (now) => now.dead === 0 && empty(now))
-    const calls = target.requests.slice(3)
-    for (const { body } of calls) assert.deepEqual(users({ body }), [['away', 3, 1, 3]])
-    assert.equal(new Set(calls.map(({ headers }) => headers['idempotency-key'])).size, 1)
+    assert.deepEqual(await gateway.api.ok('queue_retry', { queue: '_notify', limit: 100 }), { changed: 1, repeated: 2 })
+    await queue(gateway, (now) => now.acked === 1 && empty(now))
+    assert.deepEqual(target.requests.slice(3).map(users), [['away', 3, 1, 3]].map((one) => [one]))
+    await gateway.stop()
+    await target.close()
+  })
+
+  it('[queue _notify] as it is after a SIGHUP holds for the next message', async () => {
+    const target = await open((request, response) => response.writeHead(500).end())
+    const ini = newFile('ini')
+    const rules = (text) => writeFileSync(ini, `${readFileSync(plain, 'utf8')}\n[queue _notify]\nbackoff = 10ms\n${text}\n`)
+    rules('max_failures = 1')
+    const gateway = await start(target, { ini, args: ['--notify-delay', '100ms'] })
+    await follow(gateway, 'away')
+    await say(gateway, 'one')
+    assert.equal((await queue(gateway, ({ dead }) => dead === 1)).failed, 1)
+    rules('max_failures = 3')
+    await gateway.reload()
+    await say(gateway, 'two')
+    assert.equal((await queue(gateway, ({ dead }) => dead === 2)).failed, 1 + 3)
     await gateway.stop()
     await target.close()
   })
