@@ -199,6 +199,11 @@ struct worker *crew_worker(const struct crew *c)
     return c->worker;
 }
 
+const struct notify_counters *crew_notify(const struct crew *c)
+{
+    return c->notify ? notify_counters(c->notify) : NULL;
+}
+
 void crew_name(const struct options *o, char name[CREW_NAME_MAX])
 {
     char host[CREW_NAME_MAX - 12] = "";

@@ -33,6 +33,7 @@ void crew_free(struct crew *c);
 void crew_start(struct crew *c); /* worker_start() */
 /* For worker_stop(), _counters(). */
 struct worker *crew_worker(const struct crew *c);
+const struct notify_counters *crew_notify(const struct crew *c); /* NULL: nobody is told */
 
 /* By what people see who holds a job: what the options say, or "host:process". */
 #define CREW_NAME_MAX 65

@@ -21,6 +21,7 @@ struct crowd;
 struct cron;
 struct keys;
 struct tickets;
+struct notify_counters;
 struct worker;
 
 struct gateway {
@@ -34,12 +35,13 @@ struct gateway {
     struct acceptor *acceptor;
     struct crowd *crowd; /* connections of each address */
     struct keys *keys;   /* those of the start; hubs are handed newer ones. NULL: there are none */
-    struct tickets *tickets;     /* likewise */
-    const struct worker *worker; /* for its counters; NULL: there is none */
-    const struct cron *cron;     /* likewise */
-    _Atomic int phase;           /* enum phase */
-    uint64_t started_ms;         /* wall clock */
-    char node[37];               /* UUID of this process */
+    struct tickets *tickets;              /* likewise */
+    const struct worker *worker;          /* for its counters; NULL: there is none */
+    const struct notify_counters *notify; /* NULL: nobody is told */
+    const struct cron *cron;              /* likewise */
+    _Atomic int phase;                    /* enum phase */
+    uint64_t started_ms;                  /* wall clock */
+    char node[37];                        /* UUID of this process */
 };
 
 #endif

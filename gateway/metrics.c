@@ -9,6 +9,7 @@
 #include "gateway/cron.h"
 #include "gateway/hub.h"
 #include "gateway/metrics_queues.h"
+#include "gateway/notify.h"
 #include "gateway/pulse.h"
 #include "gateway/worker.h"
 
@@ -137,6 +138,24 @@ static const struct metric store_metrics[] = {
     {                                                                                              \
         offsetof(struct queue_desk_counters, field), name, type, help                              \
     }
+
+#define OF_NOTIFY(field, name, help)                                                               \
+    {                                                                                              \
+        offsetof(struct notify_counters, field), name, "counter", help                             \
+    }
+
+static const struct metric notify_metrics[] = {
+    OF_NOTIFY(told, "madang_notify_told_total", "Users who were away and told of, by room"),
+    OF_NOTIFY(calls, "madang_notify_calls_total", "Calls that the target of notify took"),
+    OF_NOTIFY(failed, "madang_notify_calls_failed_total",
+              "Calls that the target of notify did not take"),
+    OF_NOTIFY(connected, "madang_notify_connected_total",
+              "Times a follower was not told of what is new, being connected"),
+    OF_NOTIFY(banned, "madang_notify_banned_total",
+              "Times a follower was not told of what is new, being banned"),
+    OF_NOTIFY(nothing_new, "madang_notify_nothing_new_total",
+              "Times a follower had read all, or had been told of it"),
+};
 
 #define OF_CRON(field, name, type, help)                                                           \
     {                                                                                              \
@@ -454,6 +473,8 @@ static void process(struct buf *b, const struct gateway *g)
 
 void metrics_write(const struct gateway *g, struct buf *out)
 {
+    static const struct notify_counters no_notify;
+
     gateway(out, g);
     table(out, acceptor_counters(g->acceptor), acceptor_metrics, COUNT(acceptor_metrics));
     hubs(out, g);
@@ -466,5 +487,6 @@ void metrics_write(const struct gateway *g, struct buf *out)
     metrics_queues(out, queue_desk_gauges(sequencer_queues(g->sequencer)));
     table(out, cron_counters(g->cron), cron_metrics, COUNT(cron_metrics));
     work(out, g->worker);
+    table(out, g->notify ? g->notify : &no_notify, notify_metrics, COUNT(notify_metrics));
     process(out, g);
 }

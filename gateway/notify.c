@@ -22,6 +22,7 @@ struct notify {
     struct handler handler;
     struct notify_config config;
     uint64_t since_ms; /* when it was started */
+    struct notify_counters counters;
 };
 
 /* One attempt of a job. One of the four steps is under way at a time. */
@@ -127,6 +128,8 @@ static void on_told(struct errand *e)
 {
     struct telling *t = container_of(e, struct telling, errand.errand);
 
+    if (!t->errand.error)
+        counter_add(&t->of->counters.told, t->count);
     forget_users(t);
     if (t->errand.error)
         fail_with(t, t->errand.error);
@@ -236,6 +239,7 @@ static void on_called(struct attempt *a, const struct outcome *o)
     struct telling *t = container_of(a, struct telling, call);
 
     a->state = NULL;
+    counter_add(o->kind == END_DONE ? &t->of->counters.calls : &t->of->counters.failed, 1);
     if (!t->cancelled && o->kind == END_DONE)
         tell(t);
     else if (o->kind == END_REJECT) /* while an application is replaced, say */
@@ -262,13 +266,19 @@ static void call(struct telling *t)
 /* Whether it goes into the next call. */
 static bool is_away(struct telling *t, const struct followed *one)
 {
-    if (!one->untold || one->barred)
+    struct notify_counters *c = &t->of->counters;
+
+    if (!one->untold || one->barred) {
+        counter_add(one->untold ? &c->banned : &c->nothing_new, 1);
         return false;
+    }
     if (!t->top.epoch[0])
         t->top = one->top;
     bool known =
         memcmp(one->top.epoch, t->top.epoch, EPOCH_MAX) == 0 && first_of(one) <= t->top.offset;
     t->stay |= one->here || !known;
+    if (one->here)
+        counter_add(&c->connected, 1);
     return known && !one->here;
 }
 
@@ -378,6 +388,11 @@ void notify_start(struct handler *h)
     struct notify *n = container_of(h, struct notify, handler);
 
     n->since_ms = loop_now_ms(n->config.loop);
+}
+
+const struct notify_counters *notify_counters(const struct handler *h)
+{
+    return &container_of(h, struct notify, handler)->counters;
 }
 
 static const struct handler_ops ops = {"notify", begin, cancel, notify_free};

@@ -19,6 +19,7 @@
 #ifndef MADANG_GATEWAY_NOTIFY_H
 #define MADANG_GATEWAY_NOTIFY_H
 
+#include "backplane/base/counter.h"
 #include "gateway/handler.h"
 
 #define NOTIFY_USERS_MAX 1000 /* of one call */
@@ -36,7 +37,16 @@ struct notify_config {
     struct queue_window *queues; /* borrowed */
 };
 
+/* Any thread may read them. A follower that is looked at goes into a call, or is … */
+struct notify_counters {
+    counter calls, failed;     /* that the target took, and did not take */
+    counter told;              /* users in those that it took, once that is remembered */
+    counter connected, banned; /* … left out, though there is something to tell it */
+    counter nothing_new;       /* … has read all, or was told of it */
+};
+
 struct handler *notify_new(const struct notify_config *c); /* NULL: no memory */
 void notify_start(struct handler *h);                      /* from now on people can come */
+const struct notify_counters *notify_counters(const struct handler *h);
 
 #endif

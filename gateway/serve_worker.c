@@ -237,5 +237,7 @@ bool serve_worker_open(struct serve_worker **out, struct gateway *g, struct inbo
     *out = make(g, main, stopped);
     if (*out)
         g->worker = crew_worker((*out)->crew);
+    if (*out)
+        g->notify = crew_notify((*out)->crew);
     return *out != NULL;
 }
