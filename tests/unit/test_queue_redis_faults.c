@@ -44,7 +44,7 @@ static void restart_with(const char *const *how)
 
 enum { LOGGED_MAX = 20000, BUSY = 16 };
 
-enum fate { PUT_SENT, PUT_KNOWN, TAKEN, ACK_SENT, ACKED };
+enum fate { PUT_SENT, PUT_TOLD, TAKEN, ACK_SENT, ACKED };
 
 static struct logged {
     uint64_t id;
@@ -68,7 +68,7 @@ static void client_put_done(struct queue_op *op)
     under_way--;
     if (!op->error && (c->job.status == PUT_OK || c->job.status == PUT_REPEATED)) {
         c->log->id = c->job.id;
-        c->log->fate = PUT_KNOWN;
+        c->log->fate = PUT_TOLD;
     }
 }
 
