@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis_servers.h"
 
+#include "backplane/queue/queue.h"
 #include "backplane/redis_servers_private.h"
 #include "backplane/seq_control.h"
 
@@ -9,7 +10,7 @@
 static void complain(struct servers *v, size_t i, struct span why)
 {
     struct buf label = {0};
-    redis_member_label(&v->to->servers[i], &label);
+    redis_member_label(servers_member(v, i), &label);
     buf_fmt(v->report, "[%.*s] %.*s\n", (int)label.n, label.p ? label.p : "", (int)why.n,
             why.n ? why.p : "");
     buf_deinit(&label);
@@ -28,16 +29,17 @@ struct redis_reply *servers_ask(struct servers *v, size_t i, const struct span *
 /* ---- beginning and end ---------------------------------------------------------------------- */
 
 /* Connects to all; false: not all. */
-static bool begin(struct servers *v, const struct redis_settings *to, struct buf *report)
+static bool begin(struct servers *v, const struct redis_settings *to,
+                  const struct redis_member *leaves, struct buf *report)
 {
     bool well = true;
-    *v = (struct servers){.to = to, .report = report};
+    *v = (struct servers){.to = to, .leaves = leaves, .report = report};
     buf_fmt(&v->key, "%s:servers", to->prefix);
     redis_settings_set(to, &v->new_set);
-    for (size_t i = 0; i < to->server_count; i++) {
+    for (size_t i = 0; i < servers_asked(v); i++) {
         struct buf why = {0};
         enum redis_verdict verdict;
-        v->talk[i] = redis_talk_open(&to->servers[i].server, &verdict, &why);
+        v->talk[i] = redis_talk_open(&servers_member(v, i)->server, &verdict, &why);
         if (!v->talk[i])
             complain(v, i, servers_span(&why));
         well &= v->talk[i] != NULL;
@@ -48,7 +50,7 @@ static bool begin(struct servers *v, const struct redis_settings *to, struct buf
 
 static void end(struct servers *v)
 {
-    for (size_t i = 0; i < v->to->server_count; i++)
+    for (size_t i = 0; i < servers_asked(v); i++)
         redis_talk_close(v->talk[i]);
     buf_deinit(&v->old_set);
     buf_deinit(&v->new_set);
@@ -64,7 +66,7 @@ static const struct redis_reply *get_set(struct servers *v, size_t i)
 bool redis_servers_show(const struct redis_settings *s, struct buf *text, struct buf *report)
 {
     struct servers v;
-    bool well = begin(&v, s, report);
+    bool well = begin(&v, s, NULL, report);
     for (size_t i = 0; i < s->server_count; i++) {
         const struct redis_reply *r = v.talk[i] ? get_set(&v, i) : NULL;
         if (v.talk[i] && !r)
@@ -163,6 +165,53 @@ static bool check_sets(struct servers *v)
     return well && known;
 }
 
+/* Whether the server that leaves is one of those that stay, by another name: what is written to it
+ * for a while is seen there. */
+static bool stays(struct servers *v, bool *found)
+{
+    size_t last = v->to->server_count;
+    struct buf key = {0}, word = {0};
+    buf_fmt(&key, "%s:servers.leaves", v->to->prefix);
+    buf_fmt(&word, "%016llx", (unsigned long long)queue_random());
+    struct span set[] = {SPAN("SET"), servers_span(&key), servers_span(&word), SPAN("EX"),
+                         SPAN("60")};
+    struct span get[] = {SPAN("GET"), servers_span(&key)};
+    struct span forget[] = {SPAN("DEL"), servers_span(&key)};
+    bool well = !key.failed && !word.failed && servers_ask(v, last, set, 5);
+    for (size_t i = 0; well && i < last; i++) {
+        const struct redis_reply *r = servers_ask(v, i, get, 2);
+        well = r != NULL;
+        *found |= r && span_eq(redis_reply_text(r), servers_span(&word));
+    }
+    well = well && servers_ask(v, last, forget, 2);
+    buf_deinit(&key);
+    buf_deinit(&word);
+    return well;
+}
+
+/* Who leaves must be the one that did belong to the old set, under whatever name it is reached:
+ * what a server has that stays would be taken from it. */
+static bool check_leaving(struct servers *v)
+{
+    size_t last = v->to->server_count;
+    const struct redis_reply *r = v->leaves ? get_set(v, last) : NULL;
+    if (!v->leaves || !r)
+        return !v->leaves;
+    if (r->type != REPLY_STRING || !span_eq(redis_reply_text(r), servers_span(&v->old_set))) {
+        struct span set = redis_reply_text(r);
+        struct buf why = {0};
+        buf_fmt(&why, "belongs to \"%.*s\", not to \"%.*s\": is that the server?", (int)set.n,
+                set.n ? set.p : "", (int)v->old_set.n, v->old_set.p);
+        complain(v, last, servers_span(&why));
+        buf_deinit(&why);
+        return false;
+    }
+    bool found = false, well = stays(v, &found);
+    if (found)
+        complain(v, last, SPAN("is a server that stays, by another name"));
+    return well && !found;
+}
+
 /* ---- all rooms of a server ------------------------------------------------------------------ */
 
 /* The prefix and the kind, with what a pattern would take for its own escaped. */
@@ -251,9 +300,9 @@ static bool move_records(struct servers *v)
 {
     struct buf key = {0};
     size_t from = 0;
-    while (from < v->to->server_count && strcmp(v->to->servers[from].name, v->old_names[0]) != 0)
+    while (from < servers_asked(v) && strcmp(servers_member(v, from)->name, v->old_names[0]) != 0)
         from++;
-    if (from == 0 || from == v->to->server_count)
+    if (from == 0 || from == servers_asked(v))
         return true;
     buf_fmt(&key, "%s:records:%s", v->to->prefix, CONTROL_STREAM);
     struct span get[] = {SPAN("HGETALL"), servers_span(&key)};
@@ -328,12 +377,18 @@ static bool carry_out(struct servers *v, struct buf *text)
     return true;
 }
 
-bool redis_servers_change(const struct redis_settings *s, enum servers_change change,
-                          const char *name, struct buf *text, struct buf *report)
+bool redis_servers_change(const struct redis_settings *s, const struct servers_wish *wish,
+                          struct buf *text, struct buf *report)
 {
     struct servers v;
-    bool well =
-        begin(&v, s, report) && find_old(&v, change, name) && check_sets(&v) && carry_out(&v, text);
+    bool well = begin(&v, s, wish->leaves, report) && find_old(&v, wish->change, wish->name) &&
+                check_sets(&v) && check_leaving(&v) && carry_out(&v, text);
+    if (well && wish->change == SERVERS_REMOVE && !wish->leaves)
+        buf_fmt(text,
+                "followers of rooms that %s kept are lost with it: nobody can say how many%s\n",
+                wish->name,
+                strcmp(v.old_names[0], wish->name) == 0 ? "; and so are bans, mutes and slow mode"
+                                                        : "");
     end(&v);
     return well;
 }

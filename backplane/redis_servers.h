@@ -9,7 +9,8 @@
  *      earlier set, and would come back with an old epoch
  *   3. what the first server keeps for all is copied, if another one is the first from now on
  *   4. each stores the new set; servers that are new to it first
- *   5. followers of rooms that the new set keeps elsewhere go along
+ *   5. followers of rooms that the new set keeps elsewhere go along, also from the server that was
+ *      removed, if it can still be asked
  *
  * From 4 on gateways of the old set find it changed, within a second, and serve no rooms. A room
  * that moved begins a new epoch on its new server, so whoever was in it is told; the others go on
@@ -26,10 +27,15 @@ enum servers_change { SERVERS_ADD, SERVERS_REMOVE };
  * cannot be reached; `report` has a line for each. */
 bool redis_servers_show(const struct redis_settings *s, struct buf *text, struct buf *report);
 
-/* Makes `s`, the servers as they are to be from now on, the set of each: with `name` as the one
- * that was added, or without it. Appends to `text` what was done. False: `report` says what is
- * wrong; nothing was changed unless it says so. */
-bool redis_servers_change(const struct redis_settings *s, enum servers_change change,
-                          const char *name, struct buf *text, struct buf *report);
+struct servers_wish {
+    enum servers_change change;
+    const char *name;                  /* who was added or removed */
+    const struct redis_member *leaves; /* REMOVE: how it is reached; NULL: it is lost */
+};
+
+/* Makes `s`, the servers as they are to be from now on, the set of each. Appends to `text` what was
+ * done. False: `report` says what is wrong; nothing was changed unless it says so. */
+bool redis_servers_change(const struct redis_settings *s, const struct servers_wish *wish,
+                          struct buf *text, struct buf *report);
 
 #endif

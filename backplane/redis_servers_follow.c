@@ -94,7 +94,7 @@ bool servers_move_followers(struct servers *v)
     bool well = true;
     for (size_t i = 0; i < v->to->server_count; i++)
         rendezvous_add(&v->now, span_str(v->to->servers[i].name));
-    for (size_t i = 0; well && i < v->to->server_count; i++)
+    for (size_t i = 0; well && i < servers_asked(v); i++)
         well = servers_each_room(v, i, "followers", move_room);
     return well;
 }

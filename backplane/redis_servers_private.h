@@ -8,16 +8,28 @@
 /* A change under way. */
 struct servers {
     const struct redis_settings *to;
+    const struct redis_member *leaves; /* NULL: nobody that could be asked */
     struct buf *report;
     struct buf old_set, new_set, key; /* key: where a server stores its set */
     struct rendezvous before;         /* the old set */
     const char *old_names[REDIS_SERVERS_MAX];
-    struct redis_talk *talk[REDIS_SERVERS_MAX]; /* with each of the new set */
-    bool has_new[REDIS_SERVERS_MAX];            /* it belongs to the new set already */
-    struct rendezvous now;                      /* the new set */
-    size_t removed;                             /* rooms */
-    size_t moved;                               /* followers */
+    struct redis_talk *talk[REDIS_SERVERS_MAX + 1]; /* with each of the new set, and who leaves */
+    bool has_new[REDIS_SERVERS_MAX];                /* it belongs to the new set already */
+    struct rendezvous now;                          /* the new set */
+    size_t removed;                                 /* rooms */
+    size_t moved;                                   /* followers */
 };
+
+/* How many can be asked: those of the new set, and behind them who leaves it. */
+static inline size_t servers_asked(const struct servers *v)
+{
+    return v->to->server_count + (v->leaves != NULL);
+}
+
+static inline const struct redis_member *servers_member(const struct servers *v, size_t i)
+{
+    return i < v->to->server_count ? &v->to->servers[i] : v->leaves;
+}
 
 static inline struct span servers_span(const struct buf *b)
 {

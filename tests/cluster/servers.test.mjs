@@ -159,9 +159,12 @@ describe('the set of servers', () => {
       await stillFollow(larger.gateways[0])
 
       // And back: what was left behind on the first two does not return with its old epoch.
-      const remove = await run(['servers', 'remove', 'c', ...servers.config(['a', 'b'])])
-      assert.equal(remove.code, 0, remove.err)
-      assert.match(remove.out, new RegExp(`; ${moved} rooms that were left over were removed`))
+      const [, , , was] = servers.config(['a', 'b', 'c'])
+      const remove = ['servers', 'remove', 'c', '--was', was, ...servers.config(['a', 'b'])]
+      const removed = await run(remove)
+      assert.equal(removed.code, 0, removed.err)
+      assert.match(removed.out, new RegExp(`; ${moved} rooms that were left over were removed; ${2 * moved} followers went along`))
+      assert.match((await run(remove)).out, /already; nothing was changed/)
       larger.gateways[0].expect(/ error /)
       await larger.degraded()
       await old.well() // a gateway whose set it is again serves again
@@ -170,6 +173,12 @@ describe('the set of servers', () => {
         const stayed = before.get(room).epoch === after.get(room).epoch
         assert.equal(back.get(room).epoch === before.get(room).epoch, stayed, room)
         assert.equal(back.get(room).offset, stayed ? 3 : 1, room)
+      }
+      for (const user of FOLLOWERS) {
+        const { channels } = await new Api(old.gateways[0]).ok('follows', { user })
+        const unread = [...ROOMS].sort().map((room) => [room, before.get(room).epoch === after.get(room).epoch ? 2 : 1])
+        assert.deepEqual(channels.map((one) => [one.channel, one.unread]), unread)
+        assert.equal(await servers.all.get('c').say('EXISTS', `madang:follows:${user}`), 0)
       }
       chatter.cut()
     } finally {
@@ -226,7 +235,15 @@ describe('the set of servers', () => {
         assert.match(err, why)
       }
       await refused(['add', 'c'], ['a', 'b'], /does not name c/)
-      await refused(['remove', 'b'], ['a', 'b'], /still names b/)
+      const file = (names) => servers.config(names)[3]
+      await refused(['remove', 'b', '--was', file(['a', 'b'])], ['a', 'b'], /still names b/)
+      await refused(['remove', 'b'], ['a'], /say `--was FILE`.*If it is gone for good say `--lost`/s)
+      await refused(['remove', 'b', '--was', file(['a', 'c'])], ['a'], /does not name b/)
+      servers.all.set('b2', servers.all.get('b')).set('b', servers.all.get('a')) // its address is another one's
+      await refused(['remove', 'b', '--was', file(['a', 'b'])], ['a'], /\[redis b\] is a server that stays/)
+      servers.all.set('b', servers.all.get('c'))
+      await refused(['remove', 'b', '--was', file(['a', 'b'])], ['a'], /\[redis b\] belongs to "", not to "a b"/)
+      servers.all.set('b', servers.all.get('b2')).delete('b2')
       await refused(['add', 'b'], ['b', 'c'], /no server says that it belongs to "c"/)
       await refused(['add'], ['a', 'b'], /say `madang servers show`/)
       await servers.all.get('c').kill()
