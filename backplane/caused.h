@@ -23,7 +23,7 @@ struct caused {
 #define NOTIFY_KIND  "notify"
 
 /* The job that tells who is away of what there is to read: {"channel":"ROOM"}. One allocation, to
- * be freed with free(); NULL: no memory. `rules` are those of the queue; NULL: those that it has. */
+ * be freed with free(); NULL: no memory. `rules`: of the queue; NULL: those that it has. */
 struct caused *caused_notify(struct span room, uint64_t delay_ms, const struct queue_rules *rules);
 
 /* Its key: the room's name, or what stands for it if that is too long for a key. */

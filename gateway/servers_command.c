@@ -10,7 +10,7 @@
 struct asked {
     enum { SHOW, ADD, REMOVE } what;
     const char *name; /* of add and remove */
-    const char *was;  /* remove: the configuration that still names it; NULL: it is lost */
+    char *was;        /* remove: the configuration that still names it; NULL: it is lost */
     int words;        /* that these are */
 };
 
@@ -74,9 +74,10 @@ static bool carry_out(const struct asked *a, const struct options *o, const stru
 }
 
 /* The same options, but that they are read from another file. */
-static bool load_before(struct options **out, const char *file, char **argv, int argc, char **env,
+static bool load_before(struct options **out, char *file, char **argv, int argc, char **env,
                         struct buf *report)
 {
+    static char config[] = "--config";
     char **words = calloc((size_t)argc + 2, sizeof(*words));
     int n = 0;
     if (!words) {
@@ -84,13 +85,13 @@ static bool load_before(struct options **out, const char *file, char **argv, int
         return false;
     }
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--config") == 0)
+        if (strcmp(argv[i], config) == 0)
             i++; /* and its value */
         else if (strncmp(argv[i], "--config=", strlen("--config=")) != 0)
             words[n++] = argv[i];
     }
-    words[n++] = "--config";
-    words[n++] = (char *)file;
+    words[n++] = config;
+    words[n++] = file;
     bool well = options_load(out, n, words, env, report);
     free((void *)words);
     return well;
