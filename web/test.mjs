@@ -21,7 +21,7 @@ try {
     });
     const files = names.map((name) => join(folder, name.replace(/\.ts$/, '.mjs')));
     const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...process.argv.slice(2), ...files], {
-        stdio: 'inherit', timeout: 120_000,
+        stdio: 'inherit', timeout: 580_000,
     });
     process.exitCode = run.status ?? 1;
 } finally {

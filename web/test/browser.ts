@@ -16,7 +16,7 @@ class Shelf {
 }
 
 function provide(name: string, value: unknown): void {
-    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
+    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 }
 
 provide('crypto', webcrypto);
@@ -24,6 +24,10 @@ provide('localStorage', new Shelf());
 provide('sessionStorage', new Shelf());
 provide('requestAnimationFrame', (work: () => void) => setTimeout(work, 0));
 provide('cancelAnimationFrame', (handle: ReturnType<typeof setTimeout>) => clearTimeout(handle));
+
+const events = new EventTarget();
+provide('addEventListener', events.addEventListener.bind(events));
+provide('document', Object.assign(new EventTarget(), { visibilityState: 'visible' }));
 
 /** Lets everything that is under way happen. */
 export const settled = (): Promise<void> => new Promise((done) => setTimeout(done, 20));

@@ -137,6 +137,24 @@ test('an outage that cannot be recovered is stitched from history', async () => 
     feed.close();
 });
 
+test('history that broke off is asked for again, though what was missed since is recovered', async () => {
+    const { feed, room, gateway } = open();
+    fill(gateway, 1, 3);
+    gateway.begin();
+    await settled();
+    gateway.cut();
+    fill(gateway, 4, 20);
+    const answering = gateway.history.bind(gateway);
+    gateway.history = async () => { throw { code: 11, message: 'connection closed' }; };
+    gateway.begin();
+    gateway.cut();
+    gateway.history = answering;
+    fill(gateway, 21, 22);
+    gateway.begin(20);
+    assert.deepEqual(await shown({ room }), numbers(1, 22));
+    feed.close();
+});
+
 test('a hole too large to close by itself stays visible and can be closed by hand', async () => {
     const { feed, room, gateway } = open();
     fill(gateway, 1, 3);

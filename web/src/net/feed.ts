@@ -42,6 +42,8 @@ export class Feed {
     private generation = 0;
     private open = false;
     private loaded = false;
+    /** History was wanted and has not all come: it broke off, and the next subscription goes on. */
+    private behind = false;
     private typingOff = false;
     private typingSent = 0;
     private typingPause = NOTICE_MS;
@@ -198,7 +200,7 @@ export class Feed {
         this.room.subscribed(at ? { epoch: at.epoch, offset: at.offset } : null, recovered);
         this.room.outbox.hurry();
         // What was recovered follows in this very turn; the outbox must look at it first.
-        if (recovered) queueMicrotask(() => this.pump());
+        if (recovered && !this.behind) queueMicrotask(() => this.pump());
         else if (this.open || this.loaded) void this.catchUp();
         else this.pump();
         if (this.open) void this.askPresence();
@@ -233,17 +235,21 @@ export class Feed {
     /** Loads the newest page and closes the hole between it and what was held, then sends. */
     private async catchUp(): Promise<void> {
         this.loaded = true;
+        this.behind = true;
         const generation = this.generation;
-        await this.load(async () => {
-            if (!(await this.page(null))) return;
-            for (let i = 1; i < STITCH_PAGES; i++) {
-                const hole = this.room.stream.holes().at(-1);
-                const before = hole && !hole.lost ? hole.before : this.behindBreak();
-                if (before === null || !(await this.page(before))) return;
-            }
-        });
+        await this.load(() => this.stitch());
         if (generation !== this.generation) return;
+        this.behind = this.room.history.value === 'failed';
         this.pump();
+    }
+
+    private async stitch(): Promise<void> {
+        if (!(await this.page(null))) return;
+        for (let i = 1; i < STITCH_PAGES; i++) {
+            const hole = this.room.stream.holes().at(-1);
+            const before = hole && !hole.lost ? hole.before : this.behindBreak();
+            if (before === null || !(await this.page(before))) return;
+        }
     }
 
     /** After a change of epoch the new one is loaded down to its beginning. */
