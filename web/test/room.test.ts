@@ -34,6 +34,24 @@ test('my message keeps its row from the queue into the stream', async () => {
     assert.equal(room.outbox.items.length, 0);
 });
 
+test('what waits is the same message until it changes, so it is not drawn again', async () => {
+    const room = newRoom();
+    room.subscribed({ epoch: 'a', offset: 0 }, false);
+    room.send('one');
+    room.send('two');
+    const waiting = async () => {
+        await shown(room);
+        return room.lines.value.flatMap((line) => (line.kind === 'message' ? [line.message] : []));
+    };
+    const before = await waiting();
+    room.outbox.begin(before[0]!.cid!);
+    room.changed();
+    const after = await waiting();
+    assert.deepEqual(after.map(({ text, state }) => `${text} ${state}`), ['one sending', 'two queued']);
+    assert.equal(after[1], before[1]);
+    room.close();
+});
+
 test('my other window and my earlier connection confirm too, somebody else does not', async () => {
     const room = newRoom();
     room.subscribed({ epoch: 'a', offset: 0 }, false);

@@ -52,7 +52,20 @@ function continues(before: Message, message: Message): boolean {
 }
 
 export function sameDay(a: number, b: number): boolean {
-    return new Date(a).toDateString() === new Date(b).toDateString();
+    return dayOf(a) === dayOf(b);
+}
+
+/** The day asked for last; nearly every question is about that one again. */
+let known = { from: 0, to: 0 };
+
+/** When the day of `time` began. */
+function dayOf(time: number): number {
+    if (time < known.from || time >= known.to) {
+        const date = new Date(time);
+        const midnight = (later: number): number => new Date(date.getFullYear(), date.getMonth(), date.getDate() + later).getTime();
+        known = { from: midnight(0), to: midnight(1) };
+    }
+    return known.from;
 }
 
 export const WINDOW = 300;

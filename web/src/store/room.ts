@@ -74,6 +74,8 @@ export class Room {
     private closed = false;
     private stored = true;
     private typingTimer: ReturnType<typeof setTimeout> | undefined;
+    /** What waits is the same message until something of it changes, so it is not drawn again. */
+    private readonly waiting = new WeakMap<Outgoing, Message>();
 
     constructor(readonly title: string, private readonly me: () => Author) {
         this.channel = channelOf(title);
@@ -251,10 +253,15 @@ export class Room {
     }
 
     private pending(item: Outgoing): Message {
-        return {
-            key: `cid-${item.cid}`, offset: null, cid: item.cid, author: this.me(), text: item.text,
+        const author = this.me();
+        const held = this.waiting.get(item);
+        if (held?.author === author) return held;
+        const message: Message = {
+            key: `cid-${item.cid}`, offset: null, cid: item.cid, author, text: item.text,
             time: item.created, state: item.state, failure: item.failure,
         };
+        this.waiting.set(item, message);
+        return message;
     }
 
     /** Redraws the people, once per frame: after an outage everybody joins at once. */
