@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
 // Well-behaved people, in a process of their own: pairs that talk at a steady, modest rate. Told to, they
-// measure how long a publication takes from one to the other.
+// measure how long a publication takes from one to the other, and how much of that the gateway has worked.
 
 import { performance } from 'node:perf_hooks'
 
 import { CLOSE, TEXT, Wire } from '../lib/wire.mjs'
+import { Times, threadsOf } from './times.mjs'
 
 const PACE_MS = 2 // between two publications of all of them together
 const PATIENCE_MS = 20_000 // for what was published to arrive
 
-const { target, connects } = JSON.parse(process.argv[2])
+const { target, connects, gateway } = JSON.parse(process.argv[2])
 const members = []
 let window = null // the measurement under way
 let fault = null
@@ -72,7 +73,7 @@ class Member {
   #publication({ offset, data }) {
     if (this.offset !== undefined && offset !== this.offset + 1) fail(`a gap in ${this.room}: ${offset} after ${this.offset}`)
     this.offset = offset
-    if (data.to === members.indexOf(this)) window?.arrived(performance.now() - data.at)
+    if (data.to === members.indexOf(this)) window?.arrived(data)
   }
 
   async leave() {
@@ -81,22 +82,58 @@ class Member {
   }
 }
 
+// A gateway that is at work on something else keeps people waiting; so do other programs, which take the
+// processor from it and from us. Only the first is its own doing: what the busiest of its threads has run
+// between a publication and its arrival, less what may have been after it was sent on, which is at most what
+// we ourselves ran or waited for the processor meanwhile.
+class Work {
+  constructor() {
+    this.threads = threadsOf(gateway).map((thread) => new Times(gateway, thread))
+    this.own = new Times(process.pid)
+    this.begun = new Map()
+  }
+
+  now() {
+    const { user, system } = process.cpuUsage()
+    const busy = (user + system) / 1000 + this.own.read().waited
+    return { busy, threads: this.threads.map((thread) => thread.read().ran) }
+  }
+
+  begins(id) {
+    this.begun.set(id, this.now())
+  }
+
+  done(id) {
+    const [from, to] = [this.begun.get(id), this.now()]
+    this.begun.delete(id)
+    return Math.max(0, ...to.threads.map((ran, i) => ran - from.threads[i] - (to.busy - from.busy)))
+  }
+
+  close() {
+    for (const times of [this.own, ...this.threads]) times.close()
+  }
+}
+
 class Window {
   constructor() {
     this.sent = 0
     this.latencies = []
+    this.works = []
+    this.work = new Work()
   }
 
-  arrived(latency) {
-    this.latencies.push(latency)
+  arrived({ at, id }) {
+    this.latencies.push(performance.now() - at)
+    this.works.push(this.work.done(id))
     if (this.latencies.length === this.sent) this.all?.()
   }
 
   // Partners sit side by side; they take turns.
   publish() {
     const from = (this.sent * 2 + (Math.floor((this.sent * 2) / members.length) & 1)) % members.length
-    this.sent++
-    members[from].command({ publish: { channel: members[from].room, data: { to: from ^ 1, at: performance.now() } } })
+    const id = this.sent++
+    this.work.begins(id)
+    members[from].command({ publish: { channel: members[from].room, data: { to: from ^ 1, at: performance.now(), id } } })
   }
 
   async everything() {
@@ -107,17 +144,20 @@ class Window {
   }
 }
 
-const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]
+function quantile(list, q) {
+  const sorted = [...list].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]
+}
 
-// { count, p50, p99 } in milliseconds, of what is published from now on for so long.
+// Of what is published from now on for so long: the p99 of what it took, and of the gateway's work, ms.
 async function measure(ms) {
   window = new Window()
   const beat = setInterval(() => window.publish(), PACE_MS)
   await new Promise((settle) => setTimeout(settle, ms))
   clearInterval(beat)
   await window.everything()
-  const sorted = window.latencies.sort((a, b) => a - b)
-  return { count: sorted.length, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) }
+  window.work.close()
+  return { wait: quantile(window.latencies, 0.99), work: quantile(window.works, 0.99) }
 }
 
 // Somebody comes in, says hello and goes.

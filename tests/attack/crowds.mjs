@@ -68,7 +68,7 @@ export async function silence(round) {
 
 const kilobytes = 'x'.repeat(8000)
 
-// Sessions in a room that is talked in, which do not read what they are sent.
+// Sessions in a room that is talked in, which do not read what they are sent, until none is left in it.
 export async function unread(round) {
   const channel = 'unread'
   const publisher = await join(round.target)
@@ -81,7 +81,8 @@ export async function unread(round) {
     }),
   )
   round.stands()
-  while (!round.ceased) await publisher.publish(channel, kilobytes)
+  const left = async () => (await publisher.ok({ presence_stats: { channel } })).num_clients ?? 0
+  while (!round.ceased || (await left()) > 0) await publisher.publish(channel, kilobytes)
   for (const c of deaf) {
     c.wire.resume()
     round.answered(await closeOf(c))
