@@ -84,19 +84,26 @@ class Member {
 
 // A gateway that is at work on something else keeps people waiting; so do other programs, which take the
 // processor from it and from us. Only the first is its own doing: what the busiest of its threads has run
-// between a publication and its arrival, less what may have been after it was sent on, which is at most what
-// we ourselves ran or waited for the processor meanwhile.
+// between a publication and its arrival. When that was we learn late, where we have to wait for the processor.
+// But what we read in one turn of our loop had not come in the turn before, when we asked for what had come;
+// so all that the gateway had run when we looked yet a turn earlier, it ran before it sent this on.
 class Work {
   constructor() {
     this.threads = threadsOf(gateway).map((thread) => new Times(gateway, thread))
-    this.own = new Times(process.pid)
     this.begun = new Map()
+    this.looks = [this.now(), this.now(), this.now()] // the last three turns, this one included
   }
 
   now() {
-    const { user, system } = process.cpuUsage()
-    const busy = (user + system) / 1000 + this.own.read().waited
-    return { busy, threads: this.threads.map((thread) => thread.read().ran) }
+    return this.threads.map((thread) => thread.read().ran)
+  }
+
+  // To be called whenever something happens.
+  look() {
+    if (this.hasLooked) return
+    this.hasLooked = true
+    setImmediate(() => (this.hasLooked = false))
+    this.looks = [...this.looks.slice(1), this.now()]
   }
 
   begins(id) {
@@ -104,13 +111,13 @@ class Work {
   }
 
   done(id) {
-    const [from, to] = [this.begun.get(id), this.now()]
+    const from = this.begun.get(id)
     this.begun.delete(id)
-    return Math.max(0, ...to.threads.map((ran, i) => ran - from.threads[i] - (to.busy - from.busy)))
+    return Math.max(0, ...this.looks[0].map((ran, i) => ran - from[i]))
   }
 
   close() {
-    for (const times of [this.own, ...this.threads]) times.close()
+    for (const times of this.threads) times.close()
   }
 }
 
@@ -124,6 +131,7 @@ class Window {
 
   arrived({ at, id }) {
     this.latencies.push(performance.now() - at)
+    this.work.look()
     this.works.push(this.work.done(id))
     if (this.latencies.length === this.sent) this.all?.()
   }
@@ -132,6 +140,7 @@ class Window {
   publish() {
     const from = (this.sent * 2 + (Math.floor((this.sent * 2) / members.length) & 1)) % members.length
     const id = this.sent++
+    this.work.look()
     this.work.begins(id)
     members[from].command({ publish: { channel: members[from].room, data: { to: from ^ 1, at: performance.now(), id } } })
   }

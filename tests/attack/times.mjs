@@ -9,7 +9,7 @@ export const threadsOf = (pid) => readdirSync(`/proc/${pid}/task`).map(Number)
 export class Times {
   #line = Buffer.alloc(100)
 
-  constructor(pid, thread = pid) {
+  constructor(pid, thread) {
     this.file = openSync(`/proc/${pid}/task/${thread}/schedstat`)
   }
 
