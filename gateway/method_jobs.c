@@ -227,7 +227,7 @@ static void on_known(struct queue_call *q)
              (l->job->data.n < c->asked || memcmp(l->job->data.p, c->data.p, c->asked) != 0))
         refuse(c, ERR_BAD_REQUEST);
     else
-        reply_submitted(c, l->state == JOB_DELAYED ? l->job->until_ms : 0, true);
+        reply_submitted(c, l->job && l->state == JOB_DELAYED ? l->job->until_ms : 0, true);
 }
 
 static void on_put(struct queue_call *q)
@@ -277,7 +277,7 @@ static enum err submit_publish(struct session *s, uint32_t id, const struct subm
     c->job.data = (struct span){c->data.p, c->data.n};
     c->job.at_ms = at_ms;
     c->job.home = span_str(c->owner); /* where the places are */
-    if (p->key.n)
+    if (p->key.p)
         use_key(c, p);
     c->rules = *options_queue_rules(s->hub->options, SPAN(QUEUE_CLIENTS));
     c->call.op.queue.rules = &c->rules;
