@@ -107,12 +107,10 @@ static uint32_t random_of(const struct queue_redis *q)
     return (uint32_t)q->base.config.random();
 }
 
-/* Keys and the words that nearly all begin with. */
+/* The words that nearly all begin with. */
 static void add_beginning(struct queue_words *w, const struct queue_redis *q,
                           const struct queue_ref *queue)
 {
-    begin_keys(w);
-    add_keys(w, queue->name);
     add(w, span_str(q->origin));
     add(w, queue->name);
     add_rules(w, queue->rules);
@@ -120,6 +118,8 @@ static void add_beginning(struct queue_words *w, const struct queue_redis *q,
 
 static void add_head(struct queue_words *w, const struct queue_ride *r)
 {
+    begin_keys(w);
+    add_keys(w, r->op->queue.name);
     add_beginning(w, r->queue, &r->op->queue);
 }
 
@@ -377,6 +377,8 @@ bool queue_words_of(struct queue_words *w, const struct queue_ride *r, const str
 
 bool queue_words_cause(struct queue_words *w, const struct queue_redis *q, const struct caused *c)
 {
+    begin(w);
+    add(w, span_str(w->prefix));
     add_beginning(w, q, &c->queue);
     add_job(w, &c->job);
     return seal(w);

@@ -90,8 +90,6 @@ static bool commit_words(struct script_words *w, struct redis *d, const struct c
     script_add_key(w, "markers", name);
     if (lasting)
         add_lasting_key(w, key);
-    if (cause)
-        add_all(w, cause->list, cause->keys);
     *keys = w->n;
     script_add_key(w, "pub", name);
     script_add(w, parts.data);
@@ -114,7 +112,7 @@ static bool commit_words(struct script_words *w, struct redis *d, const struct c
     if (c->record.n || c->interval_ms || cause)
         add_more(w, c);
     if (cause)
-        add_all(w, cause->list + cause->keys, cause->n - cause->keys);
+        add_all(w, cause->list, cause->n);
     return true;
 }
 

@@ -2,7 +2,7 @@
 -- Puts one publication into a room: everything or nothing, in one step.
 --
 -- KEYS  1 room   2 stream   3 keys   4 generation   5 markers of followers
---       6 lasting key, if there is one; then those of queue.lua, if a job may be caused
+--       6 lasting key, if there is one
 -- ARGV  1 channel to publish on
 --       2 data, JSON   3 info, JSON or ''   4 tags, the inside of a JSON object of strings, or ''
 --       5 flags: t stamps the time, d lets it be sent as a difference, q: nobody has to read it;
@@ -13,8 +13,9 @@
 --       13 version, '0' for none   14 its epoch or ''   15 the user who publishes, or ''
 --       16 '' or a hash, in which 17 a field gets the data, or is deleted if 18 is '1'
 --       19 '' or a key that lives 20 ms, and while it is there nothing is published
---       from 21 on arguments of queue_put.lua, with one job, which is put if the publication is
---       stored, is not quiet, and somebody follows the room; whatever bounds the queue has
+--       21 the prefix of all keys, and then arguments of queue_put.lua, with one job, which is put
+--       if the publication is stored, is not quiet, and somebody follows the room; whatever bounds
+--       the queue has. Its keys would be most of the words, and are seldom used: they are made here
 -- Answers {what, offset, epoch, number, marked}: what is 0 published, 1 repeated (nothing was
 -- published), 2 the key was used for other data, 3 not yet: `offset` ms are to be waited. marked is
 -- 1 if the user follows the room and has read this with all that was before it.
@@ -64,10 +65,20 @@ local function followed()
   return KEYS[5] and r.followed == '1'
 end
 
+local function queue_keys(prefix, queue)
+  local keys = {prefix .. ':jobs', prefix .. ':queues', prefix .. ':queues.due',
+    prefix .. ':queue:' .. queue}
+  local kinds = 'job data ready lease delayed expire group blocked key ends result dead buried'
+  for kind in string.gmatch(kinds, '%a+') do
+    keys[#keys + 1] = prefix .. ':queue.' .. kind .. ':' .. queue
+  end
+  return keys
+end
+
 -- The job first: if that cannot be put, nothing else is done.
 local caused
 if ARGV[21] and count > 0 and not quiet and followed() then
-  caused = cause({unpack(KEYS, lasting and 7 or 6)}, {unpack(ARGV, 21)})
+  caused = cause(queue_keys(ARGV[21], ARGV[23]), {unpack(ARGV, 22)})
   if caused[3] ~= 'ok' and caused[3] ~= 'repeated' then
     return redis.error_reply('ERR no job: ' .. caused[3])
   end

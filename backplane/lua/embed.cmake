@@ -3,8 +3,8 @@
 # line that tells the server what it is and behind what it has in common with the others.
 function(text file out)
   file(READ ${FROM}/${file}.lua lua)
-  string(REGEX REPLACE "(^|\n)--[^\n]*" "" lua "${lua}") # servers need not read comments
-  string(REGEX REPLACE "\n +" "\n" lua "${lua}")
+  string(REGEX REPLACE "(^|\n| ) *--[^\n]*" "\\1" lua "${lua}") # servers need not read comments
+  string(REGEX REPLACE "\n[ \n]+" "\n" lua "${lua}")
   string(REPLACE "\\" "\\\\" lua "${lua}")
   string(REPLACE "\"" "\\\"" lua "${lua}")
   string(REPLACE "\n" "\\n\"\n  \"" lua "${lua}")
@@ -12,7 +12,9 @@ function(text file out)
 endfunction()
 
 text(room room)
-text(queue queue)
+text(queue queue_put_only)
+text(queue_job queue_job)
+set(queue "${queue_put_only}${queue_job}")
 string(CONCAT c "/* Made of ${FROM} by embed.cmake. */\n"
   "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n")
 
@@ -36,7 +38,7 @@ endforeach()
 
 # A put as a function of its own, of which nothing is looked at before it is called.
 text(queue_put put)
-set(cause "local function cause(KEYS, ARGV)\\n\"\n  \"${queue}unbounded = true\\n\"\n  \"${put}end\\n\"\n  \"")
+set(cause "local function cause(KEYS, ARGV)\\n\"\n  \"${queue_put_only}unbounded = true\\n\"\n  \"${put}end\\n\"\n  \"")
 script(commit_cause "${room}${cause}")
 
 # Those of queues are for other programs too, which call them as functions by name.

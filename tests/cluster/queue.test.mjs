@@ -183,7 +183,7 @@ describe('queues of other programs', () => {
       await redis.say(...least.split(' '))
       const client = await RedisClient.connect(redis.port)
       await client.say('AUTH', 'madang', 'right')
-      const run = (name, keys, ...args) => client.say('EVAL', `#!lua\n${lua('queue')}${lua(`queue_${name}`)}`, keys.length, ...keys, ...args)
+      const run = (name, keys, ...args) => client.say('EVAL', `#!lua\n${lua('queue')}${lua('queue_job')}${lua(`queue_${name}`)}`, keys.length, ...keys, ...args)
       const keys = keysOf('q')
       await run('put', keys, 'me', 'q', '', 'k', 'd', '{"key":"a","group":"g","ttl_ms":90000}', 'k', 'd', '{"group":"g"}', 'k', 'd', '{"delay_ms":1}')
       await pause(5)

@@ -31,11 +31,11 @@ async function listener(redis, ...words) {
 }
 
 // Two gateways of one Redis: the first is for publishers, the second for listeners.
-async function withTwo(work) {
+async function withTwo(work, more = []) {
   const redis = await Redis.start();
   const gateways = [];
   try {
-    const args = ['--backplane', 'redis', '--redis-url', redis.url];
+    const args = ['--backplane', 'redis', '--redis-url', redis.url, ...more];
     for (const cpu of [GATEWAY_CPU, LOAD_CPU]) gateways.push(await startGateway({ args, cpu }));
     return await work({ redis, near: gateways[0], far: gateways[1] });
   } finally {
@@ -181,4 +181,28 @@ const latency = {
   },
 };
 
-export const backplane = { redis: costs, 'redis-late': latency };
+// What it costs that somebody may be told of a message: the same publications with and without a
+// target, in a room that nobody follows. The target is never called.
+const telling = {
+  title: `over Redis, ${DEPTH} in flight, with and without [notify] url`,
+  run: ({ turns, seconds, say }) =>
+    withTwo((plain) => withTwo(async (told) => {
+      const found = [];
+      const timing = { warmup: 0.3, duration: seconds, in_flight: DEPTH };
+      for (let i = 0; i < turns; i++) {
+        const [a, b] = [await across(plain, timing), await across(told, timing)];
+        found.push({
+          gateway: [a, b].map((one) => one.cpu_us_per_publication),
+          server: [a, b].map((one) => one.server_cpu_us_per_publication),
+        });
+        say(JSON.stringify(found.at(-1)));
+      }
+      const middle = (name) => median(found.map((one) => one[name][1] / one[name][0]));
+      return [
+        { what: 'publishing gateway, with / without', value: middle('gateway'), digits: 2, details: { found } },
+        { what: 'redis-server, with / without', value: middle('server'), digits: 2 },
+      ];
+    }, ['--notify-url', 'http://127.0.0.1:9/'])),
+};
+
+export const backplane = { redis: costs, 'redis-late': latency, 'redis-told': telling };
