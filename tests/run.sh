@@ -23,7 +23,7 @@ export TSAN_OPTIONS="${TSAN_OPTIONS:-second_deadlock_stack=1:print_suppressions=
 # Each runner leaves its log in $tmp/log and returns the exit status; a counter reads the log.
 
 run_c() { # PRESET
-  timeout -k 10 $limit ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j 2 -O "$tmp/log"
+  timeout -k 10 $limit ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j 3 -O "$tmp/log"
 }
 
 count_c() { # prints: passed failed skipped
@@ -46,7 +46,7 @@ run_node() { # FILES_AT_A_TIME FILES...
 # Where most of the time is spent waiting for deadlines, files share it; where machines are loaded or
 # measured, each file has it for itself.
 at_a_time() { # SUITE
-  case $1 in protocol|app|redis|cluster|browser) echo 3 ;; *) echo 1 ;; esac
+  case $1 in protocol|app|redis|cluster) echo 5 ;; browser) echo 3 ;; *) echo 1 ;; esac
 }
 
 run_page() {

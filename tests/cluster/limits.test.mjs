@@ -70,7 +70,7 @@ async function known(redis, sub, n) {
   while ((await places(redis, sub)) !== n) await pause(20)
 }
 
-describe('a limit of two connections over three gateways', () => {
+describe('a limit of two connections over three gateways', { concurrency: 2 }, () => {
   const two = ['--user-connection-limit', '2']
 
   it('counts all of them, and each who leaves makes room', async () => {

@@ -48,7 +48,8 @@ async function heard(chatter, kind, room, who) {
   assert.equal(value.push.channel, room)
 }
 
-describe('presence over several gateways', () => {
+// Side by side: some of them wait for the end of a lease.
+describe('presence over several gateways', { concurrency: 3 }, () => {
   it('everybody sees everybody, and counts them', async () => {
     await among(3, async (cluster, a, b, c) => {
       const all = [await guest(a, 'r', 'one'), await guest(b, 'r', 'one'), await guest(c, 'r', 'two')]

@@ -100,7 +100,7 @@ describe('several servers', () => {
   })
 })
 
-describe('the set of servers', () => {
+describe('the set of servers', { concurrency: 2 }, () => {
   it('is one for all: who knows another does not start, and says which it is', async () => {
     const servers = await Servers.start(['a', 'b', 'c'])
     servers.names = ['a', 'b']

@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe } from 'node:test'
+import { describe } from 'node:test'
 
 import { Centrifuge } from 'centrifuge'
 import WebSocket from 'ws'
@@ -63,17 +63,23 @@ async function until(gateway, token, wanted) {
   while ((await attempt(gateway, token)) !== wanted) await new Promise((settle) => setTimeout(settle, 50))
 }
 
-describe('a JWK set behind a URL', () => {
-  let keys, gateway
-  const start = async (...args) => (gateway = await startGateway(['--jwt-jwks', keys.url, '--jwt-jwks-cooldown', '1s', ...args], { auth: 'jwt', hubs: 2 }))
-  before(async () => {
-    keys = new KeyServer()
-    await keys.open()
-  })
-  after(() => keys.close())
+// Side by side: they mostly wait.
+describe('a JWK set behind a URL', { concurrency: true }, () => {
+  const start = (keys, ...args) => startGateway(['--jwt-jwks', keys.url, '--jwt-jwks-cooldown', '1s', ...args], { auth: 'jwt', hubs: 2 })
 
-  it('is read at the start, and again when a token has an unknown key', async () => {
-    await start()
+  const scene = (name, body) =>
+    it(name, async () => {
+      const keys = new KeyServer()
+      await keys.open()
+      try {
+        await body(keys)
+      } finally {
+        await keys.close()
+      }
+    })
+
+  scene('is read at the start, and again when a token has an unknown key', async (keys) => {
+    const gateway = await start(keys)
     await until(gateway, signed(a), 'in')
     assert.equal(await attempt(gateway, signed(a, null)), 'in')
     assert.equal(await attempt(gateway, signed(b, 'a')), 3500) // the right id, another key
@@ -85,9 +91,9 @@ describe('a JWK set behind a URL', () => {
     await gateway.stop()
   })
 
-  it('is not asked for more often than once per cooldown, whatever comes', async () => {
+  scene('is not asked for more often than once per cooldown, whatever comes', async (keys) => {
     keys.answer = (response) => response.end(setOf(a))
-    await start('--jwt-jwks-cooldown', '3s')
+    const gateway = await start(keys, '--jwt-jwks-cooldown', '3s')
     await until(gateway, signed(a), 'in')
     const begun = Date.now()
     const before = keys.asked
@@ -98,9 +104,9 @@ describe('a JWK set behind a URL', () => {
     await gateway.stop()
   })
 
-  it('while it cannot be had, the keys read last stay, and unknown ones are put off', async () => {
+  scene('while it cannot be had, the keys read last stay, and unknown ones are put off', async (keys) => {
     keys.answer = (response) => response.end(setOf(a))
-    await start('--jwt-jwks-refresh', '1s')
+    const gateway = await start(keys, '--jwt-jwks-refresh', '1s')
     await until(gateway, signed(a), 'in')
     const bad = [
       (response) => response.writeHead(500).end('no'),
@@ -124,16 +130,16 @@ describe('a JWK set behind a URL', () => {
     await gateway.stop()
   })
 
-  it('may be slow: nobody waits for it, and the gateway can stop meanwhile', async () => {
+  scene('may be slow: nobody waits for it, and the gateway can stop meanwhile', async (keys) => {
     keys.answer = () => {} // never
-    await start()
+    const gateway = await start(keys)
     assert.equal(await attempt(gateway, signed(a)), 100)
     await gateway.stop() // the answer never comes
   })
 
-  it('the official client gets in after a key was replaced', async () => {
+  scene('the official client gets in after a key was replaced', async (keys) => {
     keys.answer = (response) => response.end(setOf(a))
-    await start()
+    const gateway = await start(keys)
     await until(gateway, signed(a), 'in')
     await new Promise((settle) => setTimeout(settle, 3000))
     keys.answer = (response) => response.end(setOf(a, b))
