@@ -298,7 +298,7 @@ house('tokens that live for two seconds', { connectionLife: 2, subscriptionLife:
 house('tokens that are no good', {}, (at, comes) => {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const seconds = (from) => Math.floor(Date.now() / 1000) + from
-  const claims = { sub: 'u1', exp: seconds(60) }
+  const claims = { sub: 'u1', exp: seconds(3600) }
   const good = (more = {}) => token({ ...claims, ...more }, { key: at.house.secret })
   const pieces = (text) => text.split('.')
   const foreign = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey

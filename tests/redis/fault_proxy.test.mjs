@@ -9,7 +9,7 @@ import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Redis } from '../lib/redis.mjs'
 import { RedisClient } from '../lib/redis_client.mjs'
 
-const it = (name, body) => plainIt(name, { timeout: 30_000 }, body)
+const it = (name, body) => plainIt(name, { timeout: 300_000 }, body)
 
 describe('the fault proxy', () => {
   let redis
