@@ -76,7 +76,7 @@ static struct options *small_options(void)
     struct options *o = NULL;
     struct buf report = {0};
     must(options_load_text(&o, "fuzz",
-                           SPAN("[gateway]\nauth = insecure\nlisten = 127.0.0.1:0\n"
+                           SPAN("[gateway]\nauth = insecure\nlisten = 127.0.0.1:0\nstore = none\n"
                                 "max_connections = 16\n[client]\ncredits = 3\n"
                                 "frame_size = 16KiB\ncommand_size = 4KiB\nqueue_bytes = 64KiB\n"
                                 "history_bytes = 8KiB\npresence_bytes = 4KiB\n[hub]\ncredits = 5\n"

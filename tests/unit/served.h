@@ -37,7 +37,7 @@ static inline void served_init(struct served *s, const char *config)
     struct gateway *g = &s->gateway;
 
     *s = (struct served){0};
-    buf_fmt(&text, "[gateway]\nlisten = 127.0.0.1:0\n%s", config);
+    buf_fmt(&text, "[gateway]\nlisten = 127.0.0.1:0\nstore = none\n%s", config);
     if (!options_load_text(&s->options, "test", (struct span){text.p, text.n}, &report))
         fail_msg("%.*s", (int)report.n, report.p);
     buf_deinit(&text);
