@@ -110,6 +110,7 @@ suite('the official client on a hub that falls behind what streams hold', { args
   })
 })
 
+const soon = () => now() + 4 // not before it is connected, on a busy machine
 const mine = (claims) => token({ sub: '42', ...claims })
 const pass = (claims) => mine({ channel: '$r', ...claims })
 
@@ -121,7 +122,7 @@ async function subscribed(at, options) {
   return sub
 }
 
-suite('tokens of the official client', { auth: 'jwt', args: config }, (at) => {
+suite('tokens of the official client', { auth: 'jwt', args: config, together: true }, (at) => {
   it('a connect that is answered with an error other than 109 is final', async () => {
     for (const [claims, code] of [[{ exp: now() + 60, expire_at: now() - 1 }, 110], [{ channels: ['nowhere:x'] }, 102]]) {
       const one = client(at, { token: mine(claims), getToken: () => assert.fail('it asked again') })
@@ -130,26 +131,26 @@ suite('tokens of the official client', { auth: 'jwt', args: config }, (at) => {
   })
 
   it('a refresh that is answered with an error is final', async () => {
-    const one = await connected(at, { token: mine({ exp: now() + 2 }), getToken: async () => mine({ exp: now() + 60, expire_at: now() - 1 }) })
+    const one = await connected(at, { token: mine({ exp: soon() }), getToken: async () => mine({ exp: now() + 60, expire_at: now() - 1 }) })
     assert.deepEqual((await fate(one, ['connecting', 'disconnected'], () => {})).slice(0, 2), ['disconnected', 110])
   })
 
   it('a sub_refresh that is answered with an error ends the subscription', async () => {
     for (const [claims, code] of [[{ exp: now() - 1 }, 109], [{ exp: now() + 60, expire_at: now() - 1 }, 110]]) {
-      const sub = await subscribed(at, { token: pass({ exp: now() + 2 }), getToken: async () => pass(claims) })
+      const sub = await subscribed(at, { token: pass({ exp: soon() }), getToken: async () => pass(claims) })
       assert.deepEqual((await fate(sub, ['subscribing', 'unsubscribed'], () => {})).slice(0, 2), ['unsubscribed', code])
     }
   })
 })
 
-suite('tokens that the official client gets too late', { auth: 'jwt', args: [...config, ...impatience] }, (at) => {
+suite('tokens that the official client gets too late', { auth: 'jwt', args: [...config, ...impatience], together: true }, (at) => {
   it('after 3005 it comes back with a new token', async () => {
     let late
     const getToken = async () => {
       await late // the gateway does not wait that long
       return mine({ exp: now() + 60 })
     }
-    const one = await connected(at, { token: mine({ exp: now() + 2 }), getToken })
+    const one = await connected(at, { token: mine({ exp: soon() }), getToken })
     late = next(one, 'connecting')
     assert.equal((await late).code, 3005)
     await one.ready()
@@ -161,7 +162,7 @@ suite('tokens that the official client gets too late', { auth: 'jwt', args: [...
       await late
       return pass({ exp: now() + 60 })
     }
-    const sub = await subscribed(at, { token: pass({ exp: now() + 2 }), getToken })
+    const sub = await subscribed(at, { token: pass({ exp: soon() }), getToken })
     late = next(sub, 'subscribing')
     const { code, reason } = await late
     assert.deepEqual([code, reason], [2501, 'subscription expired'])
@@ -204,7 +205,7 @@ suite('claims on their way to others', { auth: 'jwt', args: [...config, ...impat
 
   it('3006 when a subscription that the client did not ask for has ended', async () => {
     const c = await user({ channels: ['chat:given'] })
-    await c.ok({ sub_refresh: { channel: 'chat:given', token: token({ sub: '42', channel: 'chat:given', exp: now() + 2 }) } })
+    await c.ok({ sub_refresh: { channel: 'chat:given', token: token({ sub: '42', channel: 'chat:given', exp: soon() }) } })
     await c.closed(3006, 'subscription expired')
   })
 })
