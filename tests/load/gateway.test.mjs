@@ -25,14 +25,14 @@ const shapes = {
 };
 
 for (const hubs of [1, 2]) {
-  test(`every delivery is right with ${hubs} hub(s)`, { timeout: 120000 }, async (t) => {
+  test(`every delivery is right with ${hubs} hub(s)`, { timeout: 600000 }, async (t) => {
     const gateway = await startGateway({ hubs });
     try {
       let nth = 0;
       for (const [name, options] of Object.entries(shapes)) {
         await t.test(name, async () => {
           const prefix = `shape-${nth++}-`;
-          const { code, err, report } = await load({ ...options, prefix, duration: 60, settle: 0.1 }, { gateway });
+          const { code, err, report } = await load({ ...options, prefix, duration: 600, settle: 0.1 }, { gateway });
           assert.equal(code, 0, err);
           assert.equal(report.all_publications, options.messages);
           assert.equal(report.replies, options.messages);
@@ -48,7 +48,7 @@ for (const hubs of [1, 2]) {
 const quiet = () => {};
 
 for (const [name, { title, run }] of Object.entries(troubles)) {
-  test(title, { timeout: 300000 }, async () => {
+  test(title, { timeout: 600000 }, async () => {
     for (const row of await run({ scale, turns: 1, seconds: 1, say: quiet })) {
       const { what, value, limit = Infinity, least = -Infinity } = row;
       assert.ok(value <= limit && value >= least, `${name}: ${what} is ${value}, not ${least}…${limit}`);

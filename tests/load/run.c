@@ -17,6 +17,8 @@ enum {
     BATON_NS = 1000000,
 };
 
+static const double FAILED_PATIENCE = 1; /* seconds */
+
 /* SIGUSR1: enough traffic, go on to the drain. */
 static volatile sig_atomic_t enough;
 
@@ -71,15 +73,23 @@ static void sample(struct run *run)
     run->progress_mark = mark;
 }
 
+/* Once something was wrong, a moment for what else there is to tell is enough. */
+static double patience_of(const struct run *run)
+{
+    double patience = run->opt->patience;
+    return run->check.verdict.total && patience > FAILED_PATIENCE ? FAILED_PATIENCE : patience;
+}
+
 static bool out_of_patience(struct run *run)
 {
     double idle = (double)(stats_now() - run->last_change) / 1e9;
-    if (idle < run->opt->patience)
+    double patience = patience_of(run);
+    if (idle < patience)
         return false;
     verdict_add(&run->check.verdict, VERDICT_STUCK,
                 "nothing moved for %.0f s while in phase '%s': %u of %u sessions are live, %" PRIu64
                 " publications are under way",
-                run->opt->patience, run->phase, run->swarm.live, run->swarm.count, run->check.open);
+                patience, run->phase, run->swarm.live, run->swarm.count, run->check.open);
     return true;
 }
 
