@@ -86,10 +86,11 @@ class Member {
 // processor from it and from us. Only the first is its own doing: what the busiest of its threads has run
 // between a publication and its arrival. When that was we learn late, where we have to wait for the processor.
 // But what we read in one turn of our loop had not come in the turn before, when we asked for what had come;
-// so all that the gateway had run when we looked yet a turn earlier, it ran before it sent this on.
+// so all that the gateway had run when we looked yet a turn earlier, it ran before it sent this on. Its first
+// thread only accepts connections: no publication passes it.
 class Work {
   constructor() {
-    this.threads = threadsOf(gateway).map((thread) => new Times(gateway, thread))
+    this.threads = threadsOf(gateway).filter((thread) => thread !== gateway).map((thread) => new Times(gateway, thread))
     this.begun = new Map()
     this.looks = [this.now(), this.now(), this.now()] // the last three turns, this one included
   }

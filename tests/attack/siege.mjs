@@ -152,10 +152,6 @@ class Siege {
     return attacked / quiet
   }
 
-  fair(what) {
-    return this.sanitized || this.ratio(what) <= RATIO
-  }
-
   // The machine has other things to do: what the gateway could not do in time says nothing about it.
   get starved() {
     return this.share.waited / (this.share.ran + this.share.waited)
@@ -165,15 +161,21 @@ class Siege {
   async rounds(options) {
     const { rounds = ROUNDS } = options
     for (let n = 0; n < rounds; n++) await this.round(options)
-    while (!this.fair('wait') && this.starved <= STARVED && this.quiet.length < MOST_ROUNDS) await this.round(options)
+    while (this.unfair.length && this.quiet.length < MOST_ROUNDS) await this.round(options)
   }
 
-  // By the gateway's own work, and by what others waited unless it did not get the processor.
+  // The gateway's own work, and what others waited unless it did not get the processor.
+  get counts() {
+    return this.starved > STARVED ? ['work'] : ['work', 'wait']
+  }
+
+  get unfair() {
+    return this.counts.filter((what) => !this.sanitized && this.ratio(what) > RATIO)
+  }
+
   judge() {
-    const counts = this.starved > STARVED ? ['work'] : ['work', 'wait']
-    const told = counts.map((what) => `${what} ${this.ratio(what).toFixed(2)} times`).join(', ')
-    const unfair = counts.filter((what) => !this.fair(what))
-    assert.deepEqual(unfair, [], `between a publication and its arrival: ${told}: ${JSON.stringify([this.quiet, this.attacked])}`)
+    const told = this.counts.map((what) => `${what} ${this.ratio(what).toFixed(2)} times`).join(', ')
+    assert.deepEqual(this.unfair, [], `between a publication and its arrival: ${told}: ${JSON.stringify([this.quiet, this.attacked])}`)
     return `${told} as long; the gateway got ${Math.round(100 - 100 * this.starved)} % of the time it wanted`
   }
 
