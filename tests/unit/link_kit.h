@@ -134,7 +134,7 @@ static inline struct redis_link_options options_of(const char *url)
     struct buf why = {0};
 
     redis_link_defaults(&o);
-    o.connect_ms = o.command_ms = 60000; /* who is slow on a busy machine does not hang */
+    o.command_ms = 60000; /* who is slow on a busy machine does not hang */
     if (!redis_url_parse(&o.url, span_str(url), &why))
         fail_msg("%s: %.*s", url, (int)why.n, why.p);
     buf_deinit(&why);
