@@ -375,6 +375,7 @@ static void test_tls_to_a_port_without_it_is_told(void **state)
     (void)state;
 
     o.url.port = redis.port;
+    o.connect_ms = 500; /* it says nothing */
     open_with(&o);
     WAIT_FOR(downs);
     assert_int_equal(ups, 0);
