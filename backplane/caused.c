@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct span caused_key(struct span room, char out[QUEUE_KEY_MAX])
+/* The room's name, or what stands for it if that is too long for a key. */
+static struct span key_of(struct span room, char out[QUEUE_KEY_MAX])
 {
     if (room.n <= QUEUE_KEY_MAX)
         return room;
@@ -21,7 +22,7 @@ struct span caused_key(struct span room, char out[QUEUE_KEY_MAX])
 struct caused *caused_notify(struct span room, uint64_t delay_ms, const struct queue_rules *rules)
 {
     char long_key[QUEUE_KEY_MAX];
-    struct span key = caused_key(room, long_key);
+    struct span key = key_of(room, long_key);
     struct buf text = {0};
     buf_span(&text, key);
     buf_lit(&text, "{\"channel\":");

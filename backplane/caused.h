@@ -26,7 +26,4 @@ struct caused {
  * be freed with free(); NULL: no memory. `rules`: of the queue; NULL: those that it has. */
 struct caused *caused_notify(struct span room, uint64_t delay_ms, const struct queue_rules *rules);
 
-/* Its key: the room's name, or what stands for it if that is too long for a key. */
-struct span caused_key(struct span room, char out[QUEUE_KEY_MAX]);
-
 #endif

@@ -12,7 +12,8 @@ static struct local *local_of(struct driver *d)
     return (struct local *)d;
 }
 
-void local_empty(struct local *l, struct local_room *room)
+/* Drops its publications. */
+static void empty(struct local *l, struct local_room *room)
 {
     l->bytes -= stream_bytes(room->stream);
     stream_clear(room->stream);
@@ -190,7 +191,7 @@ void local_do_remove(struct local *l, struct stream_removal *r)
     } else {
         struct local_room *room = local_room(l, r->room, &r->limits);
         if (room)
-            local_empty(l, room);
+            empty(l, room);
         else
             r->error = ERR_INTERNAL;
     }
@@ -319,7 +320,7 @@ size_t local_bytes(const struct driver *d)
 void local_init(struct local *l, const struct driver_ops *ops, const struct driver_config *config)
 {
     l->base = (struct driver){.ops = ops, .config = *config};
-    l->give_up = local_empty;
+    l->give_up = empty;
     list_init(&l->told_next);
     list_init(&l->filled);
     recent_init(&l->recent);

@@ -37,7 +37,6 @@ struct local {
 struct local_room *local_room(struct local *l, struct stream_ref *ref,
                               const struct stream_limits *limits);
 void local_init(struct local *l, const struct driver_ops *ops, const struct driver_config *config);
-void local_empty(struct local *l, struct local_room *room); /* drops its publications */
 
 /* Carry the operation out and fill in its answer. A room that has a state has a stream in it. */
 void local_do_commit(struct local *l, struct commit *c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/order_text.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 
 #include <stddef.h>
@@ -22,7 +23,7 @@ static const struct {
     {"sanction", ORDER_SANCTION, 0},
     {"slow_mode", ORDER_PACE, 0},
 };
-#define NAMES (sizeof(names) / sizeof(names[0]))
+#define NAMES COUNT_OF(names)
 
 static const char *const sanctions[SANCTION_KINDS] = {
     [SANCTION_BAN] = "ban",
@@ -184,7 +185,7 @@ enum err order_read(struct scratch *mem, struct span object, struct order *out)
     struct read r = {.order.expire_at = END_ABSENT};
     if (memchr(object.p, '\n', object.n) || memchr(object.p, '\r', object.n))
         return ERR_BAD_REQUEST; /* parts of it go into frames as they are */
-    if (!object_read(mem, object, fields, sizeof(fields) / sizeof(fields[0]), &r))
+    if (!object_read(mem, object, fields, COUNT_OF(fields), &r))
         return ERR_BAD_REQUEST;
     r.order.sets_end = r.order.expire_at != END_ABSENT;
     if (r.order.expire_at < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* port.h: a hub as the sequencer sees it, and a room's interest in it. */
+/* port.h: a hub as the sequencer sees it, and a room's interest in it. The sequencer's. */
 #ifndef MADANG_BACKPLANE_PORT_H
 #define MADANG_BACKPLANE_PORT_H
 

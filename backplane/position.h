@@ -24,11 +24,6 @@ static inline struct span position_epoch(const struct position *p)
     return (struct span){p->epoch, strnlen(p->epoch, EPOCH_MAX)};
 }
 
-static inline bool epoch_is(const struct position *p, struct span epoch)
-{
-    return span_eq(position_epoch(p), epoch);
-}
-
 /* A position that somebody states. No epoch of ours is as long as EPOCH_MAX: it becomes one that is
  * none. */
 static inline struct position position_asked(uint64_t offset, struct span epoch)

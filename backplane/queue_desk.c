@@ -306,7 +306,8 @@ void queue_send(struct queue_window *w, struct queue_call *c)
     outbox_post(&w->to_desk, &c->entry);
 }
 
-void queue_end_wait(struct queue_call *c)
+/* It ends soon, with what there is. */
+static void hurry(struct queue_call *c)
 {
     if (c->ending || !c->waits)
         return;
@@ -318,11 +319,11 @@ void queue_end_wait(struct queue_call *c)
 void queue_end_waits(struct queue_window *w)
 {
     for (struct list *n = w->waits.next; n != &w->waits; n = n->next)
-        queue_end_wait(container_of(n, struct queue_call, link));
+        hurry(container_of(n, struct queue_call, link));
 }
 
 void queue_leave(struct queue_call *c)
 {
     c->left = true;
-    queue_end_wait(c);
+    hurry(c);
 }

@@ -72,9 +72,8 @@ void queue_window_close(struct queue_window *w);
 /* The window's loop only, all of these. */
 void queue_send(struct queue_window *w, struct queue_call *c);
 
-/* A take does not wait any longer: it ends soon, with what there is. Others are not hurried. */
-void queue_end_wait(struct queue_call *c);
-void queue_end_waits(struct queue_window *w); /* of all */
+/* No take waits any longer: each ends soon, with what there is. Other calls are not hurried. */
+void queue_end_waits(struct queue_window *w);
 
 /* Nobody wants the answer any more. A take does not wait any longer, and if it has got jobs, they
  * are released before `done`, which finds none. Anything else is done all the same. */

@@ -62,15 +62,6 @@ static enum err run_step(struct store_task *t, struct file *f)
 
 /* ---- on the owner's loop --------------------------------------------------------------------- */
 
-static void tell(struct local_queue *q, struct queue_op *op, enum err error)
-{
-    op->error = error;
-    if (error)
-        queue_op_deinit(op);
-    q->base.pending--;
-    op->done(op);
-}
-
 static void tell_ready(const struct local_queue *q, const struct run *r)
 {
     const struct queue_config *c = &q->base.config;
@@ -97,7 +88,7 @@ static void run_done(struct store_task *t)
     struct run *r = container_of(t, struct run, task);
     struct local_queue *q = r->owner;
     for (struct list *n; (n = list_shift(&r->ops));)
-        tell(q, container_of(n, struct queue_op, link), t->error);
+        queue_op_end(&q->base, container_of(n, struct queue_op, link), t->error);
     if (!t->error) {
         tell_ready(q, r);
         arm(q, r);
@@ -203,7 +194,7 @@ static bool local_turn(struct actor *a)
     list_splice(&told, &q->refused);
     for (struct list *n; (n = list_shift(&told));) {
         struct queue_op *op = container_of(n, struct queue_op, link);
-        tell(q, op, op->error);
+        queue_op_end(&q->base, op, op->error);
     }
     return !list_empty(&q->refused) || q->open;
 }

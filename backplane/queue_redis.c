@@ -22,15 +22,6 @@ bool queue_place_able(const struct queue_place *p)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static void tell(struct queue_redis *q, struct queue_op *op, enum err error)
-{
-    op->error = error;
-    if (error)
-        queue_op_deinit(op);
-    q->base.pending--;
-    op->done(op);
-}
-
 /* In the next turn. */
 static void end_soon(struct queue_redis *q, struct queue_op *op, enum err error)
 {
@@ -47,7 +38,7 @@ static bool redis_turn(struct actor *a)
     list_splice(&due, &q->refused);
     for (struct list *n; (n = list_shift(&due));) {
         struct queue_op *op = container_of(n, struct queue_op, link);
-        tell(q, op, op->error);
+        queue_op_end(&q->base, op, op->error);
     }
     return !list_empty(&q->refused);
 }
@@ -66,7 +57,7 @@ static void finish(struct queue_ride *r)
     bool taken = op->verb == QUEUE_PUT && q->takes[queue_seat(queue)] != r->takes;
     enum err error = r->error;
     free(r);
-    tell(q, op, error);
+    queue_op_end(&q->base, op, error);
     if (ready > 0 && n && !taken && !q->stopped)
         q->base.config.events->ready(q->base.config.owner, queue, ready);
 }

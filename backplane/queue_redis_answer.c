@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What scripts answer; backplane/lua/ tells of the order. */
+#include "backplane/base/count.h"
+
 #include "backplane/queue_redis_private.h"
 
 #include <stdlib.h>
@@ -145,7 +147,7 @@ static struct job shown(struct reader *in)
 {
     static const char *const deaths[] = {"", "max_failures", "max_deliveries", "rejected",
                                          "expired"};
-    enum { DEATHS = sizeof(deaths) / sizeof(*deaths) };
+    enum { DEATHS = COUNT_OF(deaths) };
     struct job j = {.id = natural(in)}; /* one at a time: the order matters */
     j.kind = text(in);
     j.data = text(in);

@@ -2,6 +2,7 @@
 /* What happens without being asked for: something becomes due, or ready elsewhere. */
 #include "backplane/queue_redis_private.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/log.h"
 
 #include <stdlib.h>
@@ -120,7 +121,7 @@ static void give_library(struct queue_place *p)
     p->library_busy = true;
     p->library.done = library_done;
     p->queue->base.pending++;
-    redis_link_call(link, &p->library, words, sizeof(words) / sizeof(*words));
+    redis_link_call(link, &p->library, words, COUNT_OF(words));
 }
 
 /* ---- the timer ------------------------------------------------------------------------------- */

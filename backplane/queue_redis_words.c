@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations as words; backplane/lua/ tells what each of them is. */
+#include "backplane/base/count.h"
+
 #include "backplane/queue_redis_private.h"
 
 #include <assert.h>
@@ -94,7 +96,7 @@ static void add_rules(struct queue_words *w, const struct queue_rules *r)
         r->result_ms,    r->drop_expired,   r->max_inflight,
     };
     size_t from = w->text.n;
-    for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++) {
+    for (size_t i = 0; i < COUNT_OF(v); i++) {
         if (i)
             buf_char(&w->text, ' ');
         buf_u64(&w->text, v[i]);

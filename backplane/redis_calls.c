@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis_calls.h"
 
+#include "backplane/base/hex.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -64,9 +66,11 @@ void script_add_u64(struct script_words *w, uint64_t v)
 
 void script_hex(struct buf *b, const uint64_t *v, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        for (int shift = 60; shift >= 0; shift -= 4)
-            buf_char(b, "0123456789abcdef"[v[i] >> shift & 15]);
+    char text[HEX_U64];
+    for (size_t i = 0; i < n; i++) {
+        (void)hex_u64(text, v[i]);
+        buf_add(b, text, sizeof(text));
+    }
 }
 
 void script_add_hex(struct script_words *w, const uint64_t *v, size_t n)

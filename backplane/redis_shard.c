@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis_private.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/log.h"
 
 #define TICK_MS 1000
@@ -99,7 +100,7 @@ static void begin_generation(struct redis_shard *s)
     s->generation_busy = true;
     s->generation.done = generation_done;
     redis_link_eval(link, &s->generation, redis_script(SCRIPT_GENERATION), words, 1,
-                    sizeof(words) / sizeof(words[0]));
+                    COUNT_OF(words));
 }
 
 static void on_up(struct redis_server *server, void *owner)
@@ -120,19 +121,6 @@ void redis_shard_fail_waiting(struct redis_shard *s)
         redis_room_fail(container_of(s->waiting.next, struct redis_room, waits));
 }
 
-static void on_down(struct redis_server *server, void *owner, enum redis_fault fault, bool was_up,
-                    const char *why)
-{
-    struct redis_shard *s = owner;
-    (void)server;
-    (void)fault;
-    if (was_up)
-        s->repairing = true;
-    redis_set_lost(s);
-    redis_shard_part(s, PART_SERVER, true, why);
-    redis_shard_fail_waiting(s);
-}
-
 static void on_deaf(struct redis_server *server, void *owner, enum redis_fault fault, bool was_up,
                     const char *why)
 {
@@ -142,6 +130,15 @@ static void on_deaf(struct redis_server *server, void *owner, enum redis_fault f
     if (was_up)
         s->repairing = true;
     redis_shard_part(s, PART_SERVER, true, why);
+}
+
+static void on_down(struct redis_server *server, void *owner, enum redis_fault fault, bool was_up,
+                    const char *why)
+{
+    struct redis_shard *s = owner;
+    redis_set_lost(s);
+    on_deaf(server, owner, fault, was_up, why);
+    redis_shard_fail_waiting(s);
 }
 
 static void on_subscribed(struct redis_server *server, void *owner, void *user)

@@ -78,7 +78,8 @@ static enum err to_pace(struct sequencer *s, const struct order *o, struct scrat
     return o->channel.n ? seq_slow_down(s, o->channel, o->interval_ms) : ERR_BAD_REQUEST;
 }
 
-void seq_carry_out(struct sequencer *s, struct span text)
+/* Does what an order says, here. */
+static void obey(struct sequencer *s, struct span text)
 {
     static enum err (*const carry_out[ORDER_KINDS])(struct sequencer *, const struct order *,
                                                     struct scratch *) = {
@@ -120,7 +121,7 @@ static void recollected(void *owner, struct share *share)
     } else {
         seq_forget_decisions(s);
         for (size_t i = 0; i < share->answers; i++)
-            seq_carry_out(s, share->answer[i]);
+            obey(s, share->answer[i]);
         look_whether_known(s);
     }
     free(container_of(share, struct recollection, share));
@@ -160,7 +161,7 @@ bool seq_control_recorded(void *owner, struct span stream, struct span data)
                 !order_sanction(&o, &what) && what.until_ms && what.until_ms <= wall_ms();
     free(memory);
     if (!over)
-        seq_carry_out(s, data);
+        obey(s, data);
     return !over;
 }
 
@@ -289,7 +290,7 @@ static void mend(struct sequencer *s, const struct stream_read *r)
         return;
     }
     for (size_t i = known; i < r->count; i++)
-        seq_carry_out(s, msg_data(r->pubs[i]));
+        obey(s, msg_data(r->pubs[i]));
 }
 
 void seq_control_read(struct sequencer *s, struct stream_read *r)
@@ -313,7 +314,7 @@ void seq_control_published(struct sequencer *s, struct msg *m, const struct posi
         return; /* what is being read shows it */
     k->at = *at;
     remember(k, m);
-    seq_carry_out(s, msg_data(m));
+    obey(s, msg_data(m));
     heard(s);
 }
 
@@ -331,7 +332,7 @@ void seq_control_committed(struct sequencer *s, struct commit *c)
     struct given *g = container_of(c, struct given, commit);
     bool alone = !s->driver->ops->shared;
     if (alone && !c->error)
-        seq_carry_out(s, msg_data(c->msg));
+        obey(s, msg_data(c->msg));
     msg_unref(c->msg);
     if (c->error || alone) {
         seq_answer(s, g->request, c->error);

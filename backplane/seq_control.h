@@ -65,8 +65,6 @@ void seq_control_id(struct sequencer *s, struct buf *id); /* a new one */
 /* The request is answered; the decision is used up. */
 void seq_control_give(struct sequencer *s, struct request *r, struct decision *d);
 
-/* Does what an order says, here. */
-void seq_carry_out(struct sequencer *s, struct span text);
 void seq_post_control(struct sequencer *s, struct control *c); /* to the hubs */
 
 /* What the driver tells of the stream. */

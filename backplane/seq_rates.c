@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/seq_rates.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/words.h"
 #include "backplane/seq_private.h"
 
@@ -19,7 +20,7 @@ static void write_statement(struct buf *b, const struct statement *st)
     buf_fmt(b, "%016llx%016llx", (unsigned long long)st->name[0], (unsigned long long)st->name[1]);
     for (int i = 0; i < RATES; i++) {
         const uint64_t words[] = {st->allowed[i].amount, st->allowed[i].period_ms, st->spent[i]};
-        for (size_t k = 0; k < sizeof(words) / sizeof(*words); k++) {
+        for (size_t k = 0; k < COUNT_OF(words); k++) {
             buf_char(b, ' ');
             buf_u64(b, words[k]);
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* access.h: who may do what in a room. */
+/* access.h: who may do what in a room. The hub's thread. */
 #ifndef MADANG_GATEWAY_ACCESS_H
 #define MADANG_GATEWAY_ACCESS_H
 

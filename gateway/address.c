@@ -37,17 +37,6 @@ struct address address_of(const struct sockaddr *a)
     return out;
 }
 
-struct address address_of_peer(int fd)
-{
-    struct sockaddr_storage a = {0};
-    socklen_t len = sizeof(a);
-
-    /* Who has gone already is nobody; the socket will say so itself. */
-    if (getpeername(fd, (struct sockaddr *)&a, &len) < 0)
-        return nobody;
-    return address_of((const struct sockaddr *)&a);
-}
-
 bool address_read(struct span text, struct address *out)
 {
     char copy[ADDRESS_TEXT];

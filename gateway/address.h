@@ -22,8 +22,6 @@ struct address {
 
 /* Of a socket address; families other than IPv4 and IPv6 are nobody. The port is left out. */
 struct address address_of(const struct sockaddr *a);
-/* Who is connected to a socket. */
-struct address address_of_peer(int fd);
 /* Four bytes in network order. */
 struct address address_of_v4(const void *bytes);
 

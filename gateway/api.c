@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/api.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 #include "gateway/api_private.h"
 
@@ -70,7 +71,7 @@ static const struct api_method methods[] = {
 
 static const struct api_method *method_of(struct span name)
 {
-    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
         if (span_eq(span_str(methods[i].name), name))
             return &methods[i];
     return NULL;
@@ -130,8 +131,7 @@ static const struct field params_fields[] = {
 bool api_read_params(struct api_task *t, struct api_params *p)
 {
     *p = (struct api_params){.expire_at = EXPIRE_AT_ABSENT, .interval_ms = INTERVAL_ABSENT};
-    if (object_read(&t->call->scratch, t->params, params_fields,
-                    sizeof(params_fields) / sizeof(*params_fields), p))
+    if (object_read(&t->call->scratch, t->params, params_fields, COUNT_OF(params_fields), p))
         return true;
     api_done(t, ERR_BAD_REQUEST);
     return false;
@@ -312,7 +312,7 @@ static int status_of(enum err e)
         {ERR_LIMIT, 413},           {ERR_BAD_REQUEST, 400},      {ERR_NOT_AVAILABLE, 400},
         {ERR_EXPIRED, 400},         {ERR_UNRECOVERABLE, 416},    {ERR_TOO_MANY_REQUESTS, 503},
     };
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+    for (size_t i = 0; i < COUNT_OF(table); i++)
         if (table[i].error == e)
             return table[i].status;
     return 500;
@@ -414,8 +414,7 @@ static bool next_line(struct span *rest, struct span *line)
 static void read_line(struct api_task *part, struct span line)
 {
     struct api_params p = {0};
-    if (!object_read(&part->call->scratch, line, params_fields,
-                     sizeof(params_fields) / sizeof(*params_fields), &p))
+    if (!object_read(&part->call->scratch, line, params_fields, COUNT_OF(params_fields), &p))
         return;
     part->method = method_of(p.method);
     part->params = p.params.n ? p.params : SPAN("{}");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/api_client.h"
 
+#include "backplane/base/count.h"
+
 #include "gateway/fetch.h"
 #include "gateway/store_socket.h"
 #include "gateway/transfer.h"
@@ -67,8 +69,7 @@ static CURLcode perform(struct call *c, const char *body)
         {CURLOPT_POST, 1},
         {CURLOPT_POSTFIELDSIZE, (long)strlen(body)},
     };
-    CURLcode rc = transfer_begin(c->curl, c->url.p, CALL_TIMEOUT_MS, numbers,
-                                 sizeof(numbers) / sizeof(*numbers));
+    CURLcode rc = transfer_begin(c->curl, c->url.p, CALL_TIMEOUT_MS, numbers, COUNT_OF(numbers));
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body);
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
     rc = rc ? rc : curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->words);

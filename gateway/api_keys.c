@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/api_keys.h"
 
+#include "backplane/base/count.h"
+
 #include "gateway/api.h"
 
 #include <errno.h>
@@ -33,7 +35,7 @@ static const struct {
 
 static uint32_t scope_of(const char *word)
 {
-    for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes); i++)
+    for (size_t i = 0; i < COUNT_OF(scopes); i++)
         if (strcmp(scopes[i].word, word) == 0)
             return scopes[i].scope;
     return 0;

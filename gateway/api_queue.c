@@ -4,6 +4,7 @@
 #include "gateway/api_queue.h"
 
 #include "backplane/base/base64.h"
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 #include "gateway/job_id.h"
 
@@ -28,8 +29,7 @@ static const struct field params_fields[] = {
 bool api_queue_params(struct api_task *t, struct api_queue_params *p)
 {
     *p = (struct api_queue_params){.delay_ms = QUEUE_BACKOFF};
-    if (object_read(&t->call->scratch, t->params, params_fields,
-                    sizeof(params_fields) / sizeof(*params_fields), p))
+    if (object_read(&t->call->scratch, t->params, params_fields, COUNT_OF(params_fields), p))
         return true;
     api_done(t, ERR_BAD_REQUEST);
     return false;
@@ -60,7 +60,8 @@ void api_queue_number(struct buf *b, const char *before, uint64_t n)
     buf_u64(b, n);
 }
 
-void api_queue_data(struct buf *b, struct span data)
+/* Text of any kind as JSON: what is JSON as it is, anything else in base64. */
+static void add_data(struct buf *b, struct span data)
 {
     struct span value;
     if (json_document(data, JSON_MAX_DEPTH, &value)) {
@@ -71,6 +72,21 @@ void api_queue_data(struct buf *b, struct span data)
         base64_encode(BASE64, data, b);
         buf_char(b, '"');
     }
+}
+
+void api_queue_job(struct buf *b, const struct job *j, const char *until)
+{
+    api_queue_text(b, ",\"kind\":", j->kind);
+    add_data(b, j->data);
+    api_queue_number(b, ",\"priority\":", j->priority);
+    api_queue_number(b, ",\"deliveries\":", j->deliveries);
+    api_queue_number(b, ",\"failures\":", j->failures);
+    api_queue_number(b, ",\"created_at\":", j->created_ms);
+    if (until)
+        api_queue_number(b, until, j->until_ms);
+    api_queue_text(b, ",\"group\":", j->group);
+    api_queue_text(b, ",\"key\":", j->key);
+    api_queue_text(b, ",\"error\":", j->error);
 }
 
 /* ---- what a task asks ----------------------------------------------------------------------- */
@@ -213,7 +229,7 @@ static const char *const KEY_MODES[] = {"until_done", "window"}; /* enum key_mod
 
 static bool read_key_mode(struct span word, uint8_t *mode)
 {
-    for (size_t i = 0; i < sizeof(KEY_MODES) / sizeof(*KEY_MODES); i++) {
+    for (size_t i = 0; i < COUNT_OF(KEY_MODES); i++) {
         if (word.n && !span_eq(word, span_str(KEY_MODES[i])))
             continue;
         *mode = (uint8_t)i;
@@ -226,8 +242,7 @@ static bool read_key_mode(struct span word, uint8_t *mode)
 static bool read_job(struct api_task *t, struct span text, struct queue_job *j)
 {
     struct said_job s = {0};
-    if (!object_read(&t->call->scratch, text, job_fields, sizeof(job_fields) / sizeof(*job_fields),
-                     &s) ||
+    if (!object_read(&t->call->scratch, text, job_fields, COUNT_OF(job_fields), &s) ||
         !read_key_mode(s.key_mode, &j->key_mode) || s.max_failures > UINT32_MAX)
         return false;
     j->kind = s.kind;

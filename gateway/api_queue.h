@@ -59,8 +59,8 @@ enum err api_queue_items(struct span array, size_t size, void **items, size_t *c
 void api_queue_text(struct buf *b, const char *before, struct span text);
 void api_queue_number(struct buf *b, const char *before, uint64_t n);
 
-/* Text of any kind as JSON: what is JSON as it is, anything else in base64. Appends a member,
- * comma included. */
-void api_queue_data(struct buf *b, struct span data);
+/* Append the members of a job, each with a comma before. `until` is written before its until_ms;
+ * NULL: nothing is. */
+void api_queue_job(struct buf *b, const struct job *j, const char *until);
 
 #endif

@@ -27,17 +27,7 @@ static const char *until_of(enum job_state state)
 
 static void write_job(struct buf *b, const struct job *j, enum job_state state)
 {
-    api_queue_text(b, ",\"kind\":", j->kind);
-    api_queue_data(b, j->data);
-    api_queue_number(b, ",\"priority\":", j->priority);
-    api_queue_number(b, ",\"deliveries\":", j->deliveries);
-    api_queue_number(b, ",\"failures\":", j->failures);
-    api_queue_number(b, ",\"created_at\":", j->created_ms);
-    if (until_of(state))
-        api_queue_number(b, until_of(state), j->until_ms);
-    api_queue_text(b, ",\"group\":", j->group);
-    api_queue_text(b, ",\"key\":", j->key);
-    api_queue_text(b, ",\"error\":", j->error);
+    api_queue_job(b, j, until_of(state));
     if (state == JOB_DEAD)
         api_queue_text(b, ",\"reason\":", span_str(job_death_text(j->death)));
 }

@@ -4,6 +4,7 @@
 #include "gateway/api_queue.h"
 #include "gateway/job_id.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 
 #include <stdlib.h>
@@ -22,16 +23,7 @@ static void write_taken(struct buf *b, const struct job *j)
     job_id_write(b, j->queue, j->id);
     buf_fmt(b, ",\"token\":\"%s\"", j->token);
     api_queue_text(b, ",\"queue\":", j->queue);
-    api_queue_text(b, ",\"kind\":", j->kind);
-    api_queue_data(b, j->data);
-    api_queue_number(b, ",\"priority\":", j->priority);
-    api_queue_number(b, ",\"deliveries\":", j->deliveries);
-    api_queue_number(b, ",\"failures\":", j->failures);
-    api_queue_number(b, ",\"created_at\":", j->created_ms);
-    api_queue_number(b, ",\"lease_until\":", j->until_ms);
-    api_queue_text(b, ",\"group\":", j->group);
-    api_queue_text(b, ",\"key\":", j->key);
-    api_queue_text(b, ",\"error\":", j->error);
+    api_queue_job(b, j, ",\"lease_until\":");
     buf_char(b, '}');
 }
 
@@ -144,8 +136,7 @@ static bool read_item(struct api_task *t, struct span text, enum queue_verb verb
                       struct read_item *r)
 {
     struct said_item s = {.delay_ms = DELAY_AS_IT_FAILS};
-    if (!object_read(&t->call->scratch, text, item_fields,
-                     sizeof(item_fields) / sizeof(*item_fields), &s) ||
+    if (!object_read(&t->call->scratch, text, item_fields, COUNT_OF(item_fields), &s) ||
         !job_id_read(s.id, &r->queue, &r->item.id))
         return false;
     r->item.token = s.token;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/child.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/list.h"
 #include "backplane/base/loop.h"
 
@@ -178,7 +179,7 @@ static void close_all(struct ends *e)
 {
     int *const all[] = {&e->in, &e->out[0], &e->out[1], &e->err[0], &e->err[1]};
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+    for (size_t i = 0; i < COUNT_OF(all); i++)
         if (*all[i] >= 0)
             (void)close(*all[i]);
 }

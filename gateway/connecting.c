@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/connecting.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 #include "backplane/sequencer.h"
 #include "gateway/access.h"
@@ -28,19 +29,12 @@ struct connecting {
 
 /* ---- the reply ---- */
 
-static void cut(struct timer *t)
-{
-    struct session *s = container_of(t, struct session, timer);
-    if (s->wsi)
-        socket_kill(s->wsi);
-}
-
 void connect_refuse(struct session *s, uint32_t id, enum err e)
 {
     reply_error(s, id, e);
     s->failed = true;
     connecting_drop(s);
-    loop_arm(s->hub->loop, &s->timer, REFUSED_MS, cut);
+    loop_arm(s->hub->loop, &s->timer, REFUSED_MS, session_cut);
 }
 
 static void welcome(struct session *s, uint32_t id, const struct buf *subs)
@@ -210,7 +204,7 @@ static const struct field REMEMBERED[] = {
 static bool read_remembered(struct scratch *mem, struct span value, struct wish *w)
 {
     struct remembered r = {0};
-    if (!object_read(mem, value, REMEMBERED, sizeof(REMEMBERED) / sizeof(*REMEMBERED), &r))
+    if (!object_read(mem, value, REMEMBERED, COUNT_OF(REMEMBERED), &r))
         return false;
     w->recover = r.recover;
     w->offset = r.offset;

@@ -18,7 +18,8 @@ int64_t wall_s(void)
     return (int64_t)(wall_ms() / 1000);
 }
 
-uint64_t ttl_s(int64_t end_s)
+/* Seconds until then, for a client: at least 1. */
+static uint64_t ttl_s(int64_t end_s)
 {
     int64_t left = end_s - wall_s();
     return left < 1 ? 1 : left > TTL_MAX_S ? TTL_MAX_S : (uint64_t)left;

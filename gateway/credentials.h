@@ -43,9 +43,6 @@ void lease_drop(struct subscription *sub); /* harmless without one */
 
 int64_t wall_s(void);
 
-/* Seconds until then, for a client: at least 1. */
-uint64_t ttl_s(int64_t end_s);
-
 /* Appends `"expires":true,"ttl":N,` if there is an end. */
 void add_ttl(struct buf *b, int64_t end_s);
 

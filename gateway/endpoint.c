@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/endpoint.h"
 
+#include "backplane/base/count.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -113,7 +115,7 @@ bool endpoint_spread(const char *text, size_t number, struct buf *out)
     static const char *const loopbacks[] = {"127.0.0.1", "[::1]"};
     const char *rest = bare(text);
     bool is_both = begins(rest, LOCALHOST);
-    if (number >= (is_both ? sizeof(loopbacks) / sizeof(loopbacks[0]) : 1))
+    if (number >= (is_both ? COUNT_OF(loopbacks) : 1))
         return false;
     if (is_both) {
         buf_add(out, text, (size_t)(rest - text));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/fetch.h"
 
+#include "backplane/base/count.h"
+
 #include "gateway/transfer.h"
 
 #include <curl/curl.h>
@@ -44,8 +46,7 @@ static CURLcode configure(CURL *curl, const char *url, struct sink *sink)
         {CURLOPT_MAXREDIRS, REDIRECTS_MAX},
         {CURLOPT_HTTPGET, 1},
     };
-    CURLcode rc =
-        transfer_begin(curl, url, sink->limits->ms, numbers, sizeof(numbers) / sizeof(*numbers));
+    CURLcode rc = transfer_begin(curl, url, sink->limits->ms, numbers, COUNT_OF(numbers));
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_WRITEDATA, sink);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http.h"
 
+#include "backplane/base/count.h"
+
 #include "backplane/store/counters.h"
 #include "gateway/api.h"
 #include "gateway/api_keys.h"
@@ -39,7 +41,7 @@ static void begin(struct http_answer *out, int status)
 {
     out->status = status;
     out->header_count = 0;
-    for (size_t i = 0; i < sizeof(security_headers) / sizeof(security_headers[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(security_headers); i++)
         out->headers[out->header_count++] = security_headers[i];
 }
 
@@ -203,7 +205,7 @@ static const struct route {
 
 static const struct route *route_find(struct span path)
 {
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(routes); i++)
         if (span_eq(routes[i].path, path))
             return &routes[i];
     return NULL;
@@ -405,7 +407,7 @@ int http_check_upgrade(const struct http_request *r, const char **why)
     };
 
     *why = "";
-    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(checks); i++) {
         if (checks[i].ok)
             continue;
         *why = checks[i].why;

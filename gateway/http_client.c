@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http_client.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/loop.h"
 #include "gateway/reach.h"
 #include "gateway/transfer.h"
@@ -222,7 +223,7 @@ static CURLcode set_numbers(struct http_call *c, long ms)
         {CURLOPT_QUICK_EXIT, 1}, /* a name that is being looked up does not hold up a cancel */
 #endif
     };
-    return transfer_begin(c->easy, c->url, ms, numbers, sizeof(numbers) / sizeof(*numbers));
+    return transfer_begin(c->easy, c->url, ms, numbers, COUNT_OF(numbers));
 }
 
 static CURLcode set_texts(struct http_call *c)
@@ -237,7 +238,7 @@ static CURLcode set_texts(struct http_call *c)
         {CURLOPT_POSTFIELDS, c->body.n ? c->body.p : ""},
     };
     CURLcode rc = curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body.n);
-    for (size_t i = 0; !rc && i < sizeof(texts) / sizeof(*texts); i++)
+    for (size_t i = 0; !rc && i < COUNT_OF(texts); i++)
         if (texts[i].value)
             rc = curl_easy_setopt(c->easy, texts[i].option, texts[i].value);
     return rc;
@@ -360,11 +361,6 @@ void http_client_cancel(struct http_call *c)
     list_del(&c->link);
     c->client->count--;
     loop_again(c->client->config.loop); /* another one may have its place */
-}
-
-size_t http_client_count(const struct http_client *client)
-{
-    return client->count;
 }
 
 static bool make_multi(struct http_client *client)

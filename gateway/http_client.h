@@ -75,6 +75,4 @@ void http_client_begin(struct http_client *client, struct http_call *c);
 /* The call ends now, without `done`. Whether it took effect is unknown. */
 void http_client_cancel(struct http_call *c);
 
-size_t http_client_count(const struct http_client *client); /* calls that are not done */
-
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/identity.h"
 
+#include "backplane/base/count.h"
+#include "backplane/base/hex.h"
 #include "backplane/base/json.h"
 #include "backplane/base/utf8.h"
 
@@ -36,7 +38,6 @@ static void random_bytes(void *out, size_t n)
 
 void random_uuid(char out[36])
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char b[16];
 
     random_bytes(b, sizeof(b));
@@ -45,8 +46,7 @@ void random_uuid(char out[36])
     for (size_t i = 0; i < sizeof(b); i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *out++ = '-';
-        *out++ = digits[b[i] >> 4];
-        *out++ = digits[b[i] & 0xF];
+        out = hex_bytes(out, &b[i], 1);
     }
 }
 
@@ -114,7 +114,7 @@ static bool shown(uint32_t c)
         {0xFFF9, 0xFFFB}, /* interlinear annotations */
     };
 
-    for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(hidden); i++)
         if (c >= hidden[i].first && c <= hidden[i].last)
             return false;
     return true;

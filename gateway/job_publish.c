@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/job_publish.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/fields.h"
 #include "backplane/base/json.h"
 #include "backplane/base/map.h"
@@ -132,8 +133,8 @@ void job_publish_run(struct hub *h, struct errand *e)
     const char *why = NULL;
     enum err error = decoded ? OK : ERR_INTERNAL;
 
-    if (!error && (!object_read(&mem, data, fields, sizeof(fields) / sizeof(*fields), &want) ||
-                   !want.channel.n || !want.data.n)) {
+    if (!error && (!object_read(&mem, data, fields, COUNT_OF(fields), &want) || !want.channel.n ||
+                   !want.data.n)) {
         error = ERR_BAD_REQUEST;
         why = "the data is not {\"channel\":…,\"data\":…}";
     }

@@ -3,6 +3,7 @@
 
 #include "backplane/base/list.h"
 #include "backplane/base/log.h"
+#include "backplane/base/loop.h"
 #include "gateway/fetch.h"
 
 #include <stdlib.h>
@@ -46,11 +47,6 @@ static const char *source_of(const struct options *o, int use)
 static bool has_sets(const struct options *o)
 {
     return *source_of(o, KEYS_CONNECTION) || *source_of(o, KEYS_SUBSCRIPTION);
-}
-
-static uint64_t now_ms(void)
-{
-    return uv_hrtime() / 1000000;
 }
 
 static void drop_sets(struct buf sets[KEY_USES])
@@ -147,7 +143,7 @@ static void begin(struct jwks *j)
     loop_cancel(j->loop, &j->timer);
     if (j->reading || !has_sets(j->settings->options))
         return;
-    j->began_ms = now_ms();
+    j->began_ms = monotonic_us() / 1000;
     atomic_store(&j->cancel, false);
     j->asked = settings_ref(j->settings);
     j->reading = uv_queue_work(&j->loop->uv, &j->work, read_all, read_done) == 0;
@@ -169,7 +165,8 @@ void jwks_want(struct jwks *j)
 {
     if (j->reading || !has_sets(j->settings->options))
         return;
-    uint64_t age = now_ms() - j->began_ms, cooldown = j->settings->options->jwks_cooldown_ms;
+    uint64_t age = monotonic_us() / 1000 - j->began_ms,
+             cooldown = j->settings->options->jwks_cooldown_ms;
     if (age >= cooldown)
         begin(j);
     else

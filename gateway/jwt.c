@@ -2,6 +2,7 @@
 #include "gateway/jwt.h"
 
 #include "backplane/base/base64.h"
+#include "backplane/base/count.h"
 #include "backplane/base/fields.h"
 #include "backplane/base/json.h"
 
@@ -114,8 +115,7 @@ static bool (*const matches[])(const struct key *, const struct jwt_algorithm *,
 static const struct jwt_algorithm *read_header(struct span json, struct header *h,
                                                struct scratch *mem)
 {
-    if (!object_read(mem, json, HEADER_FIELDS, sizeof(HEADER_FIELDS) / sizeof(*HEADER_FIELDS), h) ||
-        h->crit.p)
+    if (!object_read(mem, json, HEADER_FIELDS, COUNT_OF(HEADER_FIELDS), h) || h->crit.p)
         return NULL;
     return jwt_algorithm(h->alg);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/keyring.h"
 
+#include "backplane/base/count.h"
+
 #include <jansson.h>
 #include <jose/cfg.h>
 #include <jose/openssl.h>
@@ -24,7 +26,7 @@ static const struct jwt_algorithm ALGORITHMS[] = {
     {"ES512", KEY_EC, "SHA512", "secp521r1", 132},
 };
 
-#define ALGORITHM_COUNT (sizeof(ALGORITHMS) / sizeof(ALGORITHMS[0]))
+#define ALGORITHM_COUNT COUNT_OF(ALGORITHMS)
 
 const struct jwt_algorithm *jwt_algorithm(struct span name)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/left_out.h"
 
+#include "backplane/base/count.h"
+
 #include <ctype.h>
 
 #define MAPS         "maps"
@@ -67,7 +69,7 @@ static bool holds(struct span name, const char *words, bool whole)
 
 const char *left_out(struct span name)
 {
-    for (size_t i = 0; name.n && i < sizeof(rows) / sizeof(rows[0]); i++)
+    for (size_t i = 0; name.n && i < COUNT_OF(rows); i++)
         if (holds(name, rows[i].words, rows[i].whole))
             return rows[i].feature;
     return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/listener.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/log.h"
 #include "gateway/address.h"
 
@@ -98,7 +99,7 @@ static int set_options(const struct listener *l)
         {IPPROTO_IPV6, IPV6_V6ONLY, 1, is_v6(l)}, /* IPv4 has a socket of its own */
     };
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].suits &&
             setsockopt(l->fd, rows[i].level, rows[i].name, &rows[i].value, sizeof(int)) < 0)
             return errno;
@@ -228,7 +229,7 @@ static void explain(int rc, const char *address, struct buf *error)
     const char *description = strerrordesc_np(rc);
 
     buf_fmt(error, "cannot listen on %s: %s", address, description ? description : "unknown error");
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(known); i++)
         if (known[i].rc == rc)
             buf_fmt(error, " (%s)", known[i].advice);
 }

@@ -4,6 +4,7 @@
  * Results go to standard output, complaints to standard error. Exit code 0: done; 1: not done.
  */
 #include "backplane/base/buf.h"
+#include "backplane/base/count.h"
 #include "backplane/base/log.h"
 #include "backplane/base/map.h"
 #include "backplane/base/option.h"
@@ -197,7 +198,7 @@ static const struct verb VERBS[] = {
     {"help", "[VERB]", "say how to use madang, or one of its verbs", false, NULL, run_help},
 };
 
-#define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
+#define VERB_COUNT COUNT_OF(VERBS)
 
 static const struct verb *find_verb(const char *name)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "backplane/base/count.h"
+
 #include "gateway/admission.h"
 #include "gateway/connecting.h"
 #include "gateway/credentials.h"
@@ -88,7 +90,7 @@ static void connect_token(struct session *s, uint32_t id, const struct connect_p
 void method_connect(struct session *s, const struct command *c)
 {
     struct connect_params p = {0};
-    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p))
+    if (!fields_read(s, c->params, fields, COUNT_OF(fields), &p))
         session_close(s, CLOSE_BAD_REQUEST);
     else if (p.token.n && tokens_are_checked(s->hub))
         connect_token(s, c->id, &p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/method_jobs.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 #include "backplane/base/map.h"
 #include "gateway/access.h"
@@ -184,7 +185,7 @@ static void use_key(struct job_call *c, const struct submit_params *p)
 {
     const struct span parts[] = {span_str(c->owner), p->kind, SPAN("/"), p->key};
     char *at = c->once;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
         (void)span_copy(&at, parts[i]);
     c->job.once = (struct span){c->once, (size_t)(at - c->once)};
     c->job.once_ms = KNOWN_MS;
@@ -294,9 +295,8 @@ enum err jobs_submit(struct session *s, uint32_t id, struct span data)
 {
     struct submit_params p = {0};
     char owner[OWNER_MAX];
-    if (!data.n ||
-        !fields_read(s, data, submit_fields, sizeof(submit_fields) / sizeof(*submit_fields), &p) ||
-        !p.data.n || (p.key.p && !p.key.n) || p.key.n > KEY_MAX)
+    if (!data.n || !fields_read(s, data, submit_fields, COUNT_OF(submit_fields), &p) || !p.data.n ||
+        (p.key.p && !p.key.n) || p.key.n > KEY_MAX)
         return ERR_BAD_REQUEST;
     if (!kind_allowed(s->hub->options, p.kind) || !owner_of(s, owner))
         return ERR_PERMISSION;

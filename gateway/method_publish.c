@@ -3,6 +3,7 @@
 #include "gateway/following.h"
 #include "gateway/methods.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 #include "backplane/push.h"
 
@@ -95,7 +96,7 @@ static enum err ask(struct session *s, uint32_t id, const struct room_rules *r,
 void method_publish(struct session *s, const struct command *c)
 {
     struct publish_params p = {0};
-    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p)) {
+    if (!fields_read(s, c->params, fields, COUNT_OF(fields), &p)) {
         session_close(s, CLOSE_BAD_REQUEST);
         return;
     }

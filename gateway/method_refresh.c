@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* method_refresh.c: a newer token for the connection, or for a subscription. */
+#include "backplane/base/count.h"
+
 #include "gateway/admission.h"
 #include "gateway/connecting.h"
 #include "gateway/credentials.h"
@@ -18,7 +20,7 @@ static const struct field fields[] = {
 
 static bool read_params(struct session *s, const struct command *c, struct refresh_params *p)
 {
-    return fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), p);
+    return fields_read(s, c->params, fields, COUNT_OF(fields), p);
 }
 
 static void reply_ttl(struct session *s, uint32_t id, const char *method, int64_t end_s)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rpc: what chat needs beyond the protocol, one table of methods. */
+#include "backplane/base/count.h"
+
 #include "gateway/access.h"
 #include "gateway/following.h"
 #include "gateway/method_jobs.h"
@@ -132,8 +134,7 @@ static enum err follow(struct session *s, uint32_t id, struct span data, enum fo
     struct follow_params p = {.offset = UINT64_MAX};
     struct following f = {.verb = verb, .user = client_info_user(s->client)};
     bool bare = !data.n && verb == FOLLOW_ROOMS;
-    if (!bare && (!data.n || !fields_read(s, data, follow_fields,
-                                          sizeof(follow_fields) / sizeof(*follow_fields), &p)))
+    if (!bare && (!data.n || !fields_read(s, data, follow_fields, COUNT_OF(follow_fields), &p)))
         return ERR_BAD_REQUEST;
     if (!f.user.n)
         return ERR_PERMISSION; /* it is nobody that one could come back as */
@@ -203,12 +204,12 @@ static const struct rpc_method table[] = {
 void method_rpc(struct session *s, const struct command *c)
 {
     struct rpc_params p = {0};
-    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p)) {
+    if (!fields_read(s, c->params, fields, COUNT_OF(fields), &p)) {
         session_close(s, CLOSE_BAD_REQUEST);
         return;
     }
     enum err e = ERR_NOT_AVAILABLE; /* unknown method: what the official clients' suite expects */
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+    for (size_t i = 0; i < COUNT_OF(table); i++)
         if (span_eq(span_str(table[i].name), p.method))
             e = table[i].run(s, c->id, p.data);
     if (e)

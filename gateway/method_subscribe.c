@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "backplane/base/count.h"
+
 #include "gateway/access.h"
 #include "gateway/admission.h"
 #include "gateway/credentials.h"
@@ -110,7 +112,7 @@ static void ask_with_token(struct session *s, uint32_t id, const struct room_rul
 void method_subscribe(struct session *s, const struct command *c)
 {
     struct subscribe_params p = {0};
-    if (!fields_read(s, c->params, fields, sizeof(fields) / sizeof(*fields), &p)) {
+    if (!fields_read(s, c->params, fields, COUNT_OF(fields), &p)) {
         session_close(s, CLOSE_BAD_REQUEST);
         return;
     }

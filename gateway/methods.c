@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/methods.h"
 
+#include "backplane/base/count.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +25,7 @@ static const struct method methods[] = {
 
 const struct method *method_find(struct span name)
 {
-    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
         if (span_eq(span_str(methods[i].name), name))
             return &methods[i];
     return NULL;

@@ -4,6 +4,8 @@
  */
 #include "gateway/metrics.h"
 
+#include "backplane/base/count.h"
+
 #include "backplane/store/counters.h"
 #include "gateway/acceptor.h"
 #include "gateway/cron.h"
@@ -22,7 +24,6 @@
 #include <unistd.h>
 
 #define HUB_PREFIX "madang_hub_"
-#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 
 /* A counter in a struct of counters. */
 struct metric {
@@ -272,14 +273,14 @@ static void each(struct buf *b, const struct gateway *g, const struct metric *m)
 
 static void hubs(struct buf *b, const struct gateway *g)
 {
-    for (size_t i = 0; i < COUNT(hub_metrics); i++) {
+    for (size_t i = 0; i < COUNT_OF(hub_metrics); i++) {
         const struct metric *m = &hub_metrics[i];
         if (strncmp(m->name, HUB_PREFIX, strlen(HUB_PREFIX)) == 0)
             each(b, g, m);
         else
             single(b, m->name, m->type, m->help, sum(g, m));
     }
-    for (size_t i = 0; i < COUNT(per_hub_metrics); i++)
+    for (size_t i = 0; i < COUNT_OF(per_hub_metrics); i++)
         each(b, g, &per_hub_metrics[i]);
 }
 
@@ -327,8 +328,8 @@ static void backplane(struct buf *b, const struct driver *d)
         buf_fmt(b, "%s{part=\"%s\"} 1\n", up, d->ops->name);
     for (uint32_t i = 0; i < d->part_count; i++)
         buf_fmt(b, "%s{part=\"%s\"} %d\n", up, d->parts[i], !(away >> i & 1));
-    table(b, &d->counters, driver_metrics, COUNT(driver_metrics));
-    table(b, d->store ? d->store : &no_store, store_metrics, COUNT(store_metrics));
+    table(b, &d->counters, driver_metrics, COUNT_OF(driver_metrics));
+    table(b, d->store ? d->store : &no_store, store_metrics, COUNT_OF(store_metrics));
 }
 
 /* ---- the gateway ---- */
@@ -341,7 +342,7 @@ static const struct bench_counters *of_handler(const struct worker *w, size_t i,
 
     if (w)
         return worker_counters(w, i, name);
-    if (i == COUNT(names))
+    if (i == COUNT_OF(names))
         return NULL;
     *name = names[i];
     return &nothing;
@@ -363,7 +364,7 @@ static void work_ends(struct buf *b, const struct worker *w)
 
     head(b, "madang_worker_jobs_total", "counter", "Jobs of the worker within, by their end");
     for (size_t i = 0; (c = of_handler(w, i, &name)); i++)
-        for (size_t j = 0; j < COUNT(ends); j++) {
+        for (size_t j = 0; j < COUNT_OF(ends); j++) {
             buf_fmt(b, "madang_worker_jobs_total{handler=\"%s\",end=\"%s\"} ", name, ends[j].end);
             buf_u64(b,
                     counter_get((const counter *)(const void *)((const char *)c + ends[j].offset)));
@@ -476,17 +477,17 @@ void metrics_write(const struct gateway *g, struct buf *out)
     static const struct notify_counters no_notify;
 
     gateway(out, g);
-    table(out, acceptor_counters(g->acceptor), acceptor_metrics, COUNT(acceptor_metrics));
+    table(out, acceptor_counters(g->acceptor), acceptor_metrics, COUNT_OF(acceptor_metrics));
     hubs(out, g);
     closes(out, g);
     refused(out, g);
-    table(out, sequencer_counters(g->sequencer), sequencer_metrics, COUNT(sequencer_metrics));
+    table(out, sequencer_counters(g->sequencer), sequencer_metrics, COUNT_OF(sequencer_metrics));
     backplane(out, sequencer_driver(g->sequencer));
     table(out, queue_desk_counters(sequencer_queues(g->sequencer)), queue_metrics,
-          COUNT(queue_metrics));
+          COUNT_OF(queue_metrics));
     metrics_queues(out, queue_desk_gauges(sequencer_queues(g->sequencer)));
-    table(out, cron_counters(g->cron), cron_metrics, COUNT(cron_metrics));
+    table(out, cron_counters(g->cron), cron_metrics, COUNT_OF(cron_metrics));
     work(out, g->worker);
-    table(out, g->notify ? g->notify : &no_notify, notify_metrics, COUNT(notify_metrics));
+    table(out, g->notify ? g->notify : &no_notify, notify_metrics, COUNT_OF(notify_metrics));
     process(out, g);
 }

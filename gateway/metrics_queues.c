@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/metrics_queues.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/loop.h"
 
 #include <stdio.h>
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Numbers of queues that stand under one name, told apart by a label. */
 struct part {
@@ -82,10 +81,11 @@ void metrics_queues(struct buf *b, struct queue_gauges *w)
     if (!n)
         return;
     head(b, "madang_queue_jobs", "gauge", "Jobs of each queue, by state");
-    parts(b, w, n, &(struct family){"madang_queue_jobs", "state", STATES, COUNT(STATES)});
+    parts(b, w, n, &(struct family){"madang_queue_jobs", "state", STATES, COUNT_OF(STATES)});
     head(b, "madang_queue_events_total", "counter",
          "What happened to jobs of each queue since it was made");
-    parts(b, w, n, &(struct family){"madang_queue_events_total", "event", EVENTS, COUNT(EVENTS)});
+    parts(b, w, n,
+          &(struct family){"madang_queue_events_total", "event", EVENTS, COUNT_OF(EVENTS)});
     head(b, "madang_queue_bytes", "gauge", "Bytes of data of jobs that are not dead");
     for (size_t i = 0; i < n; i++)
         line(b, "madang_queue_bytes", &w->list[i], "",

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "backplane/base/count.h"
+
 #include "gateway/options_private.h"
 
 #include "backplane/redis.h"
@@ -35,8 +37,6 @@ static const char *const NEED_HISTORY[] = {
     "force_recovery",
 };
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
 static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
 
 /* "[client] pong_timeout (8s, default)" */
@@ -54,7 +54,7 @@ static void describe(const struct options *o, const struct option_section *s, co
 static size_t check_orders(const struct options *o, struct buf *report)
 {
     size_t errors = 0;
-    for (size_t i = 0; i < COUNT(ORDERS); i++) {
+    for (size_t i = 0; i < COUNT_OF(ORDERS); i++) {
         const struct order *r = &ORDERS[i];
         const struct option_section *ls = &option_sections[r->less.section];
         const struct option_section *ms = &option_sections[r->more.section];
@@ -136,7 +136,7 @@ static void settle_room(struct options *o, size_t room)
         r->history_bytes = 0;
     if (r->history_bytes == 0 && !is_said(o, "history_size", room))
         r->history_size = 0;
-    for (size_t i = 0; r->history_size == 0 && i < COUNT(NEED_HISTORY); i++)
+    for (size_t i = 0; r->history_size == 0 && i < COUNT_OF(NEED_HISTORY); i++)
         if (!is_said(o, NEED_HISTORY[i], room))
             option_clear(options_find(ROOMS, NEED_HISTORY[i]), r);
 }
@@ -157,7 +157,7 @@ static size_t check_room(const struct options *o, size_t room, struct buf *repor
         return room_error(o, room, r->history_size ? "history_size" : "history_bytes",
                           "needs the other of history_size and history_bytes: set both, or none",
                           report);
-    for (size_t i = 0; r->history_size == 0 && i < COUNT(NEED_HISTORY); i++)
+    for (size_t i = 0; r->history_size == 0 && i < COUNT_OF(NEED_HISTORY); i++)
         if (is_on(o, NEED_HISTORY[i], room))
             errors += room_error(o, room, NEED_HISTORY[i],
                                  "needs a stream: set history_size and history_bytes", report);
@@ -228,7 +228,7 @@ static size_t check_jwt(const struct options *o, struct buf *report)
     };
     const struct option_section *s = &option_sections[SECTION_JWT];
     size_t errors = 0;
-    for (size_t i = 0; i < COUNT(pairs); i++)
+    for (size_t i = 0; i < COUNT_OF(pairs); i++)
         if (!option_is_empty(options_find(s, pairs[i].value), o) &&
             !option_is_empty(options_find(s, pairs[i].file), o))
             errors += jwt_error(o, pairs[i].file, "and the secret itself: set one of them", report);

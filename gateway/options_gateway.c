@@ -2,6 +2,7 @@
 /* options_gateway.c: the table of the section [gateway]. */
 #include "gateway/options_table.h"
 
+#include "backplane/base/log.h"
 #include "gateway/endpoint.h"
 #include "gateway/networks.h"
 #include "gateway/options.h"
@@ -14,9 +15,8 @@
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
 
-/* In the order of enum auth_mode, enum log_level and enum backplane_kind. */
+/* In the order of enum auth_mode and enum backplane_kind. */
 static const char *const AUTH_WORDS[] = {"guest", "insecure", "jwt", NULL};
-static const char *const LOG_WORDS[] = {"error", "warn", "info", "debug", NULL};
 static const char *const BACKPLANE_WORDS[] = {"local", "redis", NULL};
 
 /* ---- syntax of single words ---- */
@@ -145,7 +145,7 @@ const struct option gateway_options[GATEWAY_OPTION_COUNT] = {
         .type = OPTION_CHOICE,
         GATEWAY(log_level),
         .reload = RELOAD_LIVE,
-        .choices = LOG_WORDS,
+        .choices = log_level_words,
         .initial = "info",
         .help = "The least important messages that are still written to standard error.",
     },

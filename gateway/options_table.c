@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/options_table.h"
 
+#include "backplane/base/count.h"
+
 #include "gateway/options.h"
 
 #include <string.h>
 
-#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
 #define GATEWAY(field) OPTION_FIELD(struct options, field)
 #define ROOM(field)    OPTION_FIELD(struct room_rules, field)
 
@@ -381,7 +382,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .reload = RELOAD_LIVE,
             .help = "Limits and times of each session.",
             .list = CLIENT_OPTIONS,
-            .count = COUNT(CLIENT_OPTIONS),
+            .count = COUNT_OF(CLIENT_OPTIONS),
         },
     [SECTION_LIMITS] =
         {
@@ -411,7 +412,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
             .prefixed = true,
             .help = "Limits of each hub, one event loop thread with its sessions.",
             .list = HUB_OPTIONS,
-            .count = COUNT(HUB_OPTIONS),
+            .count = COUNT_OF(HUB_OPTIONS),
         },
     [SECTION_API] =
         {
@@ -429,7 +430,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
                 "Limits of what is kept for all rooms together. With backplane redis streams are "
                 "kept by the server, and max_stream_bytes means nothing.",
             .list = BACKPLANE_OPTIONS,
-            .count = COUNT(BACKPLANE_OPTIONS),
+            .count = COUNT_OF(BACKPLANE_OPTIONS),
         },
     [SECTION_LOCAL] =
         {
@@ -515,7 +516,7 @@ const struct option_section option_sections[SECTION_COUNT] = {
                 "namespace begins with the defaults and inherits nothing from [rooms]. With auth "
                 "jwt every switch is off, history_size 0 and idempotency_field empty until set.",
             .list = ROOM_OPTIONS,
-            .count = COUNT(ROOM_OPTIONS),
+            .count = COUNT_OF(ROOM_OPTIONS),
         },
     [SECTION_SERVERS] =
         {

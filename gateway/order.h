@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* order.h: what a hub does with an order (backplane/control.h) to the sessions that it is for. */
+/* order.h: what a hub does, on its thread, with an order (backplane/control.h) to its sessions. */
 #ifndef MADANG_GATEWAY_ORDER_H
 #define MADANG_GATEWAY_ORDER_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* path.h: a file's path that is good in any folder. */
+/* path.h: a file's path that is good in any folder. Any thread. */
 #ifndef MADANG_GATEWAY_PATH_H
 #define MADANG_GATEWAY_PATH_H
 

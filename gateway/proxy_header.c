@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/proxy_header.h"
 
+#include "backplane/base/count.h"
+
 #include <netinet/in.h>
 
 #define V2_FIXED 16 /* bytes before the addresses */
@@ -121,8 +123,8 @@ static enum proxy_verdict read_v2(struct span bytes, struct proxy_header *out)
     out->length = V2_FIXED + rest;
     if (out->length > PROXY_HEADER_MAX)
         return PROXY_BAD;
-    if (!local && (family >= sizeof(families) / sizeof(families[0]) ||
-                   (b[at + 1] & 0x0F) >= TRANSPORTS || rest < families[family].bytes))
+    if (!local && (family >= COUNT_OF(families) || (b[at + 1] & 0x0F) >= TRANSPORTS ||
+                   rest < families[family].bytes))
         return PROXY_BAD;
     if (bytes.n < out->length)
         return PROXY_MORE;

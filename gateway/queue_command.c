@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/queue_command.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/option.h"
 #include "backplane/queue/queue.h"
 #include "gateway/api_client.h"
@@ -74,7 +75,7 @@ static const struct flag {
     {TEXT("url", url, "URL", "", "The gateway to ask instead: http://HOST:PORT."), ANY},
     {TIME("wait", wait_ms, SECONDS(30), "0", "Wait so long for a job."), TAKE},
 };
-#define FLAG_COUNT (sizeof(FLAGS) / sizeof(FLAGS[0]))
+#define FLAG_COUNT COUNT_OF(FLAGS)
 
 static const struct option_section NO_SECTION = {.name = ""};
 
@@ -312,7 +313,7 @@ static const struct verb {
      queue_print_done},
     {"resume", "queue_resume", "QUEUE", "neither holds", 1, 1, STATS, make_queue, queue_print_done},
 };
-#define VERB_COUNT (sizeof(VERBS) / sizeof(VERBS[0]))
+#define VERB_COUNT COUNT_OF(VERBS)
 
 static const struct verb *verb_of(const char *word)
 {

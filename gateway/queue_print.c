@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/queue_print.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/loop.h"
 
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static void add_row(struct buf *text, const json_t *q)
     add_safe(text, text_of(q, "queue"));
     while (!text->failed && text->n - begin < 20)
         buf_char(text, ' ');
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
         buf_fmt(text, " %9" JSON_INTEGER_FORMAT, number_of(q, numbers[i]));
     add_age(text, (uint64_t)number_of(q, "oldest_ready_at"));
     bool paused = json_is_true(json_object_get(q, "paused"));
@@ -93,21 +94,32 @@ bool queue_print_stats(const json_t *r, const char *queue, struct buf *text, str
 
 /* ---- jobs ----------------------------------------------------------------------------------- */
 
+/* What the status of a job means, in words for people. */
+struct saying {
+    const char *status, *words;
+};
+
+/* NULL: nothing is to be said. */
+static const char *said_of(const struct saying *sayings, size_t n, const json_t *job)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(text_of(job, "status"), sayings[i].status) == 0)
+            return sayings[i].words;
+    return NULL;
+}
+
 bool queue_print_put(const json_t *r, const char *queue, struct buf *text, struct buf *report)
 {
-    static const struct {
-        const char *status, *words;
-    } refusals[] = {
+    static const struct saying refusals[] = {
         {"full", "is full"},
         {"too_big", "takes no jobs with so much data"},
         {"draining", "takes nothing new: it is draining"},
         {"bad", "cannot take such a job: see the bounds in docs/QUEUE.md"},
     };
     const json_t *job = json_array_get(json_object_get(r, "jobs"), 0);
-    for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
-        if (strcmp(text_of(job, "status"), refusals[i].status) != 0)
-            continue;
-        buf_fmt(report, "the queue %s %s\n", queue, refusals[i].words);
+    const char *words = said_of(refusals, COUNT_OF(refusals), job);
+    if (words) {
+        buf_fmt(report, "the queue %s %s\n", queue, words);
         return false;
     }
     add_safe(text, text_of(job, "id"));
@@ -136,25 +148,17 @@ bool queue_print_taken(const json_t *r, const char *queue, struct buf *text, str
 
 bool queue_print_settled(const json_t *r, const char *queue, struct buf *text, struct buf *report)
 {
-    static const struct {
-        const char *status, *words;
-    } known[] = {
+    static const struct saying losses[] = {
         {"lease_lost", "the lease is over, or it is not the newest"},
         {"gone", "there is no such job any more"},
     };
     const json_t *job = json_array_get(json_object_get(r, "jobs"), 0);
-    const char *status = text_of(job, "status");
+    const char *words = said_of(losses, COUNT_OF(losses), job);
     (void)queue;
-    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-        if (strcmp(status, known[i].status) != 0)
-            continue;
-        add_safe(report, text_of(job, "id"));
-        buf_fmt(report, ": %s\n", known[i].words);
-        return false;
-    }
-    add_safe(text, text_of(job, "id"));
-    buf_fmt(text, ": %s\n", status);
-    return true;
+    struct buf *to = words ? report : text;
+    add_safe(to, text_of(job, "id"));
+    buf_fmt(to, ": %s\n", words ? words : text_of(job, "status"));
+    return !words;
 }
 
 static void add_time(struct buf *text, json_int_t ms)

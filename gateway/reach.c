@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/reach.h"
 
+#include "backplane/base/count.h"
+
 #include <stdlib.h>
 
 struct reach {
@@ -19,8 +21,6 @@ static const char *const SPECIAL[] = {
 static const char *const WRAPPING[] = {"64:ff9b::/96"};
 /* clang-format on */
 
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
 static struct networks *make(const char *const *words, size_t count)
 {
     return networks_new((char *const *)words, count);
@@ -33,8 +33,8 @@ struct reach *reach_new(char *const *words, size_t count)
     if (!r)
         return NULL;
     r->allowed = networks_new(words, count);
-    r->special = make(SPECIAL, COUNT(SPECIAL));
-    r->wrapping = make(WRAPPING, COUNT(WRAPPING));
+    r->special = make(SPECIAL, COUNT_OF(SPECIAL));
+    r->wrapping = make(WRAPPING, COUNT_OF(WRAPPING));
     if (r->allowed && r->special && r->wrapping)
         return r;
     reach_free(r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/schedule.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/option.h"
 
 #include <ctype.h>
@@ -192,7 +193,7 @@ bool schedule_parse(struct schedule *s, const char *text, struct buf *why)
     memset(s, 0, sizeof(*s));
     if (strncmp(text, "@every", 6) == 0 && (text[6] == ' ' || text[6] == '\t'))
         return parse_every(s, text + 6, why);
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+    for (size_t i = 0; i < COUNT_OF(words); i++)
         if (strcmp(text, words[i][0]) == 0)
             text = words[i][1];
     if (split(list, text))

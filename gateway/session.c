@@ -450,7 +450,7 @@ void session_pong(struct session *s)
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-static void close_timeout(struct timer *t)
+void session_cut(struct timer *t)
 {
     struct session *s = container_of(t, struct session, timer);
     if (s->wsi)
@@ -467,7 +467,7 @@ static void finish_close(struct session *s)
     if (m)
         transmit(s, m, true);
     else /* not here: this may be a callback of the same connection */
-        loop_arm(s->hub->loop, &s->timer, 0, close_timeout);
+        loop_arm(s->hub->loop, &s->timer, 0, session_cut);
     msg_unref(m);
 }
 
@@ -489,7 +489,7 @@ void session_begin_close(struct session *s)
     }
     session_set_state(s, SESSION_CLOSING);
     hold(s, HOLD_CREDIT, false); /* the peer's close frame must be read */
-    loop_arm(s->hub->loop, &s->timer, CLOSE_TIMEOUT_MS, close_timeout);
+    loop_arm(s->hub->loop, &s->timer, CLOSE_TIMEOUT_MS, session_cut);
     if (close_info(reason)->flush == FLUSH_QUEUE)
         session_flush_replies(s);
     else

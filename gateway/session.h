@@ -105,6 +105,8 @@ bool session_peer_closes(struct session *s);
 void session_gone(struct session *s);
 
 void session_close(struct session *s, enum close_reason reason);
+/* For the timer of a session: its socket is cut, without a word. */
+void session_cut(struct timer *t);
 /* The same with a close frame of its own; a reference is taken. */
 void session_dismiss(struct session *s, enum close_reason reason, struct msg *close_frame);
 

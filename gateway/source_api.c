@@ -2,6 +2,7 @@
 #include "gateway/source_api.h"
 
 #include "backplane/base/base64.h"
+#include "backplane/base/count.h"
 #include "backplane/base/fields.h"
 #include "backplane/base/json.h"
 #include "backplane/base/list.h"
@@ -14,7 +15,6 @@
 
 #define ANSWER_MAX ((size_t)32 << 20)
 #define TIMEOUT_MS 15000 /* of a call, beside what it is to wait */
-#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 
 struct source_api {
     struct job_source source;
@@ -167,8 +167,8 @@ static bool read_jobs(struct errand *e, struct scratch *mem, struct span *list)
         return false;
     }
     bool ok = c->status == 200 && !c->cut &&
-              object_read(mem, text, answer_fields, COUNT(answer_fields), &a) && a.result.n &&
-              object_read(mem, a.result, jobs_fields, COUNT(jobs_fields), &jobs);
+              object_read(mem, text, answer_fields, COUNT_OF(answer_fields), &a) && a.result.n &&
+              object_read(mem, a.result, jobs_fields, COUNT_OF(jobs_fields), &jobs);
     if (!ok) {
         (void)snprintf(status, sizeof(status), "the answer has status %u", (unsigned)c->status);
         bool told = a.error.n && object_read(mem, a.error, wrong_fields, 1, &wrong);
@@ -187,7 +187,7 @@ static struct held *read_job(struct scratch *mem, struct span text)
     struct said_job s = {0};
     struct buf decoded = {0};
 
-    if (!object_read(mem, text, job_fields, COUNT(job_fields), &s) || !s.id.n || !s.token.n)
+    if (!object_read(mem, text, job_fields, COUNT_OF(job_fields), &s) || !s.id.n || !s.token.n)
         return NULL;
     if (s.data_b64.n && base64_decode(BASE64, s.data_b64, &decoded))
         s.data = (struct span){decoded.p, decoded.n};
@@ -225,7 +225,7 @@ static bool settle_answer(struct job_settle *s, struct scratch *mem, struct span
     for (; n < s->count && json_items_next(&it, &v) == JSON_MEMBER; n++) {
         struct said_job said = {0};
         enum settled status = SETTLED_OK;
-        if (!object_read(mem, v, job_fields, COUNT(job_fields), &said))
+        if (!object_read(mem, v, job_fields, COUNT_OF(job_fields), &said))
             return false;
         while (status < SETTLED_CANCELLED && !span_eq(said.status, span_str(settled_text(status))))
             status++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp.h: what the kernel knows of a connection. */
+/* tcp.h: what the kernel knows of a connection. Any thread. */
 #ifndef MADANG_GATEWAY_TCP_H
 #define MADANG_GATEWAY_TCP_H
 

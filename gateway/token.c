@@ -2,12 +2,11 @@
 #include "gateway/token.h"
 
 #include "backplane/base/base64.h"
+#include "backplane/base/count.h"
 #include "backplane/base/fields.h"
 #include "backplane/base/json.h"
 #include "gateway/identity.h"
 #include "rooms/rules.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct claims {
     int64_t exp, nbf, iat, expire_at;
@@ -73,7 +72,7 @@ bool overrides_read(struct span object, struct overrides *out)
     struct switches s = {0};
     if (!object.p)
         return true;
-    return object_read(&none, object, SWITCHES, COUNT(SWITCHES), &s) &&
+    return object_read(&none, object, SWITCHES, COUNT_OF(SWITCHES), &s) &&
            read_switch(s.presence, &out->presence) && read_switch(s.join_leave, &out->join_leave) &&
            read_switch(s.force_push_join_leave, &out->force_push_join_leave) &&
            read_switch(s.force_positioning, &out->force_positioning) &&
@@ -132,7 +131,7 @@ static bool read_claims(const struct token_rules *rules, struct token *t, struct
     struct span object = {t->payload.p, t->payload.n};
     struct scratch mem = {t->strings.p, t->strings.p + t->strings.cap};
     const struct field user = {rules->user_claim, FIELD_STRING, offsetof(struct claims, user)};
-    if (!object_read(&mem, object, CLAIMS, COUNT(CLAIMS), c) ||
+    if (!object_read(&mem, object, CLAIMS, COUNT_OF(CLAIMS), c) ||
         !object_read(&mem, object, EXPIRE_AT, 1, c))
         return false;
     c->user = c->sub;
@@ -240,7 +239,7 @@ bool token_grant(struct span value, struct buf *decoded, struct grant_entry *out
     struct scratch none = {0};
     struct grant g = {0};
     buf_clear(decoded);
-    return object_read(&none, value, GRANT, COUNT(GRANT), &g) &&
+    return object_read(&none, value, GRANT, COUNT_OF(GRANT), &g) &&
            buf_reserve(decoded, value.n + 8) && read_json(g.info, g.b64info, decoded, &out->info) &&
            out->info.n <= TOKEN_INFO_MAX && read_json(g.data, g.b64data, decoded, &out->data) &&
            overrides_read(g.override, &out->override);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/token_command.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 #include "backplane/base/loop.h"
 #include "backplane/base/option.h"
@@ -120,7 +121,7 @@ static const struct option WORDS[] = {
     },
 };
 
-#define WORD_COUNT (sizeof(WORDS) / sizeof(WORDS[0]))
+#define WORD_COUNT COUNT_OF(WORDS)
 
 /* ---- reading the words ---- */
 

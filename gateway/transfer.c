@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/transfer.h"
 
+#include "backplane/base/count.h"
+
 static CURLcode set_numbers(CURL *curl, const struct transfer_number *numbers, size_t count)
 {
     CURLcode rc = CURLE_OK;
@@ -17,6 +19,6 @@ CURLcode transfer_begin(CURL *curl, const char *url, long ms, const struct trans
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_PROXY, "");
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_USERAGENT, "madang/" MADANG_VERSION);
-    rc = rc ? rc : set_numbers(curl, common, sizeof(common) / sizeof(*common));
+    rc = rc ? rc : set_numbers(curl, common, COUNT_OF(common));
     return rc ? rc : set_numbers(curl, numbers, count);
 }

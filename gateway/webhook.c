@@ -2,6 +2,7 @@
 #include "gateway/webhook.h"
 
 #include "backplane/base/base64.h"
+#include "backplane/base/count.h"
 #include "backplane/base/fields.h"
 #include "backplane/base/json.h"
 #include "backplane/base/list.h"
@@ -69,7 +70,7 @@ static bool is_ours(struct span name)
         "connection", "content-length",      "expect", "host",    "idempotency-key",
         "keep-alive", "proxy-authorization", "te",     "trailer", "transfer-encoding",
         "upgrade",    "x-delivery"};
-    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+    for (size_t i = 0; i < COUNT_OF(ours); i++)
         if (strlen(ours[i]) == name.n && strncasecmp(ours[i], name.p, name.n) == 0)
             return true;
     return name.n >= 8 && strncasecmp(name.p, "webhook-", 8) == 0;
@@ -210,7 +211,7 @@ static const char *prepare(struct hook *h, struct scratch *mem)
     struct http_call *c = &h->call;
     bool has_type = false;
 
-    if (!object_read(mem, h->attempt->job->data, fields, sizeof(fields) / sizeof(*fields), &want))
+    if (!object_read(mem, h->attempt->job->data, fields, COUNT_OF(fields), &want))
         return "the data is not {\"url\":…,\"body\":…}";
     if (!want.url.n || want.url.n > WEBHOOK_URL_MAX || memchr(want.url.p, '\0', want.url.n))
         return "there is no url, or one that is too long";

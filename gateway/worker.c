@@ -2,6 +2,7 @@
 #include "gateway/worker.h"
 
 #include "backplane/base/buf.h"
+#include "backplane/base/count.h"
 #include "backplane/base/list.h"
 #include "backplane/base/loop.h"
 
@@ -252,7 +253,7 @@ static void tell(struct bench *b)
         else
             list_push(&b->ended, l);
     }
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+    for (size_t i = 0; i < COUNT_OF(verbs); i++)
         while (!timer_armed(&b->retell) && tell_some(b, verbs[i]))
             continue;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/worker_command.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/list.h"
 #include "backplane/base/log.h"
 #include "backplane/base/loop.h"
@@ -17,7 +18,7 @@
 #define SOCKET_URL "http://localhost" /* who is behind a socket has no name */
 
 static const int numbers[] = {SIGTERM, SIGINT};
-#define SIGNALS (sizeof(numbers) / sizeof(*numbers))
+#define SIGNALS COUNT_OF(numbers)
 
 struct process {
     struct loop loop;
@@ -43,7 +44,7 @@ static char *meaning_of(const char *word)
     size_t n = strcspn(word, "=");
     char *text = NULL;
 
-    for (size_t i = 0; i < sizeof(ALIASES) / sizeof(*ALIASES); i++)
+    for (size_t i = 0; i < COUNT_OF(ALIASES); i++)
         if (strlen(ALIASES[i].name) == n && strncmp(ALIASES[i].name, word, n) == 0 &&
             asprintf(&text, "%s%s", ALIASES[i].meaning, word + n) < 0)
             text = NULL;
@@ -205,5 +206,5 @@ void worker_command_help(struct buf *text)
         "  madang worker --exec \"/usr/local/bin/resize --fast\" --worker-exec-queues pictures\n"
         "\n"
         "--url stands for --worker-url, --exec for --worker-exec.\n\n");
-    options_help_of(sections, sizeof(sections) / sizeof(*sections), text);
+    options_help_of(sections, COUNT_OF(sections), text);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rooms/rules.h"
 
+#include "backplane/base/hex.h"
 #include "backplane/base/utf8.h"
 
 #include <string.h>
@@ -55,21 +56,14 @@ bool room_is_limited(const struct room_rules *r, struct span room)
     return r->allow_user_limited_channels && users_of(room).p;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The next byte of an encoded id; a % with no two digits behind it stands for itself. */
 static char next_byte(struct span *text)
 {
     const char *p = text->p;
-    bool coded = p[0] == '%' && text->n >= 3 && hex(p[1]) >= 0 && hex(p[2]) >= 0;
+    bool coded = p[0] == '%' && text->n >= 3 && hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0;
     size_t used = coded ? 3 : 1;
     *text = (struct span){p + used, text->n - used};
-    return coded ? (char)(hex(p[1]) << 4 | hex(p[2])) : p[0];
+    return coded ? (char)(hex_value(p[1]) << 4 | hex_value(p[2])) : p[0];
 }
 
 static bool is_user(struct span text, struct span user)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/base/buf.h"
 
+#include "backplane/base/hex.h"
 #include "backplane/base/json.h"
 
 #include <stdarg.h>
@@ -121,7 +122,6 @@ static void json_escape(struct buf *b, unsigned char c)
 {
     static const char names[0x20] = {
         ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    static const char hex[] = "0123456789abcdef";
 
     if (c >= 0x80) {
         buf_lit(b, UTF8_REPLACEMENT);
@@ -129,7 +129,7 @@ static void json_escape(struct buf *b, unsigned char c)
         buf_add(b, (char[]){'\\', c >= 0x20 ? (char)c : names[c]}, 2);
     } else {
         buf_lit(b, "\\u00");
-        buf_add(b, (char[]){hex[c >> 4], hex[c & 15]}, 2);
+        buf_add(b, (char[]){hex_digit(c >> 4), hex_digit(c)}, 2);
     }
 }
 

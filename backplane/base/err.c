@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/base/err.h"
 
+#include "backplane/base/count.h"
+
 #include <stddef.h>
 
 struct err_info {
@@ -20,7 +22,7 @@ static const struct err_info *err_info(enum err e)
     static const struct err_info unknown = {"unknown error", false};
     size_t at = (size_t)e;
 
-    if (at >= sizeof(infos) / sizeof(infos[0]) || !infos[at].text)
+    if (at >= COUNT_OF(infos) || !infos[at].text)
         return &unknown;
     return &infos[at];
 }

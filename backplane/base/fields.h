@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fields.h: the members of a JSON object, read into a struct by a table. */
+/* fields.h: the members of a JSON object, read into a struct by a table. Pure; any thread. */
 #ifndef MADANG_BASE_FIELDS_H
 #define MADANG_BASE_FIELDS_H
 

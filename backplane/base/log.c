@@ -21,8 +21,8 @@
 #define BURST           10
 #define REFILL_MS       1000
 
-static const char *const level_names[] = {
-    [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+const char *const log_level_words[] = {
+    [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL};
 
 static _Atomic int current_level = LOG_INFO;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards every log_site */
@@ -40,14 +40,6 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
     return (enum log_level)atomic_load_explicit(&current_level, memory_order_relaxed);
-}
-
-int log_level_parse(const char *name)
-{
-    for (size_t i = 0; name && i < sizeof(level_names) / sizeof(level_names[0]); i++)
-        if (strcmp(name, level_names[i]) == 0)
-            return (int)i;
-    return -1;
 }
 
 static long long monotonic_ms(void)
@@ -118,7 +110,7 @@ static void line_head(struct line *l, enum log_level level)
         memset(&tm, 0, sizeof(tm));
     line_fmt(l, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %-5s ", tm.tm_year + 1900, tm.tm_mon + 1,
              tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000,
-             level_names[level]);
+             log_level_words[level]);
 }
 
 /* C0, DEL, and C1 (U+0080 to U+009F), which terminals obey too. */

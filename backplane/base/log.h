@@ -20,8 +20,8 @@ struct log_site {
 
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
-/* "error" | "warn" | "info" | "debug" -> level; -1 if unknown. */
-int log_level_parse(const char *name);
+/* The words of the levels, by level; then NULL. */
+extern const char *const log_level_words[];
 
 void log_line(struct log_site *site, enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

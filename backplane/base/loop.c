@@ -10,6 +10,7 @@
  */
 #include "backplane/base/loop.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/log.h"
 
 #include <assert.h>
@@ -199,7 +200,7 @@ static void close_own(struct loop *l)
                           (uv_handle_t *)&l->check, (uv_handle_t *)&l->again,
                           (uv_handle_t *)&l->tick,  (uv_handle_t *)&l->beat};
 
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(own); i++)
         if (!uv_is_closing(own[i]))
             uv_close(own[i], NULL);
 }
@@ -277,4 +278,9 @@ uint64_t wall_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &ts); /* cannot fail for this clock */
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t monotonic_us(void)
+{
+    return uv_hrtime() / 1000;
 }

@@ -77,5 +77,6 @@ void loop_cancel(struct loop *l, struct timer *t);
 
 uint64_t loop_now_ms(const struct loop *l); /* monotonic, cached per turn */
 uint64_t wall_ms(void);                     /* wall clock; any thread */
+uint64_t monotonic_us(void);                /* not cached; any thread */
 
 #endif

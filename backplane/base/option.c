@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/base/option.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/utf8.h"
 
 #include <stdlib.h>
@@ -30,8 +31,6 @@ struct unit {
 static const struct unit DURATIONS[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 static const struct unit SIZES[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}};
 static const struct unit ONES[] = {{"", 1}};
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const void *field_of(const struct option *o, const void *target)
 {
@@ -146,7 +145,7 @@ static bool store_number(const struct option *o, void *field, uint64_t v, const 
 static bool parse_number(const struct option *o, void *field, const char *text, struct buf *why)
 {
     uint64_t v;
-    if (!read_units(ONES, COUNT(ONES), text, &v))
+    if (!read_units(ONES, COUNT_OF(ONES), text, &v))
         return refuse(o, text, " is not a number", why);
     return store_number(o, field, v, text, why);
 }
@@ -159,7 +158,7 @@ static bool parse_duration(const struct option *o, void *field, const char *text
         return refuse(o, text, " has no unit", why);
     if (strcmp(text, "0") == 0)
         v = 0;
-    else if (!read_units(DURATIONS, COUNT(DURATIONS), text, &v))
+    else if (!read_units(DURATIONS, COUNT_OF(DURATIONS), text, &v))
         return refuse(o, text, " is not a duration", why);
     return store_number(o, field, v, text, why);
 }
@@ -167,7 +166,7 @@ static bool parse_duration(const struct option *o, void *field, const char *text
 static bool parse_size(const struct option *o, void *field, const char *text, struct buf *why)
 {
     uint64_t v;
-    if (!read_units(SIZES, COUNT(SIZES), text, &v))
+    if (!read_units(SIZES, COUNT_OF(SIZES), text, &v))
         return refuse(o, text, " is not a size", why);
     return store_number(o, field, v, text, why);
 }
@@ -186,14 +185,14 @@ static void format_duration(const struct option *o, const void *field, uint64_t 
     if (v == 0)
         buf_lit(text, "0s");
     else
-        write_units(DURATIONS, COUNT(DURATIONS), v, text);
+        write_units(DURATIONS, COUNT_OF(DURATIONS), v, text);
 }
 
 static void format_size(const struct option *o, const void *field, uint64_t v, struct buf *text)
 {
     (void)o;
     (void)field;
-    write_units(SIZES, COUNT(SIZES), v, text);
+    write_units(SIZES, COUNT_OF(SIZES), v, text);
 }
 
 /* ---- words ---- */
@@ -201,7 +200,7 @@ static void format_size(const struct option *o, const void *field, uint64_t v, s
 static bool parse_bool(const struct option *o, void *field, const char *text, struct buf *why)
 {
     static const char *const words[] = {"off", "on", "false", "true", "no", "yes"};
-    for (size_t i = 0; i < COUNT(words); i++) {
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (strcmp(text, words[i]) != 0)
             continue;
         *(bool *)field = i % 2;
@@ -501,7 +500,7 @@ static void add_name(const struct option_section *s, const struct option *o, boo
                      struct buf *text)
 {
     const char *parts[] = {s->prefixed ? s->name : "", s->prefixed ? "_" : "", o->key};
-    for (size_t i = 0; i < COUNT(parts); i++) {
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
         for (const char *p = parts[i]; *p; p++) {
             if (upper)
                 buf_char(text, *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p);

@@ -2,6 +2,7 @@
 #include "backplane/queue/queue.h"
 
 #include "backplane/base/buf.h"
+#include "backplane/base/hex.h"
 #include "backplane/base/utf8.h"
 
 #include <assert.h>
@@ -90,6 +91,15 @@ void queue_op_deinit(struct queue_op *op)
         o->names = NULL;
         o->count = 0;
     }
+}
+
+void queue_op_end(struct queue_driver *d, struct queue_op *op, enum err error)
+{
+    op->error = error;
+    if (error)
+        queue_op_deinit(op);
+    d->pending--;
+    op->done(op);
 }
 
 /* ---- what an operation may say --------------------------------------------------------------- */
@@ -254,12 +264,10 @@ uint64_t queue_backoff(const struct queue_rules *rules, uint32_t failures, uint6
 
 void queue_token(char out[QUEUE_TOKEN_MAX], uint64_t n, uint64_t nonce)
 {
-    static_assert(U64_TEXT_MAX + 1 + 16 + 1 <= QUEUE_TOKEN_MAX, "it fits");
+    static_assert(U64_TEXT_MAX + 1 + HEX_U64 + 1 <= QUEUE_TOKEN_MAX, "it fits");
     char *at = out + u64_text(out, n);
     *at++ = '.';
-    for (int shift = 60; shift >= 0; shift -= 4)
-        *at++ = "0123456789abcdef"[nonce >> shift & 15];
-    *at = '\0';
+    *hex_u64(at, nonce) = '\0';
 }
 
 bool queue_token_parse(struct span token, uint64_t *n, uint64_t *nonce)

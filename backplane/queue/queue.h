@@ -360,6 +360,9 @@ enum err queue_check(struct queue_op *op);
 /* Frees what an operation was answered with. */
 void queue_op_deinit(struct queue_op *op);
 
+/* For drivers: an operation that counted as pending ends; with an error it has no answer. */
+void queue_op_end(struct queue_driver *d, struct queue_op *op, enum err error);
+
 /* How long to wait after so many failures: half of it even, half of it by chance. */
 uint64_t queue_backoff(const struct queue_rules *rules, uint32_t failures, uint64_t random);
 

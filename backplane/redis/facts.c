@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis/facts.h"
 
+#include "backplane/base/count.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,7 +62,7 @@ static void parse_line(struct redis_facts *f, struct span line)
         return;
     struct span name = {line.p, (size_t)(colon - line.p)};
     struct span value = {colon + 1, line.n - name.n - 1};
-    for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
         if (span_eq(name, fields[i].name))
             store((char *)f + fields[i].at, fields[i].kind, fields[i].size, value);
 }

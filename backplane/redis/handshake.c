@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis/handshake.h"
 
+#include "backplane/base/count.h"
+
 #include "backplane/redis/codec.h"
 
 enum step { STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_ROLE, STEP_INFO };
@@ -46,7 +48,7 @@ static enum handshake_verdict fail(enum redis_fault *fault, enum redis_fault whi
 static enum handshake_verdict explain(struct span error, const char *command,
                                       enum redis_fault *fault, struct buf *why)
 {
-    for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
+    for (size_t i = 0; i < COUNT_OF(errors); i++)
         if (begins(error, errors[i].begin) && errors[i].why) {
             buf_str(why, errors[i].why);
             return fail(fault, errors[i].fault);
@@ -198,7 +200,7 @@ bool redis_error_ends_link(const struct redis_reply *reply)
 
     if (reply->type != REPLY_ERROR)
         return false;
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+    for (size_t i = 0; i < COUNT_OF(words); i++)
         if (begins(reply->text, words[i]))
             return true;
     return false;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/redis/url.h"
 
+#include "backplane/base/count.h"
+#include "backplane/base/hex.h"
+
 #include <strings.h>
 
 /* No message quotes the text: what was meant as a password may have ended up in any part of it. */
@@ -38,15 +41,6 @@ static struct span cut_at(struct span *s, const char *set)
     return before;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Decodes %XX into out, which holds max bytes and the NUL; `what` names the part. */
 static bool decode(struct span in, char *out, size_t max, const char *what, struct buf *why)
 {
@@ -55,7 +49,8 @@ static bool decode(struct span in, char *out, size_t max, const char *what, stru
     for (size_t i = 0; i < in.n; i++) {
         int c = (unsigned char)in.p[i];
         if (c == '%') {
-            int high = i + 2 < in.n ? hex(in.p[i + 1]) : -1, low = high < 0 ? -1 : hex(in.p[i + 2]);
+            int high = i + 2 < in.n ? hex_value(in.p[i + 1]) : -1;
+            int low = high < 0 ? -1 : hex_value(in.p[i + 2]);
             if (low < 0) {
                 buf_fmt(why, "a %% in the %s must be followed by two hexadecimal digits", what);
                 return false;
@@ -174,7 +169,7 @@ static bool parse_unix(struct redis_url *u, struct span authority, struct span r
 
 static bool parse_scheme(struct redis_url *u, struct span *text)
 {
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+    for (size_t i = 0; i < COUNT_OF(schemes); i++)
         if (text->n >= schemes[i].text.n &&
             strncasecmp(text->p, schemes[i].text.p, schemes[i].text.n) == 0) {
             u->transport = schemes[i].transport;

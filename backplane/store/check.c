@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/store/check.h"
 
+#include "backplane/base/count.h"
+
 #include "backplane/store/file_private.h"
 #include "backplane/store/schema.h"
 
@@ -52,7 +54,7 @@ static const char *const RULES[] = {
 static bool look_at_rules(sqlite3 *db, struct buf *wrong)
 {
     bool well = true;
-    for (size_t i = 0; i < sizeof(RULES) / sizeof(*RULES); i++) {
+    for (size_t i = 0; i < COUNT_OF(RULES); i++) {
         sqlite3_stmt *s = NULL;
         int rc = sqlite3_prepare_v2(db, RULES[i], -1, &s, NULL);
         while (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
@@ -80,7 +82,7 @@ static const struct {
 
 static void count(sqlite3 *db, struct buf *found)
 {
-    for (size_t i = 0; i < sizeof(THINGS) / sizeof(*THINGS); i++) {
+    for (size_t i = 0; i < COUNT_OF(THINGS); i++) {
         sqlite3_stmt *s = NULL;
         if (sqlite3_prepare_v2(db, THINGS[i].sql, -1, &s, NULL) == SQLITE_OK &&
             sqlite3_step(s) == SQLITE_ROW)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* check.h: whether a store that nobody has open is whole, and what is in it. */
+/* check.h: whether a store that nobody has open is whole, and what is in it. It blocks. */
 #ifndef MADANG_BACKPLANE_STORE_CHECK_H
 #define MADANG_BACKPLANE_STORE_CHECK_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/store/copy.h"
 
+#include "backplane/base/loop.h"
 #include "backplane/store/file_private.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PAGES_AT_ONCE 16
@@ -141,13 +141,6 @@ no_file:
 
 /* ---- going on -------------------------------------------------------------------------------- */
 
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* The last page came with the mark of the original's journal; a copy is one file without any. */
 static int finish(struct copy *c)
 {
@@ -167,13 +160,13 @@ static int finish(struct copy *c)
 enum copy_state copy_step(struct copy *c, uint64_t budget_us, size_t max_bytes,
                           char why[FILE_WHY_MAX])
 {
-    uint64_t until = now_us() + budget_us;
+    uint64_t until = monotonic_us() + budget_us;
     size_t done = 0;
     int rc;
     do {
         rc = sqlite3_backup_step(c->backup, PAGES_AT_ONCE);
         done += PAGES_AT_ONCE * c->page_size;
-    } while (rc == SQLITE_OK && done < max_bytes && now_us() < until);
+    } while (rc == SQLITE_OK && done < max_bytes && monotonic_us() < until);
     if (rc == SQLITE_OK)
         return COPY_MORE;
     if (rc == SQLITE_DONE)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/store/file.h"
 
+#include "backplane/base/count.h"
 #include "backplane/base/log.h"
 #include "backplane/store/file_private.h"
 #include "backplane/store/log_vfs.h"
@@ -376,7 +377,7 @@ static bool begin_generation(struct file *f, bool doubtful, bool log, char why[F
                    {"open", 1},
                    {"full", f->full_sync},
                    {"boot", boot}};
-    for (size_t i = 0; !e && i < sizeof(numbers) / sizeof(*numbers); i++)
+    for (size_t i = 0; !e && i < COUNT_OF(numbers); i++)
         e = file_set_number(f, numbers[i].name, numbers[i].value);
     if (!e)
         e = file_commit(f);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/store/jobs.h"
 
+#include "backplane/base/count.h"
+
 #include "backplane/store/jobs_private.h"
 
 #include <string.h>
@@ -109,7 +111,7 @@ void jobs_tidy(struct jobs_step *s)
         " (SELECT queue,key FROM job_key WHERE until<=?1 ORDER BY until LIMIT ?2)",
         "DELETE FROM job_result WHERE id IN"
         " (SELECT id FROM job_result WHERE until<=?1 ORDER BY until LIMIT ?2)"};
-    for (size_t i = 0; i < sizeof(sqls) / sizeof(*sqls); i++) {
+    for (size_t i = 0; i < COUNT_OF(sqls); i++) {
         sqlite3_stmt *q = jobs_statement(s, sqls[i]);
         jobs_int(q, 1, s->now);
         jobs_int(q, 2, JOBS_SLICE);
@@ -180,7 +182,7 @@ static void find_next(struct jobs_step *s)
     static const char *const sqls[] = {
         "SELECT min(due) FROM job WHERE state IN (1,2)",
         "SELECT min(expires) FROM job WHERE expires IS NOT NULL AND state<>1"};
-    for (size_t i = 0; i < sizeof(sqls) / sizeof(*sqls); i++) {
+    for (size_t i = 0; i < COUNT_OF(sqls); i++) {
         sqlite3_stmt *q = jobs_statement(s, sqls[i]);
         int64_t due = jobs_row(s, q) ? sqlite3_column_int64(q, 0) : 0;
         if (q)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is seen of queues and jobs without changing them. */
+#include "backplane/base/count.h"
+
 #include "backplane/store/jobs_private.h"
 
 #include <assert.h>
@@ -69,7 +71,7 @@ void jobs_look(struct jobs_step *s, struct queue_op *op)
 {
     struct queue_look *l = container_of(op, struct queue_look, op);
     struct jobs_shelf *h = jobs_shelf(s, &op->queue, false);
-    for (size_t i = 0; h && i < sizeof(places) / sizeof(*places); i++)
+    for (size_t i = 0; h && i < COUNT_OF(places); i++)
         if (look_in(s, h, &places[i], l))
             return;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backplane/store/place.h"
 
+#include "backplane/base/count.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
@@ -34,7 +36,7 @@ bool place_on_network(const char *path)
         slash[slash == dir] = '\0';
     if (statfs(slash ? dir : ".", &fs) != 0)
         return false; /* opening says what is wrong */
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if ((unsigned)fs.f_type == kinds[i])
             return true;
     return false;

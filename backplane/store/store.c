@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A transaction holds at most this much, so that nobody waits for a batch without end. */
 #define BATCH_TASKS 512
@@ -90,13 +89,6 @@ static struct entry *queue_shift(struct queue *q)
     if (!q->head)
         q->end = &q->head;
     return e;
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* ---- the thread: a transaction --------------------------------------------------------------- */
@@ -250,9 +242,9 @@ static struct entry *next_waiting(struct keeper *k)
 
 static void commit(struct keeper *k, struct queue *batch, size_t tasks)
 {
-    uint64_t began = now_us();
+    uint64_t began = monotonic_us();
     bool lost = file_commit(k->file) != OK;
-    uint64_t took = now_us() - began;
+    uint64_t took = monotonic_us() - began;
     counter_add(&k->counters.commits, 1);
     counter_add(&k->counters.tasks, tasks);
     counter_add(&k->counters.commit_us, took);

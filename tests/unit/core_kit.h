@@ -4,6 +4,7 @@
 #ifndef MADANG_TESTS_UNIT_CORE_KIT_H
 #define MADANG_TESTS_UNIT_CORE_KIT_H
 
+#include "backplane/base/count.h"
 #include "backplane/base/msg.h"
 #include "backplane/position.h"
 #include "backplane/push.h"
@@ -18,8 +19,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 /* xorshift64*; good enough to wander about. */
 static uint64_t random_state = 1;

@@ -3,6 +3,7 @@
 #ifndef MADANG_TESTS_UNIT_OPTIONS_KIT_H
 #define MADANG_TESTS_UNIT_OPTIONS_KIT_H
 
+#include "backplane/base/count.h"
 #include "gateway/options.h"
 
 #include <setjmp.h>
@@ -14,7 +15,6 @@
 
 #include <cmocka.h>
 
-#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 #define WORDS_MAX 16
 
 /* The text of a buffer until the next call. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "backplane/base/count.h"
 #include "backplane/base/json.h"
 
 #include <stdio.h>
@@ -10,8 +11,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* A copy in memory of exactly its size, so that a sanitizer sees any read past it. */
 static struct span exact(struct span s)
@@ -160,7 +159,7 @@ static const char *const bad[] = {"",
 static void what_the_grammar_allows_is_accepted(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(good); i++)
+    for (size_t i = 0; i < COUNT_OF(good); i++)
         if (!is_document(span_str(good[i]), JSON_MAX_DEPTH))
             fail_msg("refused: %s", good[i]);
 }
@@ -168,7 +167,7 @@ static void what_the_grammar_allows_is_accepted(void **state)
 static void what_the_grammar_does_not_allow_is_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(bad); i++)
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (is_document(span_str(bad[i]), JSON_MAX_DEPTH))
             fail_msg("accepted: %s", bad[i]);
     assert_false(is_document(SPAN("\"\0\""), 1));
@@ -219,7 +218,7 @@ static void nesting_is_allowed_to_the_given_depth_and_no_deeper(void **state)
     static char text[8 * 256];
 
     (void)state;
-    for (size_t m = 0; m < COUNT(mixes); m++) {
+    for (size_t m = 0; m < COUNT_OF(mixes); m++) {
         for (int depth = 1; depth <= 200; depth++) {
             struct span s = nest(text, depth, mixes[m]);
             assert_false(is_document(s, depth - 1));
@@ -301,7 +300,7 @@ static void an_object_is_walked_member_by_member(void **state)
 
     (void)state;
     assert_true(json_members_begin(&it, s, 3));
-    for (size_t i = 0; i < COUNT(want); i++) {
+    for (size_t i = 0; i < COUNT_OF(want); i++) {
         assert_int_equal(json_members_next(&it, &key, &value), JSON_MEMBER);
         assert_true(span_eq(key, want[i].key));
         assert_true(span_eq(value, want[i].value));
@@ -319,7 +318,7 @@ static void an_array_is_walked_item_by_item(void **state)
 
     (void)state;
     assert_true(json_items_begin(&it, SPAN("[1,[2,3] , \"\",{}]"), 2));
-    for (size_t i = 0; i < COUNT(want); i++) {
+    for (size_t i = 0; i < COUNT_OF(want); i++) {
         assert_int_equal(json_items_next(&it, &value), JSON_MEMBER);
         assert_true(span_eq(value, span_str(want[i])));
     }
@@ -335,7 +334,7 @@ static void a_walk_begins_only_at_its_own_kind_of_container(void **state)
     struct span key, value;
 
     (void)state;
-    for (size_t i = 0; i < COUNT(texts); i++) {
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
         assert_false(json_members_begin(&it, span_str(texts[i]), 9));
         assert_int_equal(json_members_next(&it, &key, &value), JSON_BAD);
         assert_false(json_items_begin(&it, span_str(texts[i]), 9));
@@ -361,7 +360,7 @@ static void a_walk_ends_badly_where_the_text_is_bad_and_stays_there(void **state
     struct span key, value;
 
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         assert_true(json_members_begin(&it, span_str(rows[i].text), 2));
         for (int k = 0; k < rows[i].good; k++)
             assert_int_equal(json_members_next(&it, &key, &value), JSON_MEMBER);
@@ -401,7 +400,7 @@ static void unsigned_integers_are_read_to_their_last_value(void **state)
     uint64_t u = 5;
 
     (void)state;
-    for (size_t i = 0; i < COUNT(refused); i++)
+    for (size_t i = 0; i < COUNT_OF(refused); i++)
         assert_false(json_u64(span_str(refused[i]), &u));
     assert_int_equal(u, 5);
     assert_true(json_u64(SPAN("0"), &u) && u == 0);
@@ -417,7 +416,7 @@ static void signed_integers_are_read_to_both_ends(void **state)
     int64_t i64 = 5;
 
     (void)state;
-    for (size_t i = 0; i < COUNT(refused); i++)
+    for (size_t i = 0; i < COUNT_OF(refused); i++)
         assert_false(json_i64(span_str(refused[i]), &i64));
     assert_int_equal(i64, 5);
     assert_true(json_i64(SPAN("0"), &i64) && i64 == 0);
@@ -445,7 +444,7 @@ static void strings_are_decoded_to_utf8(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char out[64];
         struct span in = exact(rows[i].in);
         size_t n = rows[i].out.n;
@@ -472,7 +471,7 @@ static void lone_surrogates_and_what_is_no_string_are_not_decoded(void **state)
     char out[64];
 
     (void)state;
-    for (size_t i = 0; i < COUNT(refused); i++) {
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
         struct span in = exact(span_str(refused[i]));
         if (json_unquote(in, out, sizeof(out)) != -1)
             fail_msg("decoded: %s", refused[i]);

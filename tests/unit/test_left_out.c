@@ -33,7 +33,7 @@ static void names_of_what_is_left_out_are_known(void **state)
         {"Ed25519", "EdDSA"},
     };
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const char *feature = left_out(span_str(rows[i].name));
         if (!feature || strcmp(feature, rows[i].feature) != 0)
             fail_msg("%s is said to be of %s", rows[i].name, feature ? feature : "nothing");
@@ -62,7 +62,7 @@ static void words_count_as_a_whole_only(void **state)
         "--",
     };
     (void)state;
-    for (size_t i = 0; i < COUNT(names); i++)
+    for (size_t i = 0; i < COUNT_OF(names); i++)
         if (left_out(span_str(names[i])))
             fail_msg("%s is said to be of %s", names[i], left_out(span_str(names[i])));
 }

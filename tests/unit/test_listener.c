@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "backplane/base/count.h"
 #include "gateway/listener.h"
 
 #include "tests/unit/loopback.h"
@@ -18,8 +19,6 @@
 #include <sys/wait.h>
 
 #include <cmocka.h>
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static bool machine_has_v6(void)
 {
@@ -51,7 +50,7 @@ static size_t open_all(const char *const *addresses, size_t n, struct listener *
 {
     char *copies[4];
 
-    assert_true(n <= COUNT(copies));
+    assert_true(n <= COUNT_OF(copies));
     for (size_t i = 0; i < n; i++)
         assert_non_null(copies[i] = strdup(addresses[i]));
     size_t count = listeners_open(copies, n, out, error);
@@ -77,7 +76,7 @@ static void assert_fails(const char *const *addresses, size_t n, const char *fir
 static void a_port_of_zero_becomes_a_real_one(void **state)
 {
     const char *addresses[] = {"127.0.0.1:0", "127.0.0.2:0"};
-    struct listener l[COUNT(addresses)];
+    struct listener l[COUNT_OF(addresses)];
     struct buf error = {0};
 
     (void)state;
@@ -97,7 +96,7 @@ static void a_port_of_zero_becomes_a_real_one(void **state)
 static void twins_share_a_port(void **state)
 {
     const char *addresses[] = {"127.0.0.1:0", "[::1]:0"};
-    struct listener l[COUNT(addresses)];
+    struct listener l[COUNT_OF(addresses)];
     struct buf error = {0};
 
     (void)state;
@@ -119,7 +118,7 @@ static void twins_share_a_port(void **state)
 static void a_v6_socket_leaves_v4_alone(void **state)
 {
     const char *addresses[] = {"[::]:0"};
-    struct listener l[COUNT(addresses)];
+    struct listener l[COUNT_OF(addresses)];
     struct buf error = {0};
 
     (void)state;
@@ -197,7 +196,7 @@ static void take_v6_away(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {COUNT(code), code};
+    struct sock_fprog program = {COUNT_OF(code), code};
 
     assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
     assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "backplane/base/count.h"
 #include "gateway/options.h"
 
 #include "tests/unit/options_kit.h"
@@ -12,8 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static void wrong_flags_are_refused_by_name(void **state)
 {
@@ -272,7 +271,7 @@ static void spellings_are_checked(void **state)
         {"--rooms-idempotency-field", "a\"b", false},
     };
     (void)state;
-    for (size_t i = 0; i < COUNT(list); i++) {
+    for (size_t i = 0; i < COUNT_OF(list); i++) {
         struct buf report = {0};
         struct options *o = load(WORDS(list[i].flag, list[i].value), NULL, &report);
         if ((o != NULL) != list[i].good)
