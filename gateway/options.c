@@ -8,8 +8,10 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define COMMENT_COLUMN 48
+#define COMMENT_COLUMN   48
+#define HUBS_DEFAULT_MAX 8
 
 static const struct option_section *const ROOMS = &option_sections[SECTION_ROOMS];
 
@@ -264,6 +266,14 @@ void options_print(const struct options *o, struct buf *text)
             print_section(o, m, i, text);
         }
     }
+}
+
+uint32_t options_hubs(const struct options *o)
+{
+    if (o->hubs)
+        return o->hubs;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > HUBS_DEFAULT_MAX ? HUBS_DEFAULT_MAX : (uint32_t)cores;
 }
 
 bool options_have_store(const struct options *o)

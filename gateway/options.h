@@ -255,6 +255,9 @@ bool options_load_text(struct options **out, const char *name, struct span text,
  * says that they are set. */
 void options_print(const struct options *o, struct buf *text);
 
+/* How many hubs there are to be: as said, or one per core, up to a limit. */
+uint32_t options_hubs(const struct options *o);
+
 /* True if rooms are kept in a file. */
 bool options_have_store(const struct options *o);
 

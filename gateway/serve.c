@@ -38,13 +38,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HUBS_DEFAULT_MAX 8
 /* After everything was cut, sessions have this long to come to their end. */
 #define CUT_MS 2000
 
 /* One hub and its thread. */
 struct seat {
-    struct server *server;
     struct hub *hub;
     struct loop loop;
     bool has_loop;
@@ -354,14 +352,6 @@ static void reload(struct server *sv)
 
 /* ---- up ------------------------------------------------------------------------------------- */
 
-static uint32_t hubs_wanted(const struct options *o)
-{
-    if (o->hubs)
-        return o->hubs;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > HUBS_DEFAULT_MAX ? HUBS_DEFAULT_MAX : (uint32_t)cores;
-}
-
 static bool loop_ok(struct loop *l, const char *what)
 {
     int rc = loop_init(l);
@@ -419,9 +409,8 @@ static bool make_cron(struct server *sv)
 static bool make_loops(struct server *sv)
 {
     for (uint32_t i = 0; i < sv->gateway.hub_count; i++) {
-        sv->seats[i].server = sv;
-        sv->seats[i].has_loop = loop_ok(&sv->seats[i].loop, "a hub");
-        if (!sv->seats[i].has_loop)
+        struct seat *seat = &sv->seats[i];
+        if (!(seat->has_loop = loop_ok(&seat->loop, "a hub")))
             return false;
     }
     return true;
@@ -546,14 +535,15 @@ static bool make_crowd(struct server *sv)
     return sv->gateway.crowd != NULL;
 }
 
-int serve_run(struct options *o, const struct options_sources *sources)
+/* The options become the server's; NULL: what was wrong was logged. */
+static struct server *server_new(struct options *o, const struct options_sources *sources)
 {
     struct server *sv = calloc(1, sizeof(*sv));
     if (!sv)
         options_free(o);
     if (!sv || !make_settings(sv, o)) {
         free(sv);
-        return EXIT_FAILURE;
+        return NULL;
     }
     sv->exit_code = EXIT_FAILURE;
     sv->sources = sources;
@@ -561,24 +551,23 @@ int serve_run(struct options *o, const struct options_sources *sources)
     sv->on_terminal = isatty(STDERR_FILENO);
     counter_set(&sv->gateway.max_connections, o->max_connections);
     sv->gateway.main_loop = &sv->loop;
-    sv->gateway.hub_count = hubs_wanted(o);
+    sv->gateway.hub_count = options_hubs(o);
     sv->gateway.started_ms = wall_ms();
     random_uuid(sv->gateway.node);
-    descriptors_limit(o);
-    socket_global_init();
-    if (!loop_ok(&sv->loop, "the main thread")) {
-        free(sv);
-        return EXIT_FAILURE;
-    }
+    return sv;
+}
+
+/* Main's loop is there. All that was made is gone at the end, however far it got. */
+static void run(struct server *sv)
+{
     inbox_init(&sv->inbox, &sv->loop);
     sv->actor.turn = turn;
     sv->actor.flush = flush;
     loop_add(&sv->loop, &sv->actor);
-    bool up = make_crowd(sv) && make_keys(sv) && make_tickets(sv) &&
-              backplane_begin(&sv->backplane, options_of(sv), sv->gateway.node) && make_loops(sv) &&
-              make_sequencer(sv) && make_hubs(sv) && make_worker(sv) && make_cron(sv) &&
-              start_threads(sv);
-    if (up)
+    if (make_crowd(sv) && make_keys(sv) && make_tickets(sv) &&
+        backplane_begin(&sv->backplane, options_of(sv), sv->gateway.node) && make_loops(sv) &&
+        make_sequencer(sv) && make_hubs(sv) && make_worker(sv) && make_cron(sv) &&
+        start_threads(sv))
         go_on(sv);
     server_deinit(sv);
     if (sv->gateway.acceptor)
@@ -589,6 +578,17 @@ int serve_run(struct options *o, const struct options_sources *sources)
     inbox_deinit(&sv->inbox);
     backplane_deinit(&sv->backplane);
     jwks_free(sv->jwks);
+}
+
+int serve_run(struct options *o, const struct options_sources *sources)
+{
+    struct server *sv = server_new(o, sources);
+    if (!sv)
+        return EXIT_FAILURE;
+    descriptors_limit(o);
+    socket_global_init();
+    if (loop_ok(&sv->loop, "the main thread"))
+        run(sv);
     keys_unref(sv->gateway.keys);
     tickets_unref(sv->tickets);
     tickets_unref(sv->gateway.tickets);
