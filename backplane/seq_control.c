@@ -393,7 +393,6 @@ enum err seq_control_open(struct sequencer *s)
 {
     struct seq_control *k = &s->control;
     k->ref.name = SPAN(CONTROL_STREAM);
-    list_init(&k->unheard);
     if (!s->driver->ops->shared) {
         let_in(s);
         return OK;

@@ -519,17 +519,19 @@ enum err sequencer_new(struct sequencer **out, struct loop *loop,
     inbox_init(&s->inbox, loop);
     seq_rooms_init(&s->rooms, s->driver, config->max_rooms);
     list_init(&s->listings);
+    list_init(&s->control.unheard);
     seq_survey_open(s);
     s->actor.turn = turn;
     s->actor.flush = flush;
     loop_add(loop, &s->actor);
-    *out = s;
+    *out = s; /* config.describe may look at it before all is there */
     s->queues = queue_desk_new(loop, s->driver);
     seq_shared_open(s);
     seq_claims_open(s);
     e = s->queues ? seq_control_open(s) : ERR_INTERNAL;
     if (!e)
         return OK;
+    *out = NULL;
     sequencer_free(s);
     return e;
 }

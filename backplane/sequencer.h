@@ -62,7 +62,7 @@ struct sequencer_counters {
     counter alone;            /* connections let in without knowing what their user has elsewhere */
 };
 
-/* Made on any thread before its loop runs. */
+/* Made on any thread before its loop runs. *out is filled on success only. */
 enum err sequencer_new(struct sequencer **out, struct loop *loop,
                        const struct sequencer_config *config);
 /* The driver lets go of its servers, and opens no more connections. Its loop has stopped. */

@@ -360,6 +360,38 @@ static void a_frame_that_could_not_be_built_is_told_even_if_the_flush_goes_on_la
     rooms_deinit(&rooms);
 }
 
+/* ---- the start ------------------------------------------------------------------------------ */
+
+static void a_sequencer_that_cannot_be_made_leaves_nothing_behind(void **state)
+{
+    static const struct sequencer_config config = {.driver = &local_driver,
+                                                   .max_stream_bytes = 1 << 20,
+                                                   .hub_inbox_bytes = 1 << 20,
+                                                   .max_rooms = 10,
+                                                   .max_sanctions = 10};
+    struct loop loop;
+    struct sequencer *seq = NULL;
+    unsigned long failed = 0;
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    for (;;) {
+        counted = 0;
+        refuse_from = failed + 1;
+        refuse_count = 1;
+        armed = true;
+        enum err e = sequencer_new(&seq, &loop, &config);
+        armed = false;
+        assert_int_equal(e == OK, seq != NULL);
+        if (!e)
+            break;
+        failed++;
+    }
+    assert_in_range(failed, 2, 1000); /* itself, the driver … */
+    sequencer_free(seq);
+    loop_settle(&loop);
+    assert_int_equal(loop_deinit(&loop), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -367,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_few_allocations_may_fail_anywhere),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(a_frame_that_could_not_be_built_is_told_even_if_the_flush_goes_on_later),
+        cmocka_unit_test(a_sequencer_that_cannot_be_made_leaves_nothing_behind),
     };
     map_seed();
     return cmocka_run_group_tests_name("nomem", tests, NULL, NULL);
