@@ -31,7 +31,7 @@ trap 'exit 130' INT TERM
 
 sources() { # the Debian archives of this suite that this machine installs from, one "deb" line each
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ ! -e "$file" ] || sed -nE "s/^deb +(\\[[^]]*\\] +)?([^ ]+ +$suite[a-z-]*) .*/deb \\2 main/p" "$file"
+    [ ! -e "$file" ] || sed -nE "s/^deb +(\\[[^]]*\\] +)?([^ ]+ +${suite}[a-z-]*) .*/deb \\2 main/p" "$file"
   done
   for file in /etc/apt/sources.list.d/*.sources; do
     [ ! -e "$file" ] || awk -v suite=$suite '
