@@ -90,21 +90,31 @@ static void settle_as(struct task *t, const struct outcome *o)
     counter_add(o->kind == END_DONE ? &c->done : t->fatal ? &c->rejected : &c->failed, 1);
 }
 
+static void release(struct task *t)
+{
+    t->verb = QUEUE_RELEASE;
+    counter_add(&t->bench->counters.released, 1);
+}
+
+/* What is to be said of it is said in the next turn. */
+static void put_down(struct task *t)
+{
+    t->over = true;
+    list_del(&t->link);
+    list_push(&t->bench->ended, &t->link);
+    loop_again(t->bench->worker->config.loop);
+}
+
 /* The handler is done with it. */
 static void on_end(struct attempt *a, const struct outcome *o)
 {
     struct task *t = container_of(a, struct task, attempt);
 
-    t->over = true;
-    if (t->cancelled && !t->lost) {
-        t->verb = QUEUE_RELEASE;
-        counter_add(&t->bench->counters.released, 1);
-    } else if (!t->lost) {
+    if (t->cancelled && !t->lost)
+        release(t);
+    else if (!t->lost)
         settle_as(t, o);
-    }
-    list_del(&t->link);
-    list_push(&t->bench->ended, &t->link);
-    loop_again(t->bench->worker->config.loop);
+    put_down(t);
 }
 
 static void cancel(struct task *t)
@@ -142,8 +152,9 @@ static void begin(struct bench *b, struct held *job)
     counter_add(&b->counters.running, 1);
     list_push(&b->running, &t->link);
     if (b->worker->stopping) {
-        t->cancelled = true; /* never begun, and so released */
-        on_end(&t->attempt, NULL);
+        t->cancelled = true; /* never begun */
+        release(t);
+        put_down(t);
     } else {
         b->config.handler->ops->begin(b->config.handler, &t->attempt);
     }

@@ -202,7 +202,7 @@ enum options_result options_parse(struct options *options, int argc, char **argv
             fprintf(stderr, "--%s wants a value\n", row->name);
             return OPTIONS_BAD;
         }
-        if (!store(options, row, valued ? argv[i] : NULL))
+        if (!store(options, row, valued ? argv[i] : ""))
             return OPTIONS_BAD;
     }
     return agree(options) ? OPTIONS_OK : OPTIONS_BAD;
