@@ -99,7 +99,7 @@ class Socket {
         if (how === 'dead' || how === 'up') this.lost.add('up');
         if (how === 'dead' || how === 'down') this.lost.add('down');
         if (how === 'refused') this.gateway.refusing = REFUSED_ATTEMPTS;
-        if (this.lost.size === 0) this.end(1006);
+        if (how === 'before' || how === 'after' || how === 'refused') this.end(1006);
     }
 }
 
