@@ -83,7 +83,8 @@ function open(): { feed: Feed; room: Room; gateway: FakeSubscription; held: { va
     const client = { newSubscription: () => gateway, removeSubscription: () => {}, rpc: async () => ({}) };
     const room = new Room(`feed-${rooms++}`, () => me);
     const held = { value: false };
-    const feed = new Feed({ client, held } as unknown as Link, room);
+    const state = { value: { phase: 'connected' } };
+    const feed = new Feed({ client, held, state } as unknown as Link, room);
     feed.show();
     return { feed, room, gateway, held };
 }
