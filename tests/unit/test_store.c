@@ -9,6 +9,7 @@
 #include "tests/unit/vfs_kit.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -327,11 +328,22 @@ static void a_merge_that_fails_loses_nothing(void **state)
     assert_int_equal(counted(), 2);
 }
 
+/* While a folder lies in the place of the reserve it cannot be had again, however late we look. */
+static void hold_reserve(bool held)
+{
+    char reserve[112];
+    (void)snprintf(reserve, sizeof(reserve), "%s.ballast", path);
+    assert_int_equal(held ? unlink(reserve) : rmdir(reserve), 0);
+    if (held)
+        assert_int_equal(mkdir(reserve, 0700), 0);
+}
+
 static void a_full_disk_refuses_what_adds_and_lets_the_rest_go_on(void **state)
 {
     (void)state;
     static struct work w[64];
     assert_true(opens(true));
+    hold_reserve(true);
     atomic_store(&faults.full, 1);
     int n = 0;
     while (!counter_get(&store_counters(store)->full)) {
@@ -347,6 +359,7 @@ static void a_full_disk_refuses_what_adds_and_lets_the_rest_go_on(void **state)
     submit(&w[61], 'y', COUNT, STORE_QUEUE);
     until_told(2);
     assert_string_equal(told, "!xy");
+    hold_reserve(false);
     while (counter_get(&store_counters(store)->full)) /* the reserve can be had again */
         uv_run(&loop.uv, UV_RUN_ONCE);
     told[0] = '\0';
@@ -360,12 +373,14 @@ static void a_disk_that_is_full_before_the_commit_is_known_as_full(void **state)
     (void)state;
     struct work w[2];
     assert_true(opens(true));
+    hold_reserve(true);
     atomic_store(&faults.full, 1);
     submit(&w[0], 'a', ADD_MUCH, STORE_CHAT); /* with its part all is taken back by SQLite */
     until_told(1);
     assert_string_equal(told, "#!a");
     assert_int_equal(counter_get(&store_counters(store)->full), 1);
     atomic_store(&faults.full, 0);
+    hold_reserve(false);
     while (counter_get(&store_counters(store)->full))
         uv_run(&loop.uv, UV_RUN_ONCE);
     told[0] = '\0';
