@@ -104,7 +104,7 @@ static void explain(const struct call *c, CURLcode rc, struct buf *why)
 /* The result in the answer; NULL: an error. */
 static json_t *read_answer(const struct call *c, struct buf *why)
 {
-    json_t *all = json_loadb(c->answer.p ? c->answer.p : "", c->answer.n, 0, NULL);
+    json_t *all = json_loadb(c->answer.p ? c->answer.p : "", c->answer.n, JSON_ALLOW_NUL, NULL);
     json_t *result = json_object_get(all, "result");
     const json_t *error = json_object_get(all, "error");
     if (result)

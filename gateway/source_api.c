@@ -16,6 +16,8 @@
 #define ANSWER_MAX ((size_t)32 << 20)
 #define TIMEOUT_MS 15000 /* of a call, beside what it is to wait */
 
+#define UNAUTHORIZED 401
+
 struct source_api {
     struct job_source source;
     struct actor actor;
@@ -65,7 +67,24 @@ static void write_take(struct buf *b, const struct job_take *t, const char *owne
     buf_char(b, '}');
 }
 
-/* A result may be any text; what is JSON goes as it is. */
+/* How much of the inside of a JSON string fits into `max` bytes, and cuts neither a character nor
+ * an escape. */
+static size_t string_fits(struct span inside, size_t max)
+{
+    size_t n = 0;
+
+    while (n < inside.n) {
+        struct span rest = {inside.p + n, inside.n - n};
+        size_t unit = *rest.p != '\\' ? utf8_seq(rest) : rest.p[1] == 'u' ? 6 : 2;
+        if (n + unit > max)
+            break;
+        n += unit;
+    }
+    return n;
+}
+
+/* A result may be any text. What is JSON goes as it is, anything else as a string, of which there
+ * is no more than a queue keeps: with a larger one the whole call would be refused. */
 static void write_result(struct buf *b, struct span text)
 {
     struct span value;
@@ -73,10 +92,17 @@ static void write_result(struct buf *b, struct span text)
     if (!text.n)
         return;
     buf_lit(b, ",\"result\":");
-    if (json_document(text, JSON_MAX_DEPTH, &value))
+    if (json_document(text, JSON_MAX_DEPTH, &value)) {
         buf_span(b, value);
-    else
-        buf_json(b, text);
+        return;
+    }
+    size_t at = b->n;
+    buf_json(b, text);
+    if (b->failed || b->n - at <= QUEUE_RESULT_MAX)
+        return;
+    struct span inside = {b->p + at + 1, b->n - at - 2};
+    b->n = at + 1 + string_fits(inside, QUEUE_RESULT_MAX - 2);
+    buf_char(b, '"');
 }
 
 static void write_item(struct buf *b, enum queue_verb verb, const struct settle_item *i)
@@ -144,12 +170,31 @@ static const struct field job_fields[] = {
     SAID(STRING, queue), SAID(STRING, status),   SAID(STRING, token),
 };
 
+/* How people know the gateway: the socket's address is none. */
+static const char *name_of(const struct source_api *s)
+{
+    return *s->unix_path ? s->unix_path : s->url;
+}
+
 /* Says once what is wrong with the gateway, until it answers well again. */
 static void complain(struct source_api *s, struct span why)
 {
     if (!s->complained)
-        log_warn("jobs cannot be had from %s: %.*s", s->url, (int)why.n, why.p);
+        log_warn("no jobs can be had from %s, or settled there: %.*s", name_of(s), (int)why.n,
+                 why.p);
     s->complained = true;
+}
+
+/* Of an answer that is not what was asked for. */
+static void complain_of_answer(struct source_api *s, const struct http_call *c, struct span told)
+{
+    char words[64];
+
+    (void)snprintf(words, sizeof(words), "the answer has status %u", (unsigned)c->status);
+    if (c->status == UNAUTHORIZED)
+        complain(s, span_str("the gateway does not know this key; see --api-key"));
+    else
+        complain(s, told.n ? told : span_str(words));
 }
 
 /* The array of jobs of a good answer; false: it is none. */
@@ -160,7 +205,6 @@ static bool read_jobs(struct errand *e, struct scratch *mem, struct span *list)
     struct answer a = {0};
     struct jobs jobs = {0};
     struct wrong wrong = {0};
-    char status[64];
 
     if (c->end != HTTP_ANSWERED) {
         complain(e->of, span_str(c->why));
@@ -170,13 +214,13 @@ static bool read_jobs(struct errand *e, struct scratch *mem, struct span *list)
               object_read(mem, text, answer_fields, COUNT_OF(answer_fields), &a) && a.result.n &&
               object_read(mem, a.result, jobs_fields, COUNT_OF(jobs_fields), &jobs);
     if (!ok) {
-        (void)snprintf(status, sizeof(status), "the answer has status %u", (unsigned)c->status);
-        bool told = a.error.n && object_read(mem, a.error, wrong_fields, 1, &wrong);
-        complain(e->of, told && wrong.message.n ? wrong.message : span_str(status));
+        if (a.error.n)
+            (void)object_read(mem, a.error, wrong_fields, 1, &wrong);
+        complain_of_answer(e->of, c, wrong.message);
         return false;
     }
     if (e->of->complained)
-        log_info("jobs can be had from %s again", e->of->url);
+        log_info("jobs can be had from %s again", name_of(e->of));
     e->of->complained = false;
     *list = jobs.list;
     return true;

@@ -46,6 +46,7 @@ struct batch {
     struct job_settle settle;
     struct bench *bench;
     uint64_t asked_ms;
+    size_t bytes; /* of text */
     struct task *tasks[SOURCE_ITEMS_MAX];
 };
 
@@ -177,8 +178,16 @@ static struct batch *batch_new(struct bench *b, enum queue_verb verb,
     return batch;
 }
 
+/* The first one always has. */
+static bool batch_has_room(const struct batch *batch, size_t bytes)
+{
+    return !batch->settle.count ||
+           (batch->settle.count < SOURCE_ITEMS_MAX && batch->bytes + bytes <= SOURCE_TEXT_MAX);
+}
+
 static void batch_add(struct batch *batch, struct task *t, const struct settle_item *item)
 {
+    batch->bytes += item->text.n;
     batch->tasks[batch->settle.count] = t;
     batch->settle.items[batch->settle.count++] = *item;
 }
@@ -235,14 +244,14 @@ static bool tell_some(struct bench *b, enum queue_verb verb)
             continue;
         if (!batch && !(batch = batch_new(b, verb, on_told)))
             return false;
+        if (!batch_has_room(batch, t->text.n))
+            break;
         list_del(&t->link);
         batch_add(batch, t,
                   &(struct settle_item){.job = t->job,
                                         .ms = t->wait_ms,
                                         .text = {t->text.p, t->text.n},
                                         .fatal = t->fatal});
-        if (batch->settle.count == SOURCE_ITEMS_MAX)
-            break;
     }
     if (batch)
         batch_send(batch);

@@ -2,6 +2,7 @@
 // The worker: webhooks and publications by the one within a gateway, programs by `madang worker`.
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,6 +136,33 @@ it('a program is run for each job: data in, result out, nothing else within reac
   await gateway.stop()
 })
 
+it('what a program says is its result, whatever it is, up to what a queue keeps', async () => {
+  const most = 64 * 1024
+  const gateway = await start()
+  const script = newFile('sh')
+  writeFileSync(script, '#!/bin/sh\nread name\ncat "$(dirname "$0")/said.$(echo $name | tr -d \\")"\n', { mode: 0o755 })
+  const says = { quotes: '"'.repeat(most), hangul: '말'.repeat(most), bytes: Buffer.alloc(most, 0xfe), nul: 'a\0b', long: JSON.stringify('a'.repeat(most)) }
+  for (const [name, said] of Object.entries(says)) writeFileSync(join(folder, `said.${name}`), said)
+  const jobs = [...Object.keys(says), ...Array(20).fill('long')].map((data) => ({ kind: 'say', data }))
+  const put = await gateway.api.ok('queue_put', { queue: 'said', jobs })
+  const worker = new Worker(gateway, '--exec', script, '--worker-exec-queues', 'said', '--worker-exec-places', '30')
+  const result = {}
+  for (const [i, { id }] of put.jobs.entries()) result[jobs[i].data] = (await become(gateway, id, 'done')).result
+  // As JSON no larger than that, and no character is cut: what is cut away is less than one.
+  const size = (text) => Buffer.byteLength(JSON.stringify(text))
+  for (const [name, character] of [['quotes', '"'], ['hangul', '말'], ['bytes', '\ufffd'], ['long', 'a']]) {
+    const text = result[name].replace(/^"(?=a)/, '')
+    assert.equal(text, character.repeat(text.length), name)
+    assert.ok(size(result[name]) <= most && size(result[name] + character) > most, `${name}: ${size(result[name])}`)
+  }
+  assert.equal(result.nul, 'a\0b')
+  const { acked, failed, delivered } = await gateway.api.ok('queue_stats', { queue: 'said' })
+  assert.deepEqual({ acked, failed, delivered }, { acked: jobs.length, failed: 0, delivered: jobs.length })
+  assert.doesNotMatch(worker.log, / warn /)
+  await worker.stop()
+  await gateway.stop()
+})
+
 it('workers share the jobs, and do each once', async () => {
   const gateway = await start()
   const done = newFile('txt')
@@ -198,6 +226,18 @@ async function state(gateway, id) {
   const { state, deliveries, failures } = await gateway.api.ok('queue_get', { id })
   return [state, deliveries, failures]
 }
+
+it('a worker that gets no jobs says why', async () => {
+  const gateway = await start()
+  const said = async (worker, what) => {
+    while (!what.test(worker.log)) await once(worker.child.stderr, 'data')
+    await worker.stop()
+  }
+  await said(new Worker(null, '--url', `http://${gateway.host}:${gateway.port}`, '--api-key', 'wrong'), /does not know this key/)
+  const store = newFile('db')
+  await said(new Worker(null, '--store', store), new RegExp(`no jobs can be had from ${store}.sock`))
+  await gateway.stop()
+})
 
 it('a worker outlasts the gateway that it works for', async () => {
   const store = newFile('db')
