@@ -166,10 +166,26 @@ static bool has_no_log(const struct backup_order *o, struct buf *report)
                     o->target);
 }
 
+/* What lies beside a store has such a name: a backup in its place would be taken for that, or take
+ * it away from a gateway that runs. */
+static bool is_no_part(const struct backup_order *o, struct buf *report)
+{
+    static const char *const endings[] = {"-wal", "-shm", "-journal", ".ballast", ".sock"};
+    size_t n = strlen(o->target);
+    for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+        size_t end = strlen(endings[i]);
+        if (n > end && strcmp(o->target + n - end, endings[i]) == 0)
+            return complain(report, "is the name of a part of a store; choose another", o->target);
+    }
+    return true;
+}
+
 /* Nothing that matters is in the way. */
 static bool is_free(const struct backup_order *o, struct buf *report)
 {
     struct stat there, store;
+    if (!is_no_part(o, report))
+        return false;
     if (lstat(o->target, &there) != 0)
         return errno == ENOENT ? has_no_log(o, report) : complain_errno(report, o->target);
     if (!S_ISREG(there.st_mode))
@@ -275,10 +291,10 @@ bool backup_command(int argc, char **argv, char **env, struct buf *text, struct 
         return false;
     }
     const char *target = take_words(o, &argc, argv);
-    if (!target)
-        buf_lit(report, "say where the backup goes: `madang backup FILE`\n");
-    bool well = target && options_load(&options, argc, argv, env, report) &&
-                prepare(o, target, options, report) && make(o, text, report);
+    bool well = options_load(&options, argc, argv, env, report);
+    if (well && !target)
+        buf_lit(report, "say where the backup goes, one FILE: `madang backup FILE`\n");
+    well = well && target && prepare(o, target, options, report) && make(o, text, report);
     options_free(options);
     free(o);
     return well;
@@ -296,7 +312,8 @@ void backup_command_help(struct buf *text)
         "The copy has all that was acknowledged when it was begun. It is looked through before\n"
         "it gets its name, and only its owner may read it.\n\n"
         "  --force                replace FILE if it is there\n\n"
-        "To restore, stop the gateway, put the backup in the place of the store, remove the\n"
-        "-wal beside it, and start the gateway. Rooms go on under new epochs, so clients learn\n"
-        "that something may be missing. `madang check FILE` looks through a backup.\n");
+        "To restore, stop the gateway, move the store and its -wal away together, put the backup\n"
+        "in the place of the store, and start the gateway. Rooms go on under new epochs, so\n"
+        "clients learn that something may be missing. `madang check FILE` looks through a "
+        "backup.\n");
 }
