@@ -95,6 +95,12 @@ struct api_position {
 /* Reads `{"offset":n,"epoch":"…"}`. */
 bool api_read_position(struct api_task *t, struct span object, struct position *out);
 
+/* Says what is wrong with what was asked, and what is allowed; the error, for api_done. */
+enum err api_wrong(struct api_task *t, const char *what);
+/* … with an object that object_read has refused. */
+enum err api_wrong_object(struct api_task *t, struct span object, const struct field *fields,
+                          size_t count);
+
 /* The task has its result, or an error. Its parent may be done with it. */
 void api_done(struct api_task *t, enum err e);
 

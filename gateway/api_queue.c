@@ -12,6 +12,9 @@
 
 static const char NO_QUEUES[] = "not available: this gateway has no queues (store is none)";
 
+const char api_queue_no_id[] = "an id is what queue_put answered, as \"work:1838384556688384\"";
+const char api_queue_other_queue[] = "the id is that of a job of another queue";
+
 /* ---- parameters ----------------------------------------------------------------------------- */
 
 #define PARAM(type_, name_)                                                                        \
@@ -31,15 +34,17 @@ bool api_queue_params(struct api_task *t, struct api_queue_params *p)
     *p = (struct api_queue_params){.delay_ms = QUEUE_BACKOFF};
     if (object_read(&t->call->scratch, t->params, params_fields, COUNT_OF(params_fields), p))
         return true;
-    api_done(t, ERR_BAD_REQUEST);
+    api_done(t, api_wrong_object(t, t->params, params_fields,
+                                 sizeof(params_fields) / sizeof(*params_fields)));
     return false;
 }
 
-enum err api_queue_items(struct span array, size_t size, void **items, size_t *count)
+enum err api_queue_items(struct api_task *t, struct span array, size_t size, void **items,
+                         size_t *count)
 {
     *count = array.n ? api_count_items(array) : 0;
     if (!*count)
-        return ERR_BAD_REQUEST;
+        return api_wrong(t, "no job is named");
     if (*count > QUEUE_ITEMS_MAX)
         return ERR_LIMIT;
     *items = calloc(*count, size);
@@ -143,9 +148,13 @@ void api_queue_end(struct api_queue *q)
 
 static enum err error_of(const struct api_queue *q)
 {
-    for (size_t i = 0; i < q->count; i++)
-        if (q->calls[i].op.error)
-            return q->calls[i].op.error;
+    for (size_t i = 0; i < q->count; i++) {
+        const struct queue_op *op = &q->calls[i].op;
+        if (op->error == ERR_BAD_REQUEST && op->fault)
+            return api_wrong(q->task, op->fault);
+        if (op->error)
+            return op->error;
+    }
     return OK;
 }
 
@@ -238,13 +247,17 @@ static bool read_key_mode(struct span word, uint8_t *mode)
     return false;
 }
 
-/* False: not what a job is made of. What is out of bounds the queue says itself. */
-static bool read_job(struct api_task *t, struct span text, struct queue_job *j)
+/* An error: not what a job is made of. What is out of bounds the queue says itself. */
+static enum err read_job(struct api_task *t, struct span text, struct queue_job *j)
 {
+    static const size_t count = sizeof(job_fields) / sizeof(*job_fields);
     struct said_job s = {0};
-    if (!object_read(&t->call->scratch, text, job_fields, COUNT_OF(job_fields), &s) ||
-        !read_key_mode(s.key_mode, &j->key_mode) || s.max_failures > UINT32_MAX)
-        return false;
+    if (!object_read(&t->call->scratch, text, job_fields, count, &s))
+        return api_wrong_object(t, text, job_fields, count);
+    if (!read_key_mode(s.key_mode, &j->key_mode))
+        return api_wrong(t, "key_mode must be until_done or window");
+    if (s.max_failures > UINT32_MAX)
+        return api_wrong(t, "max_failures must be less than 4294967296");
     j->kind = s.kind;
     j->data = s.data.n ? s.data : SPAN("null");
     j->key = s.key;
@@ -256,7 +269,7 @@ static bool read_job(struct api_task *t, struct span text, struct queue_job *j)
     j->max_failures = (uint32_t)s.max_failures;
     j->priority = s.priority < UINT8_MAX ? (uint8_t)s.priority : UINT8_MAX;
     j->again = s.again;
-    return true;
+    return OK;
 }
 
 static void put_ended(struct api_queue *q)
@@ -274,7 +287,10 @@ static void put_ended(struct api_queue *q)
             job_id_write(b, p->op.queue.name, j->id);
             buf_char(b, ',');
         }
-        buf_fmt(b, "\"status\":\"%s\"}", words[j->status]);
+        buf_fmt(b, "\"status\":\"%s\"", words[j->status]);
+        if (j->status == PUT_BAD && j->fault)
+            api_queue_text(b, ",\"error\":", span_str(j->fault));
+        buf_char(b, '}');
     }
     buf_fmt(b, "],\"durable\":\"%s\"", durability_text(p->durable));
     if (p->retry_ms) {
@@ -291,15 +307,14 @@ static enum err read_jobs(struct api_queue *q, struct span array)
     struct json_members it;
     struct span v;
     void *jobs = NULL;
-    enum err e = api_queue_items(array, sizeof(*q->jobs), &jobs, &p->count);
+    enum err e = api_queue_items(q->task, array, sizeof(*q->jobs), &jobs, &p->count);
     if (e)
         return e;
     p->jobs = q->jobs = jobs;
     (void)json_items_begin(&it, array, JSON_MAX_DEPTH);
-    for (size_t i = 0; json_items_next(&it, &v) == JSON_MEMBER; i++)
-        if (!read_job(q->task, v, &q->jobs[i]))
-            return ERR_BAD_REQUEST;
-    return OK;
+    for (size_t i = 0; !e && json_items_next(&it, &v) == JSON_MEMBER; i++)
+        e = read_job(q->task, v, &q->jobs[i]);
+    return e;
 }
 
 void api_queue_put(struct api_task *t)

@@ -35,6 +35,9 @@ struct api_queue {
     struct queue_call calls[];
 };
 
+/* For api_wrong. */
+extern const char api_queue_no_id[], api_queue_other_queue[];
+
 /* Reads a task's parameters; false: it is done, with an error. */
 bool api_queue_params(struct api_task *t, struct api_queue_params *p);
 
@@ -53,7 +56,8 @@ void api_queue_end(struct api_queue *q);
 
 /* The items of an array, checked to be at most QUEUE_ITEMS_MAX and at least one: OK, or why not.
  * *items is one allocation of so many elements of `size` bytes, zeroed. */
-enum err api_queue_items(struct span array, size_t size, void **items, size_t *count);
+enum err api_queue_items(struct api_task *t, struct span array, size_t size, void **items,
+                         size_t *count);
 
 /* Append what comes before, and then the value; nothing for an empty text. */
 void api_queue_text(struct buf *b, const char *before, struct span text);

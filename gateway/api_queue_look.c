@@ -67,7 +67,7 @@ void api_queue_get(struct api_task *t)
     if (!q)
         return;
     if (!job_id_read(p.id, &queue, &q->calls[0].look.id)) {
-        api_done(t, ERR_BAD_REQUEST);
+        api_done(t, api_wrong(t, api_queue_no_id));
         return;
     }
     api_queue_of(q, &q->calls[0].op.queue, queue);
@@ -91,6 +91,16 @@ static void dead_ended(struct api_queue *q)
     api_queue_end(q);
 }
 
+static const char LIMIT_WRONG[] = "limit must be 1 to 256";
+
+static enum err read_id(struct api_task *t, struct span text, struct span queue, uint64_t *id)
+{
+    struct span of;
+    if (!job_id_read(text, &of, id))
+        return api_wrong(t, api_queue_no_id);
+    return span_eq(of, queue) ? OK : api_wrong(t, api_queue_other_queue);
+}
+
 void api_queue_dead(struct api_task *t)
 {
     struct api_queue_params p;
@@ -98,12 +108,11 @@ void api_queue_dead(struct api_task *t)
     if (!q)
         return;
     struct queue_list *l = &q->calls[0].list;
-    struct span queue = p.queue;
-    bool well = p.limit <= QUEUE_ITEMS_MAX;
-    if (p.after.n)
-        well &= job_id_read(p.after, &queue, &l->after) && span_eq(queue, p.queue);
-    if (!well) {
-        api_done(t, ERR_BAD_REQUEST);
+    enum err e = p.limit <= QUEUE_ITEMS_MAX ? OK : api_wrong(t, LIMIT_WRONG);
+    if (!e && p.after.n)
+        e = read_id(t, p.after, p.queue, &l->after);
+    if (e) {
+        api_done(t, e);
         return;
     }
     l->max = p.limit ? (uint32_t)p.limit : QUEUE_ITEMS_MAX;
@@ -126,26 +135,28 @@ static enum err read_ids(struct api_queue *q, const struct api_queue_params *p)
 {
     struct queue_pick *pick = &q->calls[0].pick;
     struct json_members it;
-    struct span v, text, queue;
+    struct span v, text;
     void *ids = NULL;
-    enum err e = api_queue_items(p->ids, sizeof(*q->ids), &ids, &pick->count);
+    enum err e = api_queue_items(q->task, p->ids, sizeof(*q->ids), &ids, &pick->count);
     if (e)
         return e;
     pick->ids = q->ids = ids;
     (void)json_items_begin(&it, p->ids, JSON_MAX_DEPTH);
-    for (size_t i = 0; json_items_next(&it, &v) == JSON_MEMBER; i++)
-        if (!string_read(&q->task->call->scratch, v, &text) ||
-            !job_id_read(text, &queue, &q->ids[i]) || !span_eq(queue, p->queue))
-            return ERR_BAD_REQUEST;
-    return OK;
+    for (size_t i = 0; !e && json_items_next(&it, &v) == JSON_MEMBER; i++)
+        e = string_read(&q->task->call->scratch, v, &text)
+                ? read_id(q->task, text, p->queue, &q->ids[i])
+                : api_wrong(q->task, api_queue_no_id);
+    return e;
 }
 
 /* Those that are named, or the oldest: then it must be said how many. */
 static enum err read_pick(struct api_queue *q, const struct api_queue_params *p)
 {
     struct queue_pick *pick = &q->calls[0].pick;
-    if (p->limit > QUEUE_ITEMS_MAX || !p->ids.n == !p->limit)
-        return ERR_BAD_REQUEST;
+    if (p->limit > QUEUE_ITEMS_MAX)
+        return api_wrong(q->task, LIMIT_WRONG);
+    if (!p->ids.n == !p->limit)
+        return api_wrong(q->task, "ids or a limit, and not both");
     pick->max = (uint32_t)p->limit;
     pick->before_ms = p->before_ms;
     pick->delay_ms = p->delay_ms == QUEUE_BACKOFF ? 0 : p->delay_ms;

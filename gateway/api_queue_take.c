@@ -49,7 +49,7 @@ static enum err read_queues(struct api_queue *q, const struct api_queue_params *
     struct span v, name;
     take->queues = q->refs;
     if (p->queue.n && p->queues.n)
-        return ERR_BAD_REQUEST;
+        return api_wrong(q->task, "queue or queues, not both");
     if (!p->queues.n) {
         api_queue_of(q, &q->refs[0], p->queue);
         take->queue_count = 1;
@@ -58,10 +58,10 @@ static enum err read_queues(struct api_queue *q, const struct api_queue_params *
     (void)json_items_begin(&it, p->queues, JSON_MAX_DEPTH);
     while (json_items_next(&it, &v) == JSON_MEMBER) {
         if (take->queue_count == QUEUE_NAMES_MAX || !string_read(&q->task->call->scratch, v, &name))
-            return ERR_BAD_REQUEST;
+            return api_wrong(q->task, "queues must be 1 to 8 names");
         api_queue_of(q, &q->refs[take->queue_count++], name);
     }
-    return take->queue_count ? OK : ERR_BAD_REQUEST;
+    return take->queue_count ? OK : api_wrong(q->task, "queues must be 1 to 8 names");
 }
 
 /* Who waits is not served at the end of the gateway, and there is room for so many. */
@@ -69,7 +69,7 @@ static enum err read_wait(struct api_queue *q, uint64_t wait_ms)
 {
     const struct hub *h = q->task->call->hub;
     if (wait_ms > WAIT_MAX_MS)
-        return ERR_BAD_REQUEST;
+        return api_wrong(q->task, "wait_ms must be at most 30000");
     if (wait_ms && h->api.waits >= h->options->queue_waits)
         return ERR_TOO_MANY_REQUESTS;
     q->calls[0].waiter.wait_ms = h->draining ? 0 : wait_ms;
@@ -81,7 +81,7 @@ static enum err read_take(struct api_queue *q, const struct api_queue_params *p)
     struct queue_take *take = &q->calls[0].take;
     uint64_t bytes = p->max_bytes ? p->max_bytes : TAKE_BYTES;
     if (p->max > QUEUE_ITEMS_MAX)
-        return ERR_BAD_REQUEST;
+        return api_wrong(q->task, "max must be 1 to 256");
     take->max = p->max ? (uint32_t)p->max : 1;
     take->max_bytes = bytes < TAKE_BYTES_MAX ? bytes : TAKE_BYTES_MAX;
     take->lease_ms = p->lease_ms ? p->lease_ms : LEASE_DEFAULT_MS;
@@ -132,18 +132,20 @@ struct read_item {
     size_t call;
 };
 
-static bool read_item(struct api_task *t, struct span text, enum queue_verb verb,
-                      struct read_item *r)
+static enum err read_item(struct api_task *t, struct span text, enum queue_verb verb,
+                          struct read_item *r)
 {
+    static const size_t count = sizeof(item_fields) / sizeof(*item_fields);
     struct said_item s = {.delay_ms = DELAY_AS_IT_FAILS};
-    if (!object_read(&t->call->scratch, text, item_fields, COUNT_OF(item_fields), &s) ||
-        !job_id_read(s.id, &r->queue, &r->item.id))
-        return false;
+    if (!object_read(&t->call->scratch, text, item_fields, count, &s))
+        return api_wrong_object(t, text, item_fields, count);
+    if (!job_id_read(s.id, &r->queue, &r->item.id))
+        return api_wrong(t, api_queue_no_id);
     r->item.token = s.token;
     r->item.fatal = s.fatal;
     r->item.text = verb == QUEUE_NACK ? s.error : s.result;
     r->item.ms = verb == QUEUE_EXTEND ? s.lease_ms : s.delay_ms;
-    return true;
+    return OK;
 }
 
 static enum err read_items(struct api_task *t, struct span array, enum queue_verb verb,
@@ -153,8 +155,9 @@ static enum err read_items(struct api_task *t, struct span array, enum queue_ver
     struct span v;
     (void)json_items_begin(&it, array, JSON_MAX_DEPTH);
     for (size_t i = 0; json_items_next(&it, &v) == JSON_MEMBER; i++) {
-        if (!read_item(t, v, verb, &list[i]))
-            return ERR_BAD_REQUEST;
+        enum err e = read_item(t, v, verb, &list[i]);
+        if (e)
+            return e;
         if (verb == QUEUE_EXTEND && !list[i].item.ms)
             list[i].item.ms = lease_ms ? lease_ms : LEASE_DEFAULT_MS;
     }
@@ -255,11 +258,11 @@ static void settle(struct api_task *t, enum queue_verb verb)
     size_t count;
     if (!api_queue_params(t, &p))
         return;
-    enum err e = api_queue_items(p.jobs, sizeof(struct read_item), &items, &count);
+    enum err e = api_queue_items(t, p.jobs, sizeof(struct read_item), &items, &count);
     if (!e)
         e = read_items(t, p.jobs, verb, items, p.lease_ms);
     if (!e && !all_of(p.queue, items, count))
-        e = ERR_BAD_REQUEST;
+        e = api_wrong(t, api_queue_other_queue);
     if (e)
         api_done(t, e);
     else

@@ -3,6 +3,8 @@
 
 #include "backplane/base/count.h"
 #include "backplane/base/option.h"
+#include "backplane/base/suggest.h"
+#include "backplane/base/utf8.h"
 #include "backplane/queue/queue.h"
 #include "gateway/api_client.h"
 #include "gateway/keys.h"
@@ -344,12 +346,29 @@ static json_t *ask(const struct api_client *c, const struct verb *v, const json_
     return result;
 }
 
-/* `--all` takes as many calls as there are jobs for; the last one finds only what has to stay. */
-static json_t *ask_all(const struct api_client *c, const struct verb *v, const json_t *params,
+/* How many are dead now; -1: the report says why that is not known. */
+static json_int_t ask_dead(const struct api_client *c, const json_t *queue, struct buf *report)
+{
+    json_t *params = json_pack("{s:O}", "queue", queue);
+    json_t *result = ask(c, verb_of("stats"), params, report);
+    json_int_t n = result ? json_integer_value(json_object_get(result, "dead")) : -1;
+    json_decref(params);
+    json_decref(result);
+    return n;
+}
+
+/* `--all` takes as many calls as there are jobs for, but for no more than are dead now: one that is
+ * tried again may be dead again at once. The last call finds what has to stay. */
+static json_t *ask_all(const struct api_client *c, const struct verb *v, json_t *params,
                        struct buf *report)
 {
-    json_int_t changed = 0, more = 1, repeated = 0;
-    while (more) {
+    json_int_t left = ask_dead(c, json_object_get(params, "queue"), report);
+    json_int_t changed = 0, repeated = 0, more = 1;
+    if (left < 0)
+        return NULL;
+    for (; left > 0 && more > 0; left -= more) {
+        json_int_t limit = left < QUEUE_ITEMS_MAX ? left : QUEUE_ITEMS_MAX;
+        (void)json_object_set_new(params, "limit", json_integer(limit));
         json_t *result = ask(c, v, params, report);
         if (!result)
             return NULL;
@@ -410,7 +429,7 @@ static bool run(const struct verb *v, const struct asked *a, char **env, struct 
         .url = *a->url ? a->url : NULL,
     };
     if (a->count < v->least || a->count > v->most) {
-        buf_fmt(report, "say `madang queue %s %s`\n", v->name, v->words);
+        buf_fmt(report, "say `madang queue %s%s%s`\n", v->name, *v->words ? " " : "", v->words);
         return false;
     }
     bool well = keys_read_secret(known, a->api_key_file, &key, report);
@@ -422,13 +441,31 @@ static bool run(const struct verb *v, const struct asked *a, char **env, struct 
     return well;
 }
 
+static void complain_of_verb(const char *word, struct buf *report)
+{
+    struct suggest near;
+    if (!word || *word == '-') {
+        buf_lit(report, "say what is to be done: `madang queue --help` lists it\n");
+        return;
+    }
+    suggest_init(&near, word);
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        suggest_offer(&near, VERBS[i].name);
+    buf_lit(report, "unknown word ");
+    option_quote(report, word);
+    if (suggest_best(&near))
+        buf_fmt(report, "; did you mean %s?\n", suggest_best(&near));
+    else
+        buf_lit(report, "; `madang queue --help` lists what there is\n");
+}
+
 bool queue_command(int argc, char **argv, char **env, struct buf *text, struct buf *report)
 {
     const struct verb *v = argc > 0 ? verb_of(argv[0]) : NULL;
     struct asked *a = calloc(1, sizeof(*a));
     bool well = a && v;
     if (!v)
-        buf_lit(report, "say what is to be done: `madang queue --help` lists it\n");
+        complain_of_verb(argc > 0 ? argv[0] : NULL, report);
     well =
         well && read_words(a, v->flags, argc - 1, argv + 1, report) && run(v, a, env, text, report);
     if (a)
@@ -437,10 +474,23 @@ bool queue_command(int argc, char **argv, char **env, struct buf *text, struct b
     return well;
 }
 
+#define WORDS_WIDTH 22
+
+static size_t columns_of(struct span text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++)
+        n += !utf8_is_tail((unsigned char)text.p[i]);
+    return n;
+}
+
 void queue_command_help(struct buf *text)
 {
-    for (size_t i = 0; i < VERB_COUNT; i++)
-        buf_fmt(text, "  %-8s%-22s%s\n", VERBS[i].name, VERBS[i].words, VERBS[i].help);
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        struct span words = span_str(VERBS[i].words);
+        buf_fmt(text, "  %-8s%s%*s%s\n", VERBS[i].name, words.p,
+                (int)(WORDS_WIDTH - columns_of(words)), "", VERBS[i].help);
+    }
     buf_lit(text, "\n");
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         const struct option *o = &FLAGS[i].option;

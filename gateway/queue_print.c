@@ -111,15 +111,15 @@ static const char *said_of(const struct saying *sayings, size_t n, const json_t 
 bool queue_print_put(const json_t *r, const char *queue, struct buf *text, struct buf *report)
 {
     static const struct saying refusals[] = {
-        {"full", "is full"},
-        {"too_big", "takes no jobs with so much data"},
+        {"full", "is full (max_jobs, max_bytes), or the disk is"},
+        {"too_big", "takes no jobs with so much data (max_data)"},
         {"draining", "takes nothing new: it is draining"},
-        {"bad", "cannot take such a job: see the bounds in docs/QUEUE.md"},
+        {"bad", "cannot take such a job"},
     };
     const json_t *job = json_array_get(json_object_get(r, "jobs"), 0);
-    const char *words = said_of(refusals, COUNT_OF(refusals), job);
+    const char *words = said_of(refusals, COUNT_OF(refusals), job), *why = text_of(job, "error");
     if (words) {
-        buf_fmt(report, "the queue %s %s\n", queue, words);
+        buf_fmt(report, "the queue %s %s%s%s\n", queue, words, *why ? ": " : "", why);
         return false;
     }
     add_safe(text, text_of(job, "id"));
@@ -180,8 +180,9 @@ bool queue_print_dead(const json_t *r, const char *queue, struct buf *text, stru
         add_safe(text, text_of(job, "id"));
         buf_char(text, '\t');
         add_time(text, number_of(job, "died_at"));
-        buf_fmt(text, "\t%s\t%" JSON_INTEGER_FORMAT " failures\t", text_of(job, "reason"),
-                number_of(job, "failures"));
+        json_int_t failures = number_of(job, "failures");
+        buf_fmt(text, "\t%s\t%" JSON_INTEGER_FORMAT " failure%s\t", text_of(job, "reason"),
+                failures, failures == 1 ? "" : "s");
         add_safe(text, text_of(job, "kind"));
         buf_char(text, '\t');
         add_safe(text, text_of(job, "error"));

@@ -53,6 +53,17 @@ static bool read_field(struct scratch *mem, struct span v, enum field_type type,
     return false;
 }
 
+const char *field_type_text(enum field_type type)
+{
+    static const char *const texts[] = {
+        [FIELD_RAW] = "any JSON",       [FIELD_STRING] = "a string",
+        [FIELD_BOOL] = "true or false", [FIELD_U64] = "a whole number, not below 0",
+        [FIELD_I64] = "a whole number", [FIELD_OBJECT] = "an object",
+        [FIELD_ARRAY] = "an array",     [FIELD_SECONDS] = "a number",
+    };
+    return texts[type];
+}
+
 static const struct field *field_of(const struct field *fields, size_t count, struct span key)
 {
     for (size_t i = 0; i < count; i++)
@@ -77,4 +88,25 @@ bool object_read(struct scratch *mem, struct span object, const struct field *fi
             return false;
     }
     return step == JSON_END;
+}
+
+const struct field *object_wrong(struct scratch mem, struct span object, const struct field *fields,
+                                 size_t count)
+{
+    struct span none;
+    if (!object_read(&mem, object, NULL, 0, &none))
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        union {
+            struct span span;
+            uint64_t u64;
+            int64_t i64;
+            bool flag;
+        } value;
+        struct field alone = {fields[i].name, fields[i].type, 0};
+        struct scratch again = mem;
+        if (!object_read(&again, object, &alone, 1, &value))
+            return &fields[i];
+    }
+    return NULL;
 }

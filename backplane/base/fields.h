@@ -35,6 +35,14 @@ struct field {
 bool object_read(struct scratch *mem, struct span object, const struct field *fields, size_t count,
                  void *target);
 
+/* Why object_read refused it: the first field of the table that has another type there; NULL: it is
+ * no object. */
+const struct field *object_wrong(struct scratch mem, struct span object, const struct field *fields,
+                                 size_t count);
+
+/* What a member of that type has to be: "a string", "a whole number, not below 0", … */
+const char *field_type_text(enum field_type type);
+
 /* A JSON string as its bytes; false: it is none, or has a lone surrogate. */
 bool string_read(struct scratch *mem, struct span value, struct span *out);
 

@@ -119,18 +119,50 @@ static bool optional(struct span s, size_t most)
     return !s.n || is_name(s, most);
 }
 
-static enum put_status check_job(const struct queue_job *j)
+/* A bound that is not kept, and what to say of it. */
+struct breach {
+    bool is;
+    const char *fault;
+};
+
+/* NULL: none. */
+static const char *first_fault(const struct breach *list, size_t count)
 {
-    bool delayed = j->delay_ms || j->at_ms;
-    if (!is_name(j->kind, QUEUE_KIND_MAX) || !optional(j->key, QUEUE_KEY_MAX) ||
-        !optional(j->group, QUEUE_KEY_MAX) || !optional(j->once, QUEUE_KEY_MAX) ||
-        j->once_ms > QUEUE_DELAY_MAX || !j->once.n != !j->once_ms ||
-        j->priority >= JOB_PRIORITIES || j->key_mode > KEY_WINDOW ||
-        j->delay_ms > QUEUE_DELAY_MAX || j->ttl_ms > QUEUE_DELAY_MAX ||
-        j->key_ms > QUEUE_DELAY_MAX || j->at_ms >> 53 || (j->delay_ms && j->at_ms) ||
-        (delayed && j->group.n) || (j->again && !j->key.n))
-        return PUT_BAD;
-    return PUT_OK;
+    for (size_t i = 0; i < count; i++)
+        if (list[i].is)
+            return list[i].fault;
+    return NULL;
+}
+#define FIRST_FAULT(list) first_fault(list, sizeof(list) / sizeof((list)[0]))
+
+static enum err told(struct queue_op *op, const char *fault)
+{
+    op->fault = fault;
+    return fault ? ERR_BAD_REQUEST : OK;
+}
+
+static const char COUNT_FAULT[] = "1 to 256 jobs at a time";
+
+static const char *fault_of_job(const struct queue_job *j)
+{
+    const struct breach list[] = {
+        {!is_name(j->kind, QUEUE_KIND_MAX), "kind must be 1 to 64 bytes of UTF-8"},
+        {!optional(j->key, QUEUE_KEY_MAX), "key must be at most 255 bytes of UTF-8"},
+        {!optional(j->group, QUEUE_KEY_MAX), "group must be at most 255 bytes of UTF-8"},
+        {!optional(j->once, QUEUE_KEY_MAX), "a key of who asks must be at most 255 bytes of UTF-8"},
+        {j->once_ms > QUEUE_DELAY_MAX, "a key of who asks is kept for at most ten years"},
+        {!j->once.n != !j->once_ms, "a key of who asks needs a time"},
+        {j->priority >= JOB_PRIORITIES, "priority must be 0 to 3"},
+        {j->key_mode > KEY_WINDOW, "key_mode must be until_done or window"},
+        {j->delay_ms > QUEUE_DELAY_MAX, "delay_ms must be at most ten years"},
+        {j->ttl_ms > QUEUE_DELAY_MAX, "ttl_ms must be at most ten years"},
+        {j->key_ms > QUEUE_DELAY_MAX, "key_ms must be at most ten years"},
+        {j->at_ms >> 53, "at_ms is too far away"},
+        {j->delay_ms && j->at_ms, "delay_ms or at_ms, not both"},
+        {(j->delay_ms || j->at_ms) && j->group.n, "a job of a group cannot be delayed"},
+        {j->again && !j->key.n, "again needs a key"},
+    };
+    return FIRST_FAULT(list);
 }
 
 static enum err check_put(struct queue_op *op)
@@ -139,13 +171,18 @@ static enum err check_put(struct queue_op *op)
     p->durable = DURABLE_UNKNOWN;
     p->retry_ms = 0;
     if (!p->count || p->count > QUEUE_ITEMS_MAX)
-        return ERR_BAD_REQUEST;
+        return told(op, COUNT_FAULT);
     for (size_t i = 0; i < p->count; i++) {
-        p->jobs[i].id = 0;
-        p->jobs[i].status = check_job(&p->jobs[i]);
+        struct queue_job *j = &p->jobs[i];
+        j->id = 0;
+        j->fault = fault_of_job(j);
+        j->status = j->fault ? PUT_BAD : PUT_OK;
     }
     return OK;
 }
+
+static const char QUEUE_FAULT[] = "the name of a queue must be 1 to 64 bytes of UTF-8";
+static const char LEASE_FAULT[] = "lease_ms must be 1 to 43200000 (12 hours)";
 
 static enum err check_take(struct queue_op *op)
 {
@@ -154,33 +191,42 @@ static enum err check_take(struct queue_op *op)
     t->count = 0;
     t->more = false;
     t->bounded = 0;
-    if (!t->queue_count || t->queue_count > QUEUE_NAMES_MAX || !t->max ||
-        t->max > QUEUE_ITEMS_MAX || t->lease_ms < QUEUE_LEASE_MIN ||
-        t->lease_ms > QUEUE_LEASE_MAX || !optional(t->owner, QUEUE_OWNER_MAX))
-        return ERR_BAD_REQUEST;
-    for (size_t i = 0; i < t->queue_count; i++)
+    const struct breach list[] = {
+        {!t->queue_count || t->queue_count > QUEUE_NAMES_MAX, "1 to 8 queues at a time"},
+        {!t->max || t->max > QUEUE_ITEMS_MAX, "max must be 1 to 256"},
+        {t->lease_ms < QUEUE_LEASE_MIN || t->lease_ms > QUEUE_LEASE_MAX, LEASE_FAULT},
+        {!optional(t->owner, QUEUE_OWNER_MAX), "owner must be at most 64 bytes of UTF-8"},
+    };
+    const char *fault = FIRST_FAULT(list);
+    for (size_t i = 0; !fault && i < t->queue_count; i++)
         if (!is_name(t->queues[i].name, QUEUE_NAME_MAX))
-            return ERR_BAD_REQUEST;
-    return OK;
+            fault = QUEUE_FAULT;
+    return told(op, fault);
+}
+
+static const char *fault_of_item(enum queue_verb verb, const struct queue_item *item)
+{
+    const struct breach list[] = {
+        {verb == QUEUE_ACK && item->text.n > QUEUE_RESULT_MAX,
+         "result must have at most 65536 bytes of JSON"},
+        {verb == QUEUE_EXTEND && (item->ms < QUEUE_LEASE_MIN || item->ms > QUEUE_LEASE_MAX),
+         LEASE_FAULT},
+        {verb == QUEUE_NACK && item->ms != QUEUE_BACKOFF && item->ms > QUEUE_DELAY_MAX,
+         "delay_ms must be at most ten years"},
+    };
+    return FIRST_FAULT(list);
 }
 
 static enum err check_settle(struct queue_op *op)
 {
     struct queue_settle *s = container_of(op, struct queue_settle, op);
-    if (!s->count || s->count > QUEUE_ITEMS_MAX)
-        return ERR_BAD_REQUEST;
-    for (size_t i = 0; i < s->count; i++) {
-        struct queue_item *item = &s->items[i];
-        item->status = SETTLED_GONE;
-        item->until_ms = 0;
-        if (op->verb == QUEUE_ACK && item->text.n > QUEUE_RESULT_MAX)
-            return ERR_BAD_REQUEST;
-        if (op->verb == QUEUE_EXTEND && (item->ms < QUEUE_LEASE_MIN || item->ms > QUEUE_LEASE_MAX))
-            return ERR_BAD_REQUEST;
-        if (op->verb == QUEUE_NACK && item->ms != QUEUE_BACKOFF && item->ms > QUEUE_DELAY_MAX)
-            return ERR_BAD_REQUEST;
+    const char *fault = !s->count || s->count > QUEUE_ITEMS_MAX ? COUNT_FAULT : NULL;
+    for (size_t i = 0; !fault && i < s->count; i++) {
+        s->items[i].status = SETTLED_GONE;
+        s->items[i].until_ms = 0;
+        fault = fault_of_item(op->verb, &s->items[i]);
     }
-    return OK;
+    return told(op, fault);
 }
 
 static enum err check_look(struct queue_op *op)
@@ -191,21 +237,26 @@ static enum err check_look(struct queue_op *op)
     return OK;
 }
 
+static const char LIMIT_FAULT[] = "limit must be 1 to 256";
+
 static enum err check_list(struct queue_op *op)
 {
     struct queue_list *l = container_of(op, struct queue_list, op);
     l->jobs = NULL;
     l->count = 0;
-    return l->max && l->max <= QUEUE_ITEMS_MAX ? OK : ERR_BAD_REQUEST;
+    return told(op, l->max && l->max <= QUEUE_ITEMS_MAX ? NULL : LIMIT_FAULT);
 }
 
 static enum err check_pick(struct queue_op *op)
 {
     struct queue_pick *p = container_of(op, struct queue_pick, op);
     p->changed = p->repeated = 0;
-    if (p->count > QUEUE_ITEMS_MAX || p->delay_ms > QUEUE_DELAY_MAX)
-        return ERR_BAD_REQUEST;
-    return p->count || (p->max && p->max <= QUEUE_ITEMS_MAX) ? OK : ERR_BAD_REQUEST;
+    const struct breach list[] = {
+        {p->count > QUEUE_ITEMS_MAX, COUNT_FAULT},
+        {p->delay_ms > QUEUE_DELAY_MAX, "delay_ms must be at most ten years"},
+        {!p->count && (!p->max || p->max > QUEUE_ITEMS_MAX), LIMIT_FAULT},
+    };
+    return told(op, FIRST_FAULT(list));
 }
 
 static enum err check_nothing(struct queue_op *op)
@@ -228,7 +279,7 @@ static enum err check_names(struct queue_op *op)
     struct queue_names *o = container_of(op, struct queue_names, op);
     o->names = NULL;
     o->count = 0;
-    return o->max && o->max <= QUEUE_ITEMS_MAX ? OK : ERR_BAD_REQUEST;
+    return told(op, o->max && o->max <= QUEUE_ITEMS_MAX ? NULL : LIMIT_FAULT);
 }
 
 enum err queue_check(struct queue_op *op)
@@ -243,10 +294,11 @@ enum err queue_check(struct queue_op *op)
         [QUEUE_DRAIN] = check_nothing,  [QUEUE_RESUME] = check_nothing,
         [QUEUE_STATS] = check_stats,    [QUEUE_NAMES] = check_names,
     };
+    op->fault = NULL;
     enum err e = check[op->verb](op); /* first, since it clears the answer */
     bool of_one = op->verb != QUEUE_TAKE && op->verb != QUEUE_NAMES;
     if (of_one && !is_name(op->queue.name, QUEUE_NAME_MAX))
-        return ERR_BAD_REQUEST;
+        return told(op, QUEUE_FAULT);
     return e;
 }
 

@@ -117,7 +117,8 @@ struct queue_job {
     bool again;
     /* answer */
     enum put_status status;
-    uint64_t id; /* below 2^53, growing, never used twice */
+    const char *fault; /* PUT_BAD: what is wrong, a constant; or NULL */
+    uint64_t id;       /* below 2^53, growing, never used twice */
 };
 #define JOB_PRIORITIES 4
 
@@ -166,6 +167,7 @@ struct queue_op {
     struct queue_ref queue;
     void (*done)(struct queue_op *op);
     enum err error;
+    const char *fault; /* ERR_BAD_REQUEST: what is wrong and what is allowed, a constant; or NULL */
 };
 
 /* What is known of a put that was answered: it survives … */

@@ -79,6 +79,7 @@ suites('queues', { args: [...stored(), '--queue-backoff', '1m'] }, (at) => {
     const queue = fresh()
     const jobs = await put(queue, { key: 'x' }, { key: 'x' }, { kind: '' }, { delay_ms: 1, group: 'g' }, { data: 'y'.repeat(300_000) })
     assert.deepEqual(settled({ jobs }), ['ok', 'repeated', 'bad', 'bad', 'too_big'])
+    assert.deepEqual([jobs[2].error, jobs[3].error], ['kind must be 1 to 64 bytes of UTF-8', 'a job of a group cannot be delayed'])
     assert.equal(jobs[0].id, jobs[1].id)
     assert.equal((await api().ok('queue_put', { queue, jobs: [{ kind }] })).durable, 'os')
   })
@@ -175,7 +176,13 @@ suites('queues', { args: [...stored(), '--queue-backoff', '1m'] }, (at) => {
       queue_purge: [{ queue }, { limit: 1 }],
       queue_pause: [{}],
     }
-    for (const [method, all] of Object.entries(wrong)) for (const params of all) await api().fails(method, params, 107)
+    for (const [method, all] of Object.entries(wrong)) {
+      for (const params of all) assert.match((await api().fails(method, params, 107)).message, /^bad request: ./, `${method} ${JSON.stringify(params)}`)
+    }
+    const said = async (method, params) => (await api().fails(method, params, 107)).message.slice('bad request: '.length)
+    assert.equal(await said('queue_put', { queue, jobs: [{ kind, delay_ms: '5' }] }), 'delay_ms must be a whole number, not below 0')
+    assert.equal(await said('queue_take', { queue, lease_ms: 43_200_001 }), 'lease_ms must be 1 to 43200000 (12 hours)')
+    assert.equal(await said('queue_ack', { jobs: [{ id: 7 }] }), 'id must be a string')
     await api().fails('queue_ack', { jobs: Array(257).fill({ id }) }, 106)
     assert.deepEqual(settled(await api().ok('queue_ack', { jobs: [{ id, token: 'none' }] })), ['lease_lost'])
   })

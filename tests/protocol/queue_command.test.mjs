@@ -81,9 +81,27 @@ it('the dead are listed, put again and forgotten, and queues are stopped', () =>
     assert.equal(JSON.parse(await queue('take', 'work', '--json')).jobs[0].kind, 'a')
   }))
 
+it('all that are dead are tried again, each once, though they die again at once', () =>
+  withGateway(async ({ gateway, queue }) => {
+    const count = 300 // more than fit into one call
+    const api = new Api(gateway)
+    const dead = async () => (await api.ok('queue_stats', { queue: '_webhook' })).dead
+    const put = { queue: '_webhook', jobs: Array(count / 2).fill({ kind: 'call', data: 'no call' }) }
+    for (let i = 0; i < 2; i++) await api.ok('queue_put', put)
+    while ((await dead()) < count) continue
+    assert.equal(await queue('retry', '_webhook', '--all'), `${count} jobs\n`)
+    while ((await dead()) < count) continue
+    const { died } = await api.ok('queue_stats', { queue: '_webhook' })
+    assert.equal(died, 2 * count)
+  }))
+
 it('what cannot be done is said in words', () =>
   withGateway(async ({ gateway, refused }) => {
     assert.match(await refused(), /say what is to be done/)
+    assert.match(await refused('pauze', 'work'), /unknown word "pauze"; did you mean pause\?/)
+    assert.match(await refused('cron', 'x'), /say `madang queue cron`/)
+    assert.match(await refused('put', 'work', ''), /cannot take such a job: kind must be 1 to 64 bytes/)
+    assert.match(await refused('get', 'x'), /error 107: bad request: an id is/)
     assert.match(await refused('put', 'work'), /madang queue put QUEUE KIND/)
     assert.match(await refused('put', 'work', 'k', 'text'), /no JSON/)
     assert.match(await refused('stats', '--delay', '1s'), /--delay is unknown here/)
