@@ -9,6 +9,7 @@
 #include "backplane/store/schema.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -50,6 +51,11 @@ const char *file_error(const struct file *f)
     return f->rc ? sqlite3_errstr(f->rc) : "no error";
 }
 
+bool file_is_malformed(const struct file *f)
+{
+    return (f->rc & 0xff) == SQLITE_CORRUPT;
+}
+
 enum file_failure file_failure(const struct file *f)
 {
     switch (f->rc & 0xff) {
@@ -88,7 +94,8 @@ static bool say_sqlite(char why[FILE_WHY_MAX], const struct file *f, const char 
                    "anew");
     case SQLITE_CANTOPEN:
         return say(why, f, "cannot be opened; check that its directory exists and is writable");
-    case SQLITE_READONLY: return say(why, f, "is read-only; check owner and mode of the file");
+    case SQLITE_READONLY:
+        return say(why, f, "is read-only; check owner and mode of the file and its folder");
     case SQLITE_FULL: return say(why, f, "has no disk space left");
     default:
         (void)snprintf(why, FILE_WHY_MAX, "the store %s failed at %s: %s", f->path, doing,
@@ -400,11 +407,11 @@ static bool open_in(struct file *f, const struct file_config *config, char why[F
                    "a local disk");
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (config->as_is && access(f->real, F_OK) != 0)
+    if (config->as_is && access(f->real, F_OK) != 0 && errno == ENOENT)
         return say(why, f, "is not there");
     bool log = place_has_log(f->real);
     const char *no = place_refuses(f->real, f->ballast);
-    f->litters = config->as_is && !log;
+    f->litters = !log; /* until it is known that it is ours */
     if (no)
         return say(why, f, no);
     place_make(f->real);
@@ -419,6 +426,7 @@ static bool open_in(struct file *f, const struct file_config *config, char why[F
         return false;
     if (config->as_is)
         return version > 0 || say(why, f, "is empty");
+    f->litters = false;
     return pragmas(f, why) && migrate(f, why, version) &&
            begin_generation(f, config->doubtful, log, why);
 }

@@ -63,7 +63,7 @@ int file_changes(const struct file *f); /* rows that the last statement changed 
 /* What the last failure was, in words, for logs. */
 const char *file_error(const struct file *f);
 
-/* Something is missing that must be there: says so, once. */
+/* Something is missing that must be there, or is not what it was: says so, once. */
 void file_damaged(struct file *f, const char *what);
 bool file_is_damaged(const struct file *f); /* that was said */
 
@@ -75,6 +75,7 @@ enum file_failure {
     FILE_BROKEN   /* I/O error or damage: nothing is known of what was not committed */
 };
 enum file_failure file_failure(const struct file *f);
+bool file_is_malformed(const struct file *f); /* … which was found in what is in the file */
 
 /* A transaction. What happens in it is there after a commit that says OK, and otherwise unknown. */
 enum err file_begin(struct file *f);

@@ -3,6 +3,7 @@
 
 #include "backplane/base/count.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
@@ -65,6 +66,11 @@ const char *place_refuses(const char *path, const char *ballast)
 {
     struct stat st;
     bool there = stat(path, &st) == 0, log = place_has_log(path);
+    if (there && !S_ISREG(st.st_mode))
+        return "is no file; name one, or where one is to be";
+    if (there ? access(path, R_OK | W_OK) != 0 : errno == EACCES)
+        return "may not be read and written by this user; check owner and mode of the file and of "
+               "the folders above it";
     if (there && st.st_size > 0)
         return log && is_backup(path) ? "is a backup, and the -wal beside it is that of another "
                                         "file; move the -wal away"

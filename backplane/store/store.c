@@ -218,6 +218,8 @@ static void begin_anew(struct keeper *k, const char *failed)
     log_error("store %s: %s failed: %s; the file is opened anew", k->path, failed,
               file_error(k->file));
     counter_add(&k->counters.failures, 1);
+    if (file_is_malformed(k->file))
+        file_damaged(k->file, "what was read there is not what was written");
     if (file_failure(k->file) == FILE_FULL)
         on_full(k);
     int64_t generation = file_generation(k->file);

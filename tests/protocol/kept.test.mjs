@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rooms in a file: what a gateway that ends, asked for or not, leaves to the next one.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -65,7 +65,29 @@ it('a file that is damaged or foreign is refused and left alone', async () => {
     const before = store.startsWith('/nowhere') ? null : readFileSync(store)
     await assert.rejects(start(store), words)
     if (before) assert.deepEqual(readFileSync(store), before)
+    assert.ok(!existsSync(`${store}-wal`), 'nothing is left beside it')
   }
+  await assert.rejects(start(folder), /is no file; name one/)
+})
+
+it('a page that is damaged while nobody looks is told of when it is read', async () => {
+  const page = 4096
+  const store = newStore()
+  let gateway = await start(store)
+  let c = await Chatter.join(gateway)
+  const publish = { publish: { channel: 'the room', data: 1 } }
+  await c.ok(publish)
+  await gateway.stop()
+  const bytes = readFileSync(store)
+  const at = bytes.lastIndexOf('the room')
+  bytes.fill(0xff, at - (at % page), at - (at % page) + page)
+  writeFileSync(store, bytes)
+  gateway = await start(store)
+  gateway.expect(/malformed|is damaged/)
+  c = await Chatter.join(gateway)
+  await c.fails(publish, 100)
+  assert.match(gateway.log, /is damaged: what was read there is not what was written; stop the gateway and ask `madang check/)
+  await gateway.stop()
 })
 
 it('only its owner may read the file', async () => {
