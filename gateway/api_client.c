@@ -2,7 +2,7 @@
 #include "gateway/api_client.h"
 
 #include "backplane/base/count.h"
-
+#include "backplane/base/err.h"
 #include "gateway/fetch.h"
 #include "gateway/store_socket.h"
 #include "gateway/transfer.h"
@@ -101,6 +101,14 @@ static void explain(const struct call *c, CURLcode rc, struct buf *why)
         why->n--;
 }
 
+static void say_error(const json_t *error, struct buf *why)
+{
+    json_int_t code = json_integer_value(json_object_get(error, "code"));
+    buf_fmt(why, "error %" JSON_INTEGER_FORMAT ": %s%s", code,
+            json_string_value(json_object_get(error, "message")),
+            code == ERR_INTERNAL ? " (the log of the gateway says why)" : "");
+}
+
 /* The result in the answer; NULL: an error. */
 static json_t *read_answer(const struct call *c, struct buf *why)
 {
@@ -110,9 +118,7 @@ static json_t *read_answer(const struct call *c, struct buf *why)
     if (result)
         json_incref(result);
     else if (error)
-        buf_fmt(why, "error %" JSON_INTEGER_FORMAT ": %s",
-                json_integer_value(json_object_get(error, "code")),
-                json_string_value(json_object_get(error, "message")));
+        say_error(error, why);
     else
         explain(c, CURLE_OK, why);
     json_decref(all);

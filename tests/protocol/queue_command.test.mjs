@@ -9,6 +9,7 @@ import { Api, KEY } from '../lib/api.mjs'
 import { startGateway } from '../lib/gateway.mjs'
 import { run } from '../lib/program.mjs'
 import { it } from '../lib/suite.mjs'
+import { Target } from '../lib/worker.mjs'
 
 const runQueue = (words, how) => run(process.env.MADANG_BIN, ['queue', ...words], how)
 
@@ -115,3 +116,10 @@ it('what cannot be done is said in words', () =>
     assert.match((await runQueue(['stats', ...url])).err, /does not know this key/)
     assert.equal((await runQueue(['stats', ...url], { env: { MADANG_API_KEY: KEY } })).code, 0)
   }))
+
+it('an error of the gateway itself is not the end of the search', async () => {
+  const target = await Target.open((request, response) => response.end('{"error":{"code":100,"message":"internal server error"}}'))
+  const { code, err } = await runQueue(['stats', '--url', target.url, '--api-key', KEY])
+  assert.deepEqual([code, err], [1, 'error 100: internal server error (the log of the gateway says why)\n'])
+  await target.close()
+})
