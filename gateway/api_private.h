@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* api_private.h: what the files of the API share: api.c (calls, and the order in which commands
- * run), api_backup.c, api_publish.c, api_read.c, api_session.c, api_follow.c, api_moderate.c (the
- * methods).
+ * run), api_wrong.c (what is wrong with one), api_backup.c, api_publish.c, api_read.c,
+ * api_session.c, api_follow.c, api_moderate.c (the methods).
  */
 #ifndef MADANG_GATEWAY_API_PRIVATE_H
 #define MADANG_GATEWAY_API_PRIVATE_H

@@ -12,8 +12,8 @@
 #include "gateway/held.h"
 
 #define SOURCE_ITEMS_MAX 64 /* of one operation */
-/* Bytes of text in one settling, unless it is of one item: in JSON, where a byte may take six, it is
- * a call that a gateway takes in ([api] body_size). */
+/* Bytes of text in one settling, unless it is of one item: in JSON, where a byte may take six, it
+ * is a call that a gateway takes in ([api] body_size). */
 #define SOURCE_TEXT_MAX ((size_t)128 * 1024)
 
 struct job_take {

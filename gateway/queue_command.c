@@ -357,8 +357,8 @@ static json_int_t ask_dead(const struct api_client *c, const json_t *queue, stru
     return n;
 }
 
-/* `--all` takes as many calls as there are jobs for, but for no more than are dead now: one that is
- * tried again may be dead again at once. The last call finds what has to stay. */
+/* `--all` takes as many calls as there are jobs for, but for no more than are dead now: one that
+ * is tried again may be dead again at once. The last call finds what has to stay. */
 static json_t *ask_all(const struct api_client *c, const struct verb *v, json_t *params,
                        struct buf *report)
 {
