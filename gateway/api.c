@@ -133,8 +133,7 @@ bool api_read_params(struct api_task *t, struct api_params *p)
     *p = (struct api_params){.expire_at = EXPIRE_AT_ABSENT, .interval_ms = INTERVAL_ABSENT};
     if (object_read(&t->call->scratch, t->params, params_fields, COUNT_OF(params_fields), p))
         return true;
-    api_done(t, api_wrong_object(t, t->params, params_fields,
-                                 sizeof(params_fields) / sizeof(*params_fields)));
+    api_done(t, api_wrong_object(t, t->params, params_fields, COUNT_OF(params_fields)));
     return false;
 }
 

@@ -34,8 +34,7 @@ bool api_queue_params(struct api_task *t, struct api_queue_params *p)
     *p = (struct api_queue_params){.delay_ms = QUEUE_BACKOFF};
     if (object_read(&t->call->scratch, t->params, params_fields, COUNT_OF(params_fields), p))
         return true;
-    api_done(t, api_wrong_object(t, t->params, params_fields,
-                                 sizeof(params_fields) / sizeof(*params_fields)));
+    api_done(t, api_wrong_object(t, t->params, params_fields, COUNT_OF(params_fields)));
     return false;
 }
 
@@ -250,7 +249,7 @@ static bool read_key_mode(struct span word, uint8_t *mode)
 /* An error: not what a job is made of. What is out of bounds the queue says itself. */
 static enum err read_job(struct api_task *t, struct span text, struct queue_job *j)
 {
-    static const size_t count = sizeof(job_fields) / sizeof(*job_fields);
+    static const size_t count = COUNT_OF(job_fields);
     struct said_job s = {0};
     if (!object_read(&t->call->scratch, text, job_fields, count, &s))
         return api_wrong_object(t, text, job_fields, count);

@@ -135,7 +135,7 @@ struct read_item {
 static enum err read_item(struct api_task *t, struct span text, enum queue_verb verb,
                           struct read_item *r)
 {
-    static const size_t count = sizeof(item_fields) / sizeof(*item_fields);
+    static const size_t count = COUNT_OF(item_fields);
     struct said_item s = {.delay_ms = DELAY_AS_IT_FAILS};
     if (!object_read(&t->call->scratch, text, item_fields, count, &s))
         return api_wrong_object(t, text, item_fields, count);

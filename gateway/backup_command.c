@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/backup_command.h"
 
+#include "backplane/base/count.h"
 #include "backplane/store/check.h"
 #include "backplane/store/copy.h"
 #include "gateway/api_client.h"
@@ -172,7 +173,7 @@ static bool is_no_part(const struct backup_order *o, struct buf *report)
 {
     static const char *const endings[] = {"-wal", "-shm", "-journal", ".ballast", ".sock"};
     size_t n = strlen(o->target);
-    for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+    for (size_t i = 0; i < COUNT_OF(endings); i++) {
         size_t end = strlen(endings[i]);
         if (n > end && strcmp(o->target + n - end, endings[i]) == 0)
             return complain(report, "is the name of a part of a store; choose another", o->target);

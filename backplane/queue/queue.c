@@ -2,6 +2,7 @@
 #include "backplane/queue/queue.h"
 
 #include "backplane/base/buf.h"
+#include "backplane/base/count.h"
 #include "backplane/base/hex.h"
 #include "backplane/base/utf8.h"
 
@@ -133,7 +134,7 @@ static const char *first_fault(const struct breach *list, size_t count)
             return list[i].fault;
     return NULL;
 }
-#define FIRST_FAULT(list) first_fault(list, sizeof(list) / sizeof((list)[0]))
+#define FIRST_FAULT(list) first_fault(list, COUNT_OF(list))
 
 static enum err told(struct queue_op *op, const char *fault)
 {
