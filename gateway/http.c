@@ -134,20 +134,27 @@ static void answer_health(const struct gateway *g, struct http_answer *out)
     answer_owned(out, well ? 200 : 503, "application/json");
 }
 
+static void list(struct buf *b, bool *any, const char *what)
+{
+    if (*any)
+        buf_char(b, ',');
+    buf_json(b, span_str(what));
+    *any = true;
+}
+
 /* Nothing that all gateways share makes one unready: it would empty the whole load balancer. Such
- * things are listed as degraded. */
+ * things are listed as degraded, and so is a store that still serves. */
 static void list_degraded(struct buf *b, const struct driver *d)
 {
     uint64_t away = counter_get(&d->counters.away);
     bool any = false;
-    for (uint32_t i = 0; i < d->part_count; i++) {
-        if (!(away >> i & 1))
-            continue;
-        if (any)
-            buf_char(b, ',');
-        buf_json(b, span_str(d->parts[i]));
-        any = true;
-    }
+    for (uint32_t i = 0; i < d->part_count; i++)
+        if (away >> i & 1)
+            list(b, &any, d->parts[i]);
+    if (d->store && counter_get(&d->store->full))
+        list(b, &any, "store full");
+    if (d->store && counter_get(&d->store->damaged))
+        list(b, &any, "store damaged");
 }
 
 static void answer_ready(const struct gateway *g, struct http_answer *out)

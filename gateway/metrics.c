@@ -131,6 +131,8 @@ static const struct metric store_metrics[] = {
     OF_STORE(full, "madang_store_full", "gauge",
              "1 while the disk is full: publications are refused"),
     OF_STORE(broken, "madang_store_broken", "gauge", "1 while the file cannot be opened"),
+    OF_STORE(damaged, "madang_store_damaged", "gauge",
+             "1 once something was found that is not as it was written"),
     OF_STORE(generation, "madang_store_generation", "gauge",
              "How often rooms had to begin a new epoch, and once"),
 };

@@ -14,6 +14,7 @@ struct store_counters {
     counter unmerged_bytes;    /* in the file beside the file */
     counter full;              /* 1 while the disk is full */
     counter broken;            /* 1 while the file cannot be opened again */
+    counter damaged;           /* 1 once something was not as it was written */
     counter generation;        /* see file_generation */
     counter waiting;           /* tasks that no transaction has taken up yet */
 };

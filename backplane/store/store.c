@@ -212,6 +212,13 @@ static void open_again(struct keeper *k)
 
 static void on_retry(struct timer *t);
 
+/* It stays damaged, so this is never taken back. */
+static void note_damage(struct keeper *k)
+{
+    if (file_is_damaged(k->file))
+        counter_set(&k->counters.damaged, 1);
+}
+
 /* After a sync that failed, only a new connection knows what is there. */
 static void begin_anew(struct keeper *k, const char *failed)
 {
@@ -220,6 +227,7 @@ static void begin_anew(struct keeper *k, const char *failed)
     counter_add(&k->counters.failures, 1);
     if (file_is_malformed(k->file))
         file_damaged(k->file, "what was read there is not what was written");
+    note_damage(k);
     if (file_failure(k->file) == FILE_FULL)
         on_full(k);
     int64_t generation = file_generation(k->file);
@@ -290,6 +298,7 @@ static bool run_batch(struct keeper *k)
         begin_anew(k, "a statement");
         give_back(k, &batch, true);
     } else {
+        note_damage(k);
         commit(k, &batch, tasks);
     }
     return k->waiting[STORE_CHAT].head || k->waiting[STORE_QUEUE].head;
@@ -447,8 +456,13 @@ static bool keeper_init(struct store *s, char why[FILE_WHY_MAX])
     k->actor = (struct actor){.turn = keeper_turn, .flush = keeper_flush};
     loop_add(&k->loop, &k->actor);
     k->config.doubtful = true; /* whenever it is opened again */
-    if (!k->ballast)
+    if (!k->ballast) {
+        log_error(
+            "store %s: there is no space for a reserve beside it; should the disk be full, even "
+            "what frees space may be refused; a reserve is tried for each second",
+            k->path);
         loop_arm(&k->loop, &k->retry, RETRY_MS, on_retry);
+    }
     return true;
 
 no_loop:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A disk that does not answer for seconds: only what needs it waits, and nobody is thrown out.
+// A disk that does not answer for seconds, or that is full: only what needs it waits or is refused, and
+// nobody is thrown out.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +12,7 @@ import WebSocket from 'ws'
 
 import { Chatter } from '../lib/chatter.mjs'
 import { request, startGateway } from '../lib/gateway.mjs'
-import { StallingDisk } from '../lib/stalling_disk.mjs'
+import { SickDisk } from '../lib/sick_disk.mjs'
 import { it, returns } from '../lib/suite.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'madang-disk-'))
@@ -24,7 +25,7 @@ describe('side by side', { concurrency: true }, () => {
   for (const hubs of [1, 3]) {
     it(`a disk that stands still delays only what needs it, and no client comes again, ${hubs} hub(s)`, async () => {
       const here = mkdtempSync(join(folder, 'disk-'))
-      const disk = new StallingDisk(here)
+      const disk = new SickDisk(here)
       const store = join(here, 'madang.db')
       const gateway = await startGateway(['--store', store], { hubs, env: disk.env })
       const client = returns(new Centrifuge(gateway.url, { websocket: WebSocket, timeout: patience, minReconnectDelay: 10 }))
@@ -62,4 +63,32 @@ describe('side by side', { concurrency: true }, () => {
       await gateway.stop()
     })
   }
+})
+
+it('a full disk refuses publications and says so; with space again all goes on', async () => {
+  const here = mkdtempSync(join(folder, 'full-'))
+  const disk = new SickDisk(here)
+  const gateway = await startGateway(['--store', join(here, 'madang.db')], { env: disk.env })
+  const readiness = async () => {
+    const { status, body } = await request(gateway, '/readyz')
+    return { status, degraded: JSON.parse(body).degraded }
+  }
+  const c = await Chatter.join(gateway)
+  const publish = { publish: { channel: 'r', data: 'x'.repeat(10_000) } }
+  await c.ok({ subscribe: { channel: 'r' } })
+  await c.ok(publish)
+  gateway.expect(/disk is full|disk I\/O|a statement failed|opened anew|there is space again/)
+
+  disk.fill()
+  const refused = await c.fails(publish, 100)
+  assert.equal(refused.temporary, true)
+  assert.deepEqual(await readiness(), { status: 200, degraded: ['store full'] })
+  assert.equal((await gateway.metrics()).madang_store_full, 1)
+  assert.equal((await c.ok({ history: { channel: 'r', limit: 10 } })).publications.length, 1)
+
+  disk.goOn()
+  while ((await readiness()).degraded.length) await new Promise((settle) => setTimeout(settle, 50))
+  await c.ok(publish)
+  await gateway.stop()
+  assert.match(gateway.log, /there is space again/)
 })
