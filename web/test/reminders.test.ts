@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseReminder } from '../src/store/reminders';
+import { parseReminder, Reminders, type Reminder } from '../src/store/reminders';
 
 const NOW = new Date(2026, 2, 14, 9, 26, 53).getTime();
 const MINUTE = 60_000;
@@ -34,4 +34,16 @@ test('what is no time, or says nothing, is told how to', () => {
 test('other text is none of these', () => {
     for (const typed of ['remind in 10m x', '/reminder in 10m x', ' /remind', 'say /remind in 10m x', ''])
         assert.equal(parseReminder(typed, NOW), null, typed);
+});
+
+test('what failed stands before what is set, however late it was to be said', () => {
+    const reminders = new Reminders('general');
+    const set = (key: string, at: number): Reminder => ({ key, id: key, text: key, at, state: 'set', failure: null });
+    const now = Date.now();
+    reminders.add(set('b', now + 2 * MINUTE));
+    reminders.add(set('a', now + MINUTE));
+    reminders.add({ ...set('never', now + 3 * MINUTE), id: null, state: 'setting' });
+    reminders.change('never', { state: 'failed', failure: { code: 106, message: 'limit exceeded' } });
+    assert.deepEqual(reminders.list.value.map(({ key }) => key), ['never', 'a', 'b']);
+    reminders.close();
 });

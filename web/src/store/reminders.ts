@@ -55,7 +55,7 @@ function onClock(now: number, hours: number, minutes: number, text: string): Par
 }
 
 export class Reminders {
-    /** By time. */
+    /** What failed first, since somebody waits for it; then by time. */
     readonly list = signal<readonly Reminder[]>([]);
     private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -88,7 +88,7 @@ export class Reminders {
     private set(list: readonly Reminder[]): void {
         const now = Date.now();
         const current = list.filter((one) => isOpen(one) || one.at + LINGER_MS > now);
-        this.list.value = current.sort((a, b) => a.at - b.at);
+        this.list.value = current.sort((a, b) => Number(b.state === 'failed') - Number(a.state === 'failed') || a.at - b.at);
         const kept = current.filter((one) => one.state !== 'failed');
         save('session', this.key, kept.length > 0 ? kept : null);
         clearTimeout(this.timer);

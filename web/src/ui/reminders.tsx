@@ -8,6 +8,9 @@ import { Icon } from './icon';
 import { reasonOf } from './message-row';
 import { clockTime, dayName, fullTime } from './time';
 
+/** Error code: too many of them, too long, or too far ahead. */
+const LIMIT = 106;
+
 export function Reminders({ feed }: { feed: Feed }) {
     const list = feed.room.reminders.list.value;
     return (
@@ -23,7 +26,7 @@ function Row({ feed, reminder }: { feed: Feed; reminder: Reminder }) {
         <li class={state} data-testid={id.reminder} data-state={state} data-at={at}>
             <Icon name="clock" />
             {state === 'failed'
-                ? <span class="over">{t.reminderFailed(reasonOf(failure))}</span>
+                ? <span class="over">{t.reminderFailed(failure?.code === LIMIT ? t.reminderLimit : reasonOf(failure))}</span>
                 : <time dateTime={new Date(at).toISOString()} title={fullTime(at)}>{t.reminderAt(dayName(at, Date.now()), clockTime(at))}</time>}
             <span class="what" dir="auto">{text}</span>
             {state === 'failed'
