@@ -9,11 +9,19 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 top=$PWD
 tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+teller=
+trap '[ -z "$teller" ] || kill $teller; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 
 limit=600 # seconds a suite may take
-[ "${MADANG_TORTURE:-}" = 1 ] && limit=7200
+if [ "${MADANG_TORTURE:-}" = 1 ]; then
+  limit=7200
+  # Where long tests say how far they are, whoever collects their output.
+  export TEST_PROGRESS="$tmp/progress"
+  : >"$TEST_PROGRESS"
+  tail -n +1 -f "$TEST_PROGRESS" &
+  teller=$!
+fi
 
 # For gateways that a suite starts; the C tests have theirs from CMake.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1:detect_stack_use_after_return=1}"
