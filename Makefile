@@ -3,7 +3,7 @@
 
 JOBS ?= $(shell nproc)
 ARGS ?=
-FUZZ_SECONDS ?= 600
+FUZZ_SECONDS ?= 240
 PORTS ?= 8001 8002 8003
 export PORTS
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja;),Ninja,Unix Makefiles)
@@ -52,13 +52,13 @@ bench: ## the performance budgets, as ratios to a bare socket loop
 	@$(MAKE) -s tests/node_modules/.package-lock.json tests/load/rivals/node_modules/.package-lock.json
 	@MADANG_BIN=build/release/madang MADANG_LOAD=build/release/madang-load node tests/load/bench.mjs
 
-torture: ## the long versions of the tests, and FUZZ_SECONDS of each fuzzer
+torture: ## the long versions of the tests, FUZZ_SECONDS of each fuzzer, SOAK_SECONDS of steady load
 	@.ci/install build test check
 	$(call compile,dev)
 	$(call compile,release)
 	$(call compile,fuzz)
 	@$(MAKE) -s tests/node_modules/.package-lock.json
-	@tests/fuzz/search.sh build/fuzz $(FUZZ_SECONDS)
+	@tests/fuzz/search.sh build/fuzz $(FUZZ_SECONDS) $(JOBS)
 	@MADANG_TORTURE=1 tests/run.sh c:dev protocol:dev app:dev redis:dev cluster:dev page browser:release load:release attack:release
 
 clean: ## remove what was built, and the packages that npm fetched
