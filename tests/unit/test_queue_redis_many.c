@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_queue_redis_many.c: very many jobs that wait, are leased or dead cost the others nothing, over
- * Redis (S12). MADANG_TORTURE=1 has a million of each, and judges time more closely.
+/* test_queue_redis_many.c: very many jobs that wait, are leased or dead cost the others
+ * nothing, over Redis (S12). MADANG_TORTURE=1 has a million of each, and judges time more closely.
  *
  * Cost is what the server itself says: how many commands the scripts called, and how long they
  * took. Rounds in a queue with the many and in one without take turns, and of each the best counts:
