@@ -26,7 +26,7 @@ static const struct field params_fields[] = {
     PARAM(STRING, after), PARAM(U64, before_ms), PARAM(U64, delay_ms), PARAM(STRING, id),
     PARAM(ARRAY, ids),    PARAM(ARRAY, jobs),    PARAM(U64, lease_ms), PARAM(U64, limit),
     PARAM(U64, max),      PARAM(U64, max_bytes), PARAM(STRING, owner), PARAM(STRING, queue),
-    PARAM(ARRAY, queues), PARAM(BOOL, recount),  PARAM(U64, wait_ms),
+    PARAM(ARRAY, queues), PARAM(U64, wait_ms),
 };
 
 bool api_queue_params(struct api_task *t, struct api_queue_params *p)

@@ -14,7 +14,6 @@ struct api_queue_params {
     struct span queue, id, owner, after;
     struct span queues, jobs, ids; /* arrays */
     uint64_t max, max_bytes, lease_ms, wait_ms, limit, before_ms, delay_ms;
-    bool recount;
 };
 
 /* What a task asks of the queues: one operation, or several of different queues. It is the task's,

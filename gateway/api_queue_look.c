@@ -273,7 +273,6 @@ void api_queue_stats(struct api_task *t)
     struct api_queue *q = api_queue_new(t, QUEUE_STATS, 1, one_ended);
     if (!q)
         return;
-    q->calls[0].stats.recount = p.recount;
     api_queue_of(q, &q->calls[0].op.queue, p.queue);
     api_queue_go(q);
 }

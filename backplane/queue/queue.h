@@ -291,7 +291,7 @@ enum queue_number {
 
 struct queue_stats {
     struct queue_op op;
-    bool recount; /* the levels are counted, which takes time in proportion to the queue */
+    bool recount; /* the levels are counted, while all else waits: for tests, not for callers */
     /* answer */
     int64_t number[QUEUE_NUMBER_COUNT];
     uint64_t oldest_ms; /* when the oldest ready job was put; 0: there is none */
