@@ -28,8 +28,10 @@ test('data of any shape is taken without harm', () => {
         if (publication.kind === 'message') assert.equal(typeof publication.text, 'string');
     }
     assert.equal(read(null).kind, 'other');
-    const odd = read({ text: 'x' }, { tags: { t: 'soon' } });
-    assert.equal(odd.kind === 'message' && odd.time, 0);
+    for (const t of ['soon', '1700000000000000000', '-1e300', 'Infinity']) {
+        const odd = read({ text: 'x' }, { tags: { t } });
+        assert.equal(odd.kind === 'message' && odd.time, 0, t);
+    }
 });
 
 test('names are cleaned, and there is always one', () => {

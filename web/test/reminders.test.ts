@@ -27,7 +27,8 @@ test('a time of the day is the next one', () => {
 
 test('what is no time, or says nothing, is told how to', () => {
     for (const typed of ['/remind', '/remind ', '/remind me', '/remind in', '/remind in 10m', '/remind in 0m x', '/remind in 10 x',
-        '/remind 24:00 x', '/remind 09:60 x', '/remind 09:00', '/remind 0900 x', '/remind in 10mtea'])
+        '/remind 24:00 x', '/remind 09:60 x', '/remind 09:00', '/remind 0900 x', '/remind in 10mtea',
+        `/remind in ${'999999d '.repeat(200)}x`])
         assert.equal(parseReminder(typed, NOW), 'usage', typed);
 });
 

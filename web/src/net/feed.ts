@@ -165,10 +165,15 @@ export class Feed {
             reminders.change(key, { id: (answer.data as { id: string }).id, state: 'set' });
         } catch (error) {
             const code = codeOf(error);
-            if (isUnknown(code)) this.remindTimer = setTimeout(() => this.setReminders(), REMIND_AGAIN_MS);
+            if (isUnknown(code)) this.setRemindersLater();
             else reminders.change(key, { state: 'failed', failure: { code, message: messageOf(error) } });
         }
         this.reminding.delete(key);
+    }
+
+    private setRemindersLater(): void {
+        clearTimeout(this.remindTimer); // one for all of them
+        this.remindTimer = setTimeout(() => this.setReminders(), REMIND_AGAIN_MS);
     }
 
     loadOlder(): Promise<void> {

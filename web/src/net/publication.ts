@@ -31,6 +31,9 @@ export function authorOf(info: Info | undefined): Author {
     return { user, client, name: oneLine(given, NAME_LIMIT) || user || client.slice(0, 8) };
 }
 
+/** What a Date can hold; beyond it, and for what is no number, formatting throws. */
+const LATEST_MS = 8.64e15;
+
 export function readPublication(ctx: PublicationContext): Publication {
     const offset = ctx.offset ? ctx.offset : null;
     const data: unknown = ctx.data;
@@ -43,7 +46,7 @@ export function readPublication(ctx: PublicationContext): Publication {
     if (text === null) return { kind: 'other', offset };
     const cid = isRecord(data) && typeof data.cid === 'string' && data.cid !== '' ? data.cid : null;
     const time = Number(ctx.tags?.t ?? 0);
-    return { kind: 'message', offset, author, text, cid, time: Number.isFinite(time) ? time : 0 };
+    return { kind: 'message', offset, author, text, cid, time: Math.abs(time) <= LATEST_MS ? time : 0 };
 }
 
 function redaction(data: Record<string, unknown>, offset: number | null): Publication {

@@ -26,6 +26,8 @@ const COMMAND = /^\/remind(?:\s+([\s\S]*))?$/u;
 const IN = /^in\s+((?:\d{1,6}\s*[smhd]\s*)+)(?=\s)([\s\S]+)$/u;
 const SPAN = /(\d{1,6})\s*([smhd])/gu;
 const AT = /^(\d{1,2}):(\d{2})\s+([\s\S]+)$/u;
+/** What a Date can hold. */
+const LATEST_MS = 8.64e15;
 /** A row stays for a moment after its time: the message takes its place. */
 const LINGER_MS = 1500;
 
@@ -43,7 +45,7 @@ export function parseReminder(typed: string, now: number): Parsed {
 function relativeTo(now: number, spans: string, text: string): Parsed {
     let ms = 0;
     for (const [, count, unit] of spans.matchAll(SPAN)) ms += Number(count) * UNITS[unit!]!;
-    return ms > 0 && text !== '' ? { at: now + ms, text } : 'usage';
+    return ms > 0 && now + ms <= LATEST_MS && text !== '' ? { at: now + ms, text } : 'usage';
 }
 
 function onClock(now: number, hours: number, minutes: number, text: string): Parsed {
@@ -58,6 +60,7 @@ export class Reminders {
     /** What failed first, since somebody waits for it; then by time. */
     readonly list = signal<readonly Reminder[]>([]);
     private timer: ReturnType<typeof setTimeout> | undefined;
+    private closed = false;
 
     constructor(private readonly title: string) {
         const stored = load('session', this.key);
@@ -80,12 +83,18 @@ export class Reminders {
         this.set(this.list.value.filter((one) => one.key !== key));
     }
 
-    /** The room is left; what was asked for is said all the same. */
+    /**
+     * The room is left; what the gateway has is said all the same. Whoever comes back goes on with what is
+     * stored, so an answer that comes only now changes nothing: it is asked for again then.
+     */
     close(): void {
         clearTimeout(this.timer);
+        this.closed = true;
+        this.list.value = [];
     }
 
     private set(list: readonly Reminder[]): void {
+        if (this.closed) return;
         const now = Date.now();
         const current = list.filter((one) => isOpen(one) || one.at + LINGER_MS > now);
         this.list.value = current.sort((a, b) => Number(b.state === 'failed') - Number(a.state === 'failed') || a.at - b.at);
