@@ -11,6 +11,7 @@
 #define RUN_ITEMS 512
 
 #define TIDY_MS 10000 /* how often what is over is dropped */
+#define MORE_MS 50    /* … while there is more of it than one step drops */
 #define WAIT_MS 60000 /* a timer is not set further ahead */
 
 /* Operations that share a step. */
@@ -22,7 +23,7 @@ struct run {
     bool tidy;
     struct jobs_ready ready[JOBS_SHELVES]; /* what the step has to tell; see jobs.h */
     size_t ready_count;
-    bool ready_elsewhere, more_due;
+    bool ready_elsewhere, more_due, more_over;
     int64_t now, due;
 };
 
@@ -55,6 +56,7 @@ static enum err run_step(struct store_task *t, struct file *f)
         r->ready[i] = step.ready[i];
     r->ready_elsewhere = step.ready_elsewhere;
     r->more_due = step.more_due;
+    r->more_over = step.more_over;
     r->now = step.now;
     r->due = step.due;
     return e;
@@ -73,6 +75,7 @@ static void tell_ready(const struct local_queue *q, const struct run *r)
 }
 
 static void on_due(struct timer *t);
+static void on_tidy(struct timer *t);
 
 static void arm(struct local_queue *q, const struct run *r)
 {
@@ -81,6 +84,8 @@ static void arm(struct local_queue *q, const struct run *r)
         wait = 0;
     if (q->store && (r->due || r->more_due))
         loop_arm(q->loop, &q->due, wait < WAIT_MS ? wait : WAIT_MS, on_due);
+    if (q->store && r->more_over)
+        loop_arm(q->loop, &q->tidy, MORE_MS, on_tidy);
 }
 
 static void run_done(struct store_task *t)

@@ -13,9 +13,12 @@
 #include <stdlib.h>
 
 #define KIND_PUBLISH "publish"
-#define OWNER_MAX    64         /* bytes of what stands before the place in a key */
-#define KEY_MAX      64         /* of a client's own key */
-#define KNOWN_MS     3600000ULL /* a key is known for so long after its job was due */
+#define OWNER_MAX    64 /* bytes of what stands before the place in a key */
+#define KEY_MAX      64 /* of a client's own key */
+/* A key is known for so long after its job was due, but at most so long in all: keys of what is
+ * cancelled are not counted in [jobs] per_user, and must not become ever more. */
+#define KNOWN_MS      3600000ULL
+#define KNOWN_MOST_MS (24 * KNOWN_MS)
 
 /* A call of the queues for a session, which is held until it is done. */
 struct job_call {
@@ -188,7 +191,8 @@ static void use_key(struct job_call *c, const struct submit_params *p)
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         (void)span_copy(&at, parts[i]);
     c->job.once = (struct span){c->once, (size_t)(at - c->once)};
-    c->job.once_ms = KNOWN_MS;
+    uint64_t now = wall_ms(), until = c->at_ms > now ? c->at_ms - now : 0;
+    c->job.once_ms = until + KNOWN_MS < KNOWN_MOST_MS ? until + KNOWN_MS : KNOWN_MOST_MS;
 }
 
 static const enum err put_errors[] = {

@@ -6,7 +6,7 @@
 --       then of each job, at most 256: kind, data, options: '' or a JSON object of
 --       delay_ms, at_ms, ttl_ms, priority, max_failures, group, key, key_ms, window (true: the key
 --       holds for its time, done or not), again (true: if the key's job is leased, it runs again),
---       once, once_ms (a second key: who puts with it again so long after the job is due knows it)
+--       once, once_ms (a second key: who puts with it again within that time knows it)
 -- Answers {ms until something is due or -1, jobs that became ready, then of each job: status, id}
 -- status: ok; repeated: `id` has the key; known: `id` was put with its `once`; full, too_big,
 -- draining, bad: not put, `id` is 0
@@ -70,7 +70,7 @@ local function add(kind, data, o)
   if o.group ~= '' and call('HSETNX', q.group, o.group, id) == 0 then state = BLOCKED end
   enter(id, j, state, state == DELAYED and o.due or 0)
   if o.key ~= '' then hold(id, o.key, o.mode, math.max(o.due, now) + o.key_ms) end
-  if o.once ~= '' then hold(id, o.once, 1, math.max(o.due, now) + o.once_ms) end
+  if o.once ~= '' then hold(id, o.once, 1, now + o.once_ms) end
   count('bytes', #data)
   count('put', 1)
   return 'ok', server.id + server.number

@@ -106,9 +106,9 @@ struct queue_job {
     uint32_t max_failures;              /* 0: as the rules say */
     uint8_t priority;                   /* 0 first … 3 */
     uint8_t key_mode;                   /* enum key_mode */
-    /* A second key, of who asks: with it nothing else is put for once_ms after the job is due, done
-     * or not, so a put can be asked again. It comes before all else; keys and these are of one
-     * kind, so no key may be the same. */
+    /* A second key, of who asks: with it nothing else is put for once_ms from this put on, whatever
+     * becomes of the job, so a put can be asked again. It comes before all else; keys and these are
+     * of one kind, so no key may be the same. */
     struct span once;
     uint64_t once_ms;
     struct span home; /* of several servers, the one for this; empty: for the group, else the key */

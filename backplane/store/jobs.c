@@ -116,6 +116,7 @@ void jobs_tidy(struct jobs_step *s)
         jobs_int(q, 1, s->now);
         jobs_int(q, 2, JOBS_SLICE);
         jobs_run(s, q);
+        s->more_over |= !s->error && file_changes(s->file) == JOBS_SLICE;
     }
 }
 

@@ -56,6 +56,7 @@ struct jobs_step {
     size_t ready_count;
     bool ready_elsewhere; /* in others too, perhaps */
     bool more_due;        /* a further step finds more */
+    bool more_over;       /* a further jobs_tidy() finds more */
     int64_t due;          /* when there is something to do without being asked; 0: not known of */
 };
 

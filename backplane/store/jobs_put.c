@@ -60,7 +60,7 @@ static void claim_keys(struct jobs_step *s, const struct jobs_shelf *h, const st
 {
     int64_t from = due > s->now ? due : s->now;
     struct jobs_claim key = {j->key, (int64_t)j->id, key_until(h, j, from), j->key_mode};
-    struct jobs_claim once = {j->once, key.job, from + (int64_t)j->once_ms, KEY_WINDOW};
+    struct jobs_claim once = {j->once, key.job, s->now + (int64_t)j->once_ms, KEY_WINDOW};
     if (key.key.n)
         jobs_claim_key(s, h, &key);
     if (once.key.n)

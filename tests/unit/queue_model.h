@@ -186,7 +186,7 @@ static inline enum put_status model_put(const struct queue_job *q, struct model_
     }
     if (names.once) {
         model_once[names.once].job = j;
-        model_once[names.once].until = model_now + q->delay_ms + MODEL_ONCE;
+        model_once[names.once].until = model_now + MODEL_ONCE;
     }
     return PUT_OK;
 }

@@ -5,6 +5,7 @@
 #include "backplane/queue_local.h"
 
 #include "backplane/base/log.h"
+#include "backplane/store/jobs.h"
 #include "tests/unit/queue_kit.h"
 
 #include <stdio.h>
@@ -340,6 +341,43 @@ static void a_million_that_wait_or_are_dead_cost_the_others_nothing(void **state
         fail_msg("%lld steps, %lld with many others", (long long)before, (long long)after);
 }
 
+/* ---- what is over ---------------------------------------------------------------------------- */
+
+static void add_keys_that_are_over(struct file *f)
+{
+    sqlite3_stmt *s = file_statement(
+        f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<?1)"
+           " INSERT INTO job_key(queue,key,job,until,mode) SELECT 1,CAST(i AS BLOB),i,1,1 FROM n");
+    assert_non_null(s);
+    sqlite3_bind_int(s, 1, JOBS_SLICE * 2 + 1);
+    assert_int_equal(file_run(f, s), OK);
+}
+
+static void tidy_till_nothing_is_left(struct file *f)
+{
+    struct jobs_config config = {.clock = our_clock};
+    struct jobs_step step = {.more_over = true};
+    int steps = 0;
+    for (; step.more_over; steps++) {
+        jobs_begin(&step, f, &config, false);
+        jobs_tidy(&step);
+        assert_int_equal(jobs_end(&step), OK);
+    }
+    assert_int_equal(steps, 3);
+    sqlite3_stmt *s = file_statement(f, "SELECT count(*) FROM job_key");
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(s, 0), 0);
+    sqlite3_reset(s);
+}
+
+static void keys_that_are_over_go_in_slices_until_none_is_left(void **state)
+{
+    (void)state;
+    put_text("q", "1");
+    in_file(add_keys_that_are_over);
+    in_file(tidy_till_nothing_is_left);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +388,7 @@ int main(void)
         TEST(a_full_disk_refuses_puts_while_the_queue_drains),
         TEST(no_statement_walks_through_a_table),
         TEST(a_million_that_wait_or_are_dead_cost_the_others_nothing),
+        TEST(keys_that_are_over_go_in_slices_until_none_is_left),
     };
     log_set_level((enum log_level) - 1);
     return over_local(tests, COUNT_OF(tests));
