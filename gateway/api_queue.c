@@ -42,8 +42,10 @@ enum err api_queue_items(struct api_task *t, struct span array, size_t size, voi
                          size_t *count)
 {
     *count = array.n ? api_count_items(array) : 0;
-    if (!*count)
-        return api_wrong(t, "no job is named");
+    if (!*count) {
+        (void)api_wrong(t, "no job is named");
+        return ERR_BAD_REQUEST;
+    }
     if (*count > QUEUE_ITEMS_MAX)
         return ERR_LIMIT;
     *items = calloc(*count, size);
@@ -64,11 +66,14 @@ void api_queue_number(struct buf *b, const char *before, uint64_t n)
     buf_u64(b, n);
 }
 
-/* Text of any kind as JSON: what is JSON as it is, anything else in base64. */
+/* Text of any kind as JSON: what is JSON as it is, anything else in base64, and so what is nested
+ * so deeply that we could not read {"result":{"jobs":[{"data":…}]}}. */
+#define DATA_DEPTH (JSON_MAX_DEPTH - 4)
+
 static void add_data(struct buf *b, struct span data)
 {
     struct span value;
-    if (json_document(data, JSON_MAX_DEPTH, &value)) {
+    if (json_document(data, DATA_DEPTH, &value)) {
         buf_lit(b, ",\"data\":");
         buf_json_oneline(b, value);
     } else {

@@ -17,6 +17,7 @@
 #define TIMEOUT_MS 15000 /* of a call, beside what it is to wait */
 
 #define UNAUTHORIZED 401
+#define SETTLE_DEPTH 3 /* in {"jobs":[{"result":…}]}; deeper JSON is a text like any other */
 
 struct source_api {
     struct job_source source;
@@ -92,7 +93,7 @@ static void write_result(struct buf *b, struct span text)
     if (!text.n)
         return;
     buf_lit(b, ",\"result\":");
-    if (json_document(text, JSON_MAX_DEPTH, &value)) {
+    if (json_document(text, JSON_MAX_DEPTH - SETTLE_DEPTH, &value)) {
         buf_span(b, value);
         return;
     }

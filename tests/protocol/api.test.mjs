@@ -85,6 +85,8 @@ suites('server API, rooms', { args: config }, (at, join) => {
     assert.deepEqual(Object.keys(third.tags), ['t'])
     await api().fails('publish', { channel: r, data: 1, tags: { n: 1 } }, 107)
     await api().fails('publish', { channel: r, data: 1, tags: [] }, 107)
+    const escaped = `\n${'A'.repeat(1000)}` // is unescaped to be looked at
+    assert.match((await api().fails('publish', { channel: escaped, data: 1, tags: 5 }, 107)).message, /tags must be an object/)
   })
 
   it('skip_history reaches subscribers and leaves the stream as it is', async () => {

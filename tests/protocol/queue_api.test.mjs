@@ -64,6 +64,15 @@ suites('queues', { args: [...stored(), '--queue-backoff', '1m'] }, (at) => {
     assert.equal(JSON.parse(text).result.jobs[1].data, null)
   })
 
+  it('data that would be too deep within an answer comes in base64, and its neighbours as they are', async () => {
+    const queue = fresh()
+    const [before, beyond] = [60, 61].map((depth) => '['.repeat(depth) + ']'.repeat(depth))
+    await api().ok('queue_put', `{"queue":"${queue}","jobs":[{"kind":"k","data":${before}},{"kind":"k","data":${beyond}}]}`)
+    const [first, second] = await take(queue, { max: 2 })
+    assert.equal(JSON.stringify(first.data), before)
+    assert.equal(Buffer.from(second.data_b64, 'base64').toString(), beyond)
+  })
+
   it('one take serves several queues, and one ack jobs of them, in the order asked for', async () => {
     const [a, b] = [fresh(), fresh()]
     await put(b, { data: 'b1' })

@@ -141,7 +141,7 @@ it('what a program says is its result, whatever it is, up to what a queue keeps'
   const gateway = await start()
   const script = newFile('sh')
   writeFileSync(script, '#!/bin/sh\nread name\ncat "$(dirname "$0")/said.$(echo $name | tr -d \\")"\n', { mode: 0o755 })
-  const says = { quotes: '"'.repeat(most), hangul: '말'.repeat(most), bytes: Buffer.alloc(most, 0xfe), nul: 'a\0b', long: JSON.stringify('a'.repeat(most)) }
+  const says = { quotes: '"'.repeat(most), hangul: '말'.repeat(most), bytes: Buffer.alloc(most, 0xfe), nul: 'a\0b', deep: '['.repeat(63) + ']'.repeat(63), long: JSON.stringify('a'.repeat(most)) }
   for (const [name, said] of Object.entries(says)) writeFileSync(join(folder, `said.${name}`), said)
   const jobs = [...Object.keys(says), ...Array(20).fill('long')].map((data) => ({ kind: 'say', data }))
   const put = await gateway.api.ok('queue_put', { queue: 'said', jobs })
@@ -156,6 +156,7 @@ it('what a program says is its result, whatever it is, up to what a queue keeps'
     assert.ok(size(result[name]) <= most && size(result[name] + character) > most, `${name}: ${size(result[name])}`)
   }
   assert.equal(result.nul, 'a\0b')
+  assert.equal(result.deep, says.deep) // as text: as JSON it would be too deep within the call
   const { acked, failed, delivered } = await gateway.api.ok('queue_stats', { queue: 'said' })
   assert.deepEqual({ acked, failed, delivered }, { acked: jobs.length, failed: 0, delivered: jobs.length })
   assert.doesNotMatch(worker.log, / warn /)
@@ -230,7 +231,10 @@ async function state(gateway, id) {
 it('a worker that gets no jobs says why', async () => {
   const gateway = await start()
   const said = async (worker, what) => {
-    while (!what.test(worker.log)) await once(worker.child.stderr, 'data')
+    while (!what.test(worker.log)) {
+      assert.equal(worker.child.exitCode, null, worker.log)
+      await Promise.race([once(worker.child.stderr, 'data'), once(worker.child, 'exit')])
+    }
     await worker.stop()
   }
   await said(new Worker(null, '--url', `http://${gateway.host}:${gateway.port}`, '--api-key', 'wrong'), /does not know this key/)
