@@ -25,6 +25,13 @@ export function run(program, words, { env = {}, input = '', cwd } = {}) {
 export async function freeze(child) {
   child.kill('SIGSTOP')
   const threads = `/proc/${child.pid}/task`
-  const stopped = (id) => / T /.test(readFileSync(`${threads}/${id}/stat`, 'utf8').replace(/^.*\)/s, ''))
+  const stopped = (id) => {
+    try {
+      return / T /.test(readFileSync(`${threads}/${id}/stat`, 'utf8').replace(/^.*\)/s, ''))
+    } catch (error) {
+      if (error.code === 'ENOENT' || error.code === 'ESRCH') return true // it has ended meanwhile
+      throw error
+    }
+  }
   while (!readdirSync(threads).every(stopped)) await pause(1)
 }

@@ -134,7 +134,8 @@ describe('a JWK set behind a URL', { concurrency: true }, () => {
     keys.answer = () => {} // never
     const gateway = await start(keys)
     assert.equal(await attempt(gateway, signed(a)), 100)
-    await gateway.stop() // the answer never comes
+    await gateway.stop() // the answer never comes: it is not waited for until that takes too long
+    assert.match(gateway.log, /JWK sets are not renewed: .*aborted/)
   })
 
   scene('the official client gets in after a key was replaced', async (keys) => {

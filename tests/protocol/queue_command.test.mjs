@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { Api, KEY } from '../lib/api.mjs'
 import { startGateway } from '../lib/gateway.mjs'
@@ -89,9 +90,9 @@ it('all that are dead are tried again, each once, though they die again at once'
     const dead = async () => (await api.ok('queue_stats', { queue: '_webhook' })).dead
     const put = { queue: '_webhook', jobs: Array(count / 2).fill({ kind: 'call', data: 'no call' }) }
     for (let i = 0; i < 2; i++) await api.ok('queue_put', put)
-    while ((await dead()) < count) continue
+    while ((await dead()) < count) await pause(20)
     assert.equal(await queue('retry', '_webhook', '--all'), `${count} jobs\n`)
-    while ((await dead()) < count) continue
+    while ((await dead()) < count) await pause(20)
     const { died } = await api.ok('queue_stats', { queue: '_webhook' })
     assert.equal(died, 2 * count)
   }))
