@@ -25,6 +25,7 @@ attacks(() => {
   })
   attack('sockets that nobody reads: 3008', {
     attack: 'unread',
+    outlasts: true,
     how: { connections: 20 },
     args: ['--queue-bytes', '256KiB', '--queue-time', '2s'],
     answers: { 3008: 60 },
