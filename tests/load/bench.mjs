@@ -85,4 +85,7 @@ async function main() {
   process.exitCode = results.some(({ failed }) => failed) ? 1 : 0;
 }
 
-await main();
+await main().catch(({ message }) => {
+  console.error(message);
+  process.exitCode = 2;
+});
