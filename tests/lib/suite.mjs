@@ -3,7 +3,6 @@
 // Tests that share one gateway: it is started before the first and must end well after the last.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { subscribe } from 'node:diagnostics_channel'
 import { after, before, describe, it as plainIt } from 'node:test'
 
 import { Chatter } from './chatter.mjs'
@@ -13,35 +12,25 @@ import { startGateway } from './gateway.mjs'
 // others use it too.
 const limit = { timeout: process.env.MADANG_TORTURE === '1' ? 1_200_000 : 300_000 }
 
-// Clients that come back by themselves, and programs: those that a failed test leaves would keep its process
-// alive for ever. So clients are told to go when the test is over, and programs are killed when it has failed.
-// Each test has its own: others may run beside it.
-const own = new AsyncLocalStorage()
+// Clients that come back by themselves: those that a failed test leaves would keep its process alive
+// for ever, so they are told to go when the test is over. Each test has its own: others may run beside it.
+const returning = new AsyncLocalStorage()
 
 export function returns(client) {
-  own.getStore().clients.add(client)
+  returning.getStore().add(client)
   return client
 }
 
-subscribe('child_process', ({ process: child }) => own.getStore()?.programs.add(child))
-
 export const it = (name, body) =>
   plainIt(name, limit, async (t) => {
-    const mine = { clients: new Set(), programs: new Set() }
+    const mine = new Set()
     const dismiss = () => {
-      for (const client of mine.clients) client.disconnect()
-      mine.clients.clear()
+      for (const client of mine) client.disconnect()
+      mine.clear()
     }
-    const abandon = () => {
-      dismiss()
-      for (const program of mine.programs) program.kill('SIGKILL')
-    }
-    t.signal.addEventListener('abort', abandon) // a test that takes too long is left where it is
+    t.signal.addEventListener('abort', dismiss) // a test that takes too long is left where it is
     try {
-      await own.run(mine, () => body(t))
-    } catch (error) {
-      abandon()
-      throw error
+      await returning.run(mine, () => body(t))
     } finally {
       dismiss()
     }
