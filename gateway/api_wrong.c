@@ -19,13 +19,7 @@ enum err api_wrong_object(struct api_task *t, struct span object, const struct f
                           size_t count)
 {
     char what[128];
-    char *memory =
-        malloc(object.n + 1); /* what is left of the call's may not do for a second time */
-    if (!memory)
-        return ERR_BAD_REQUEST;
-    struct scratch mem = {memory, memory + object.n};
-    const struct field *f = object_wrong(mem, object, fields, count);
-    free(memory); /* fields are named by the table */
+    const struct field *f = object_wrong(t->call->scratch, object, fields, count);
     if (!f)
         return api_wrong(t, "not an object");
     (void)snprintf(what, sizeof(what), "%s must be %s", f->name, field_type_text(f->type));

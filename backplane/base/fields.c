@@ -77,6 +77,7 @@ bool object_read(struct scratch *mem, struct span object, const struct field *fi
 {
     struct json_members it;
     struct span key, v;
+    struct scratch rest = *mem;
     if (!json_members_begin(&it, object, JSON_MAX_DEPTH))
         return false;
     enum json_step step;
@@ -84,10 +85,13 @@ bool object_read(struct scratch *mem, struct span object, const struct field *fi
         const struct field *f = field_of(fields, count, key);
         if (!f || (f->type != FIELD_RAW && span_eq(v, SPAN("null"))))
             continue;
-        if (!read_field(mem, v, f->type, (char *)target + f->at))
+        if (!read_field(&rest, v, f->type, (char *)target + f->at))
             return false;
     }
-    return step == JSON_END;
+    if (step != JSON_END)
+        return false;
+    *mem = rest;
+    return true;
 }
 
 const struct field *object_wrong(struct scratch mem, struct span object, const struct field *fields,

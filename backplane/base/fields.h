@@ -31,7 +31,7 @@ struct field {
 };
 
 /* Fills a zeroed struct; false: not an object, or a member has another type. Of members of one name
- * the last counts. */
+ * the last counts. What is refused takes nothing of the scratch memory. */
 bool object_read(struct scratch *mem, struct span object, const struct field *fields, size_t count,
                  void *target);
 
