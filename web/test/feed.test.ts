@@ -99,6 +99,15 @@ const fill = (gateway: FakeSubscription, from: number, to: number): void => {
     for (const text of numbers(from, to)) gateway.put(text);
 };
 
+/** The first three are shown; then the line is cut, and the room goes on up to `to`. */
+async function cutThen(gateway: FakeSubscription, to: number): Promise<void> {
+    fill(gateway, 1, 3);
+    gateway.begin();
+    await settled();
+    gateway.cut();
+    fill(gateway, 4, to);
+}
+
 test('opening a room loads its newest page, and older ones on demand until the start', async () => {
     const { feed, room, gateway } = open();
     fill(gateway, 1, 120);
@@ -114,11 +123,7 @@ test('opening a room loads its newest page, and older ones on demand until the s
 
 test('a recovered outage asks for no history and shows nothing twice', async () => {
     const { feed, room, gateway } = open();
-    fill(gateway, 1, 3);
-    gateway.begin();
-    await settled();
-    gateway.cut();
-    fill(gateway, 4, 6);
+    await cutThen(gateway, 6);
     const pages = gateway.pages;
     gateway.begin(3);
     assert.deepEqual(await shown({ room }), numbers(1, 6));
@@ -128,11 +133,7 @@ test('a recovered outage asks for no history and shows nothing twice', async () 
 
 test('an outage that cannot be recovered is stitched from history', async () => {
     const { feed, room, gateway } = open();
-    fill(gateway, 1, 3);
-    gateway.begin();
-    await settled();
-    gateway.cut();
-    fill(gateway, 4, 150);
+    await cutThen(gateway, 150);
     gateway.begin();
     assert.deepEqual(await shown({ room }), numbers(1, 150));
     feed.close();
@@ -140,11 +141,7 @@ test('an outage that cannot be recovered is stitched from history', async () => 
 
 test('history that broke off is asked for again, though what was missed since is recovered', async () => {
     const { feed, room, gateway } = open();
-    fill(gateway, 1, 3);
-    gateway.begin();
-    await settled();
-    gateway.cut();
-    fill(gateway, 4, 20);
+    await cutThen(gateway, 20);
     const answering = gateway.history.bind(gateway);
     gateway.history = async () => { throw { code: 11, message: 'connection closed' }; };
     gateway.begin();
@@ -158,11 +155,7 @@ test('history that broke off is asked for again, though what was missed since is
 
 test('a hole too large to close by itself stays visible and can be closed by hand', async () => {
     const { feed, room, gateway } = open();
-    fill(gateway, 1, 3);
-    gateway.begin();
-    await settled();
-    gateway.cut();
-    fill(gateway, 4, 400);
+    await cutThen(gateway, 400);
     gateway.begin();
     assert.deepEqual(await shown({ room }), [...numbers(1, 3), '[hole]', ...numbers(101, 400)]);
     while (room.stream.holes().length > 0) await feed.fillGap(room.stream.holes()[0]!.before);
@@ -172,11 +165,7 @@ test('a hole too large to close by itself stays visible and can be closed by han
 
 test('what history does not hold any more is shown as lost', async () => {
     const { feed, room, gateway } = open();
-    fill(gateway, 1, 3);
-    gateway.begin();
-    await settled();
-    gateway.cut();
-    fill(gateway, 4, 20);
+    await cutThen(gateway, 20);
     gateway.kept = 10;
     gateway.begin();
     assert.deepEqual(await shown({ room }), [...numbers(1, 3), '[lost]', ...numbers(11, 20)]);
