@@ -91,6 +91,8 @@ static void obey(struct sequencer *s, struct span text)
     char *memory = malloc(text.n + 1);
     struct scratch mem = {memory, memory + text.n};
     enum err e = memory ? order_read(&mem, text, &o) : ERR_INTERNAL;
+    if (!e && s->control.recollecting && o.kind != ORDER_CONTROL)
+        s->control.outdated = true;
     if (!e)
         e = carry_out[o.kind](s, &o, &mem);
     free(memory);
@@ -109,7 +111,21 @@ struct recollection {
 };
 
 static void arm(struct sequencer *s);
-static void look_whether_known(struct sequencer *s);
+static void recollect(struct sequencer *s);
+static void now_known(struct sequencer *s);
+
+/* What was decided while the records were read may not be in them: then nothing is forgotten yet,
+ * and they are read again. */
+static void remember_decisions(struct sequencer *s, const struct share *records)
+{
+    if (!s->control.outdated)
+        seq_forget_decisions(s);
+    for (size_t i = 0; i < records->answers; i++)
+        obey(s, records->answer[i]);
+    now_known(s);
+    if (s->control.outdated)
+        recollect(s);
+}
 
 static void recollected(void *owner, struct share *share)
 {
@@ -119,10 +135,7 @@ static void recollected(void *owner, struct share *share)
         s->control.outdated = true;
         arm(s);
     } else {
-        seq_forget_decisions(s);
-        for (size_t i = 0; i < share->answers; i++)
-            obey(s, share->answer[i]);
-        look_whether_known(s);
+        remember_decisions(s, share);
     }
     free(container_of(share, struct recollection, share));
 }
@@ -177,10 +190,10 @@ static void let_in(struct sequencer *s)
 }
 
 /* Where the stream ends, and what is in force: from here on no order can pass a session by. */
-static void look_whether_known(struct sequencer *s)
+static void now_known(struct sequencer *s)
 {
     struct seq_control *k = &s->control;
-    if (k->known || !k->started || k->recollecting || k->outdated)
+    if (k->known)
         return;
     k->known = true;
     loop_cancel(s->loop, &k->patience);

@@ -42,7 +42,7 @@ struct seq_control {
     bool started;                /* it is known where the stream ends */
     bool known;                  /* … and what is in force */
     bool mending;                /* the driver lost the thread; the read finds it again, or not */
-    bool recollecting, outdated; /* records are being read; are to be read */
+    bool recollecting, outdated; /* records are being read; are to be read, then or again */
     bool watching, closing;
     struct position at;
     uint64_t last[2];    /* a hash of the order there */
