@@ -11,13 +11,15 @@ import { describe } from 'node:test'
 import { Cluster } from '../lib/cluster.mjs'
 import { FaultProxy } from '../lib/fault_proxy.mjs'
 import { Redis } from '../lib/redis.mjs'
+import { withUs } from '../lib/running.mjs'
 import { it } from '../lib/suite.mjs'
 
 const TIMES = 10 // it was a matter of luck
 
 // Runs it until it ends: { code, signal, log }. It is told to stop when its log says `until`.
 async function ends(args, until) {
-  const child = spawn(process.env.MADANG_BIN, ['serve', '--auth', 'insecure', '--store', 'none', ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const words = ['serve', '--auth', 'insecure', '--store', 'none', ...args]
+  const child = withUs(spawn(process.env.MADANG_BIN, words, { stdio: ['ignore', 'ignore', 'pipe'] }))
   let log = ''
   child.stderr.on('data', (text) => {
     log += text

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { KEY } from './api.mjs'
+import { withUs } from './running.mjs'
 
 // Debian's packages are those of Debian's Python.
 const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
@@ -43,7 +44,7 @@ export class DocWorker {
       ? { MADANG_URL: `http://127.0.0.1:${place.port}`, MADANG_API_KEY: KEY }
       : { REDIS_URL: place.url }
     const env = { PATH: process.env.PATH, LEASE_MS: String(lease), ...where }
-    this.child = spawn(command, [path], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = withUs(spawn(command, [path], { env, stdio: ['ignore', 'pipe', 'pipe'] }))
     this.out = ''
     this.err = ''
     this.child.stdout.on('data', (more) => (this.out += more))

@@ -9,6 +9,7 @@ import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 
 import { freeze } from './program.mjs'
+import { started, withUs } from './running.mjs'
 
 const bin = process.env.MADANG_BIN
 assert.ok(bin, 'MADANG_BIN must name the program')
@@ -30,12 +31,11 @@ export async function startGateway(args = [], { port = 0, host = '127.0.0.1', li
   const all = ['serve', '--listen', listen, '--auth', auth, '--hubs', String(hubs), ...store, ...most, ...args]
   const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, bin]
   const [program, argv] = descriptors ? ['sh', [...limited, ...all]] : [bin, all]
-  const child = spawn(program, argv, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...environment(), ...env },
-  })
+  const stdio = ['ignore', 'pipe', 'pipe']
+  const child = withUs(spawn(program, argv, { stdio, env: { ...environment(), ...env } }))
   const gateway = new Gateway(child, host)
   gateway.tls = tls && { servername: 'localhost', ...tls }
+  started(gateway)
   await gateway.ready
   return gateway
 }

@@ -6,9 +6,11 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { withUs } from './running.mjs'
+
 // { code, out, err }. It has no environment but the path, and what is given.
 export function run(program, words, { env = {}, input = '', cwd } = {}) {
-  const child = spawn(program, words, { cwd, env: { PATH: process.env.PATH, ...env } })
+  const child = withUs(spawn(program, words, { cwd, env: { PATH: process.env.PATH, ...env } }))
   const said = { out: '', err: '' }
   child.stdout.on('data', (text) => (said.out += text))
   child.stderr.on('data', (text) => (said.err += text))

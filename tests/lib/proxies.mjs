@@ -12,6 +12,7 @@ import { join } from 'node:path'
 
 import { makeCertificate } from './certificate.mjs'
 import { freePort } from './ports.mjs'
+import { withUs } from './running.mjs'
 
 const env = { PATH: `${process.env.PATH}:/usr/sbin` }
 const text = await readFile(new URL('../../docs/OPERATIONS.md', import.meta.url), 'utf8')
@@ -85,7 +86,7 @@ export class Proxy {
     proxy.tls = kind.ends ? { ca, servername: 'localhost' } : undefined
     const file = join(proxy.folder, 'conf')
     await writeFile(file, kind.config(gateways, { port: proxy.port, folder: proxy.folder, cert, key, pem }))
-    proxy.child = spawn(kind.program, kind.args(file, proxy.folder), { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    proxy.child = withUs(spawn(kind.program, kind.args(file, proxy.folder), { env, stdio: ['ignore', 'ignore', 'pipe'] }))
     let log = ''
     proxy.child.stderr.on('data', (more) => (log += more))
     proxy.ended = new Promise((settle) => proxy.child.on('close', () => settle(log)))

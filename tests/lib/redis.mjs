@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { freePort } from './ports.mjs'
 import { freeze } from './program.mjs'
 import { RedisClient } from './redis_client.mjs'
+import { withUs } from './running.mjs'
 
 export class Redis {
   // `args`: further options, such as ['--appendonly', 'yes'].
@@ -31,7 +32,7 @@ export class Redis {
   // then and has loaded what it had saved.
   async restart(args = this.args) {
     const all = ['--port', this.port, '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--loglevel', 'notice', ...args]
-    this.child = spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.child = withUs(spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] }))
     this.ended = new Promise((settle) => this.child.on('close', settle))
     let log = ''
     await new Promise((settle, fail) => {

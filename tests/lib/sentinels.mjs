@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { freePort } from './ports.mjs'
 import { Redis } from './redis.mjs'
+import { withUs } from './running.mjs'
 
 // They look every 100 ms, not every second or ten, and go on soon after they were held up themselves.
 const HASTE = ['INFO-PERIOD', 100, 'ASK-PERIOD', 100, 'PUBLISH-PERIOD', 100, 'TILT-PERIOD', 1000]
@@ -20,7 +21,7 @@ const AGAIN = 3000 // ms, half of what they wait for after they could not agree 
 class Sentinel extends Redis {
   async restart() {
     const all = [join(this.folder, 'conf'), '--sentinel']
-    this.child = spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.child = withUs(spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] }))
     this.ended = new Promise((settle) => this.child.on('close', settle))
     await new Promise((settle, fail) => {
       let log = ''

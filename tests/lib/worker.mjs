@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 
 import { KEY } from './api.mjs'
+import { withUs } from './running.mjs'
 
 const bin = process.env.MADANG_BIN
 const kept = /^(PATH|[ATU]?[BS]?SAN_OPTIONS|LSAN_OPTIONS)$/
@@ -16,7 +17,8 @@ export class Worker {
   constructor(gateway, ...words) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)))
     const where = gateway ? ['--url', `http://${gateway.host}:${gateway.port}`, '--api-key', KEY] : []
-    this.child = spawn(bin, ['worker', ...where, ...words], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...env, WORKER_TEST: 'yes', WORKER_SECRET: 'no' } })
+    const how = { stdio: ['ignore', 'ignore', 'pipe'], env: { ...env, WORKER_TEST: 'yes', WORKER_SECRET: 'no' } }
+    this.child = withUs(spawn(bin, ['worker', ...where, ...words], how))
     this.log = ''
     this.child.stderr.on('data', (text) => (this.log += text))
     this.ended = new Promise((settle) => this.child.on('close', (code, signal) => settle({ code, signal })))
