@@ -65,6 +65,7 @@ suites('server API, ends', { args: config, auth: 'jwt', together: true }, (at) =
     const c = await user(at, { info: { name: 'old' } })
     await c.subscribe(a)
     await api().ok('refresh', `{"user":"${c.user}","info":{\n"name":"new"}}`)
+    await c.fence() // its hub has heard of it before that is answered
     await c.subscribe(b)
     const seen = async (r) => Object.values((await api().ok('presence', { channel: r })).presence)[0].conn_info
     assert.deepEqual([await seen(a), await seen(b)], [{ name: 'old' }, { name: 'new' }])
