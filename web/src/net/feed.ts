@@ -12,6 +12,8 @@ import type { Outgoing } from '../store/outbox';
 import type { Reminder } from '../store/reminders';
 import type { Room } from '../store/room';
 import { NOTICE_LEAST_MS, NOTICE_MS } from '../store/typists';
+import { Again } from './again';
+import { codeOf, isUnknown, LATER, messageOf, NOT_AVAILABLE } from './failure';
 import type { Link } from './link';
 import { authorOf, readPublication } from './publication';
 
@@ -25,16 +27,7 @@ const PRESENCE_MS = 60_000;
 /** In a room with more people the answer is too large to ask for again and again. */
 const PRESENCE_MOST = 200;
 
-/** Error codes of the gateway that mean "later" or "unknown", not "no". */
-const RETRY_CODES = new Set([100, 109, 111]);
-/** Codes below this are the client's own: no answer came, so the outcome is unknown. */
-const SERVER_CODES = 100;
-/** The gateway cannot do its work now: what it needs is away. */
-const LATER = 100;
-const NOT_AVAILABLE = new Set([103, 104, 108]);
-/** A reminder that the gateway did not answer for is asked for again so soon, … */
-const REMIND_AGAIN_MS = 2000;
-/** … but not when it is so late: the gateway knows its key for an hour. */
+/** A reminder is not asked for again when it is so late: the gateway knows its key for an hour. */
 const LATE_MS = 1_800_000;
 
 export class Feed {
@@ -49,7 +42,8 @@ export class Feed {
     private typingPause = NOTICE_MS;
     private presenceTimer: ReturnType<typeof setInterval> | undefined;
     private pumpTimer: ReturnType<typeof setTimeout> | undefined;
-    private remindTimer: ReturnType<typeof setTimeout> | undefined;
+    private readonly loadAgain = new Again();
+    private readonly remindAgain = new Again();
     private readonly reminding = new Set<string>();
 
     constructor(private readonly link: Link, readonly room: Room) {
@@ -70,7 +64,7 @@ export class Feed {
     /** The room is on screen: now its history and its people are wanted. */
     show(): void {
         this.open = true;
-        if (this.isLive && !this.loaded) void this.catchUp();
+        if (this.isLive && (!this.loaded || this.room.history.value === 'failed')) void this.catchUp();
         if (this.isLive) void this.askPresence();
         this.presenceTimer ??= setInterval(() => {
             if (this.room.people.value.length <= PRESENCE_MOST) void this.askPresence();
@@ -86,7 +80,8 @@ export class Feed {
     close(): void {
         this.hide();
         clearTimeout(this.pumpTimer);
-        clearTimeout(this.remindTimer);
+        this.loadAgain.stop();
+        this.remindAgain.stop();
         this.generation++;
         this.link.client.removeSubscription(this.subscription);
         this.room.close();
@@ -146,7 +141,7 @@ export class Feed {
 
     /** Asks for those of which no answer came, now and when it is connected again. */
     private setReminders(): void {
-        clearTimeout(this.remindTimer);
+        this.remindAgain.stop();
         if (this.link.state.value.phase !== 'connected') return;
         for (const one of this.room.reminders.list.value) {
             if (one.state !== 'setting' || this.reminding.has(one.key)) continue;
@@ -163,17 +158,13 @@ export class Feed {
         try {
             const answer = await this.link.client.rpc('jobs.submit', { kind: 'publish', key, delay_ms: Math.max(1, at - Date.now()), data });
             reminders.change(key, { id: (answer.data as { id: string }).id, state: 'set' });
+            this.remindAgain.reset();
         } catch (error) {
             const code = codeOf(error);
-            if (isUnknown(code)) this.setRemindersLater();
+            if (isUnknown(code)) this.remindAgain.later(() => this.setReminders());
             else reminders.change(key, { state: 'failed', failure: { code, message: messageOf(error) } });
         }
         this.reminding.delete(key);
-    }
-
-    private setRemindersLater(): void {
-        clearTimeout(this.remindTimer); // one for all of them
-        this.remindTimer = setTimeout(() => this.setReminders(), REMIND_AGAIN_MS);
     }
 
     loadOlder(): Promise<void> {
@@ -181,7 +172,7 @@ export class Feed {
         return before === null ? Promise.resolve() : this.load(() => this.page(before));
     }
 
-    /** After a failed load: begins again at the newest page. */
+    /** After a failed load, by hand or by itself: begins again at the newest page. */
     async reload(): Promise<void> {
         if (this.isLive && !this.isLoading) await this.catchUp();
     }
@@ -209,12 +200,15 @@ export class Feed {
         else if (this.open || this.loaded) void this.catchUp();
         else this.pump();
         if (this.open) void this.askPresence();
+        this.loadAgain.reset();
+        this.remindAgain.reset();
         this.setReminders();
     }
 
     private interrupted(): void {
         this.generation++;
         clearTimeout(this.pumpTimer);
+        this.loadAgain.stop();
         if (this.isLoading) this.room.history.value = 'idle';
         this.room.disconnected();
     }
@@ -267,14 +261,21 @@ export class Feed {
         const { history } = this.room;
         if (history.value === 'unavailable') return;
         const generation = this.generation;
+        this.loadAgain.stop();
         history.value = 'loading';
         try {
             await work();
-            if (generation === this.generation && this.isLoading) history.value = 'idle';
-        } catch (error) {
             if (generation !== this.generation) return;
-            history.value = NOT_AVAILABLE.has(codeOf(error)) ? 'unavailable' : 'failed';
+            this.loadAgain.reset();
+            if (this.isLoading) history.value = 'idle';
+        } catch (error) {
+            if (generation === this.generation) this.loadFailed(codeOf(error));
         }
+    }
+
+    private loadFailed(code: number): void {
+        this.room.history.value = NOT_AVAILABLE.has(code) ? 'unavailable' : 'failed';
+        if (isUnknown(code)) this.loadAgain.later(() => void this.reload());
     }
 
     private get isLoading(): boolean {
@@ -350,19 +351,4 @@ export class Feed {
         this.pump();
         this.room.changed();
     }
-}
-
-/** No answer came, or none that says no. */
-function isUnknown(code: number): boolean {
-    return code < SERVER_CODES || RETRY_CODES.has(code);
-}
-
-function codeOf(error: unknown): number {
-    const code = (error as { code?: unknown } | null)?.code;
-    return typeof code === 'number' ? code : 0;
-}
-
-function messageOf(error: unknown): string {
-    const message = (error as { message?: unknown } | null)?.message;
-    return typeof message === 'string' ? message : String(error);
 }

@@ -6,6 +6,8 @@
  */
 import type { Position } from '../store/stream';
 import type { Room } from '../store/room';
+import { Again } from './again';
+import { codeOf, isUnknown } from './failure';
 import type { Link } from './link';
 
 /** What was read is told so much later at most, once for all that was read meanwhile. */
@@ -39,6 +41,7 @@ export class Followed {
     private readonly told = new Map<string, number>();
     private tellTimer: ReturnType<typeof setTimeout> | undefined;
     private askTimer: ReturnType<typeof setTimeout> | undefined;
+    private readonly again = new Again();
 
     constructor(private readonly link: Link, private readonly rooms: () => readonly Room[]) {
         link.client.on('connected', () => void this.ask());
@@ -76,6 +79,7 @@ export class Followed {
 
     private async ask(): Promise<void> {
         const lines = new Map<string, Line>();
+        this.again.stop();
         try {
             let after: string | undefined;
             for (let i = 0; i < PAGES; i++) {
@@ -84,9 +88,11 @@ export class Followed {
                 after = page.rooms.at(-1)?.room;
                 if (!page.more) break;
             }
-        } catch {
-            return; // the next connection asks again
+        } catch (error) {
+            if (isUnknown(codeOf(error))) this.again.later(() => this.askSoon());
+            return; // so does the next connection
         }
+        this.again.reset();
         this.lines = lines;
         for (const room of this.rooms()) this.apply(room);
     }
