@@ -46,7 +46,7 @@ struct redis_link {
     char target[REDIS_HOST_MAX + 64];
 
     struct list calls;   /* sent or to be sent, oldest first */
-    struct list ending;  /* of a connection that is gone */
+    struct list ending;  /* of a connection that is gone, or refused: being told so */
     struct list refused; /* to be told so */
     uint32_t count;      /* of calls */
     uint64_t heard_ms, up_ms;
@@ -279,8 +279,10 @@ static void begin(struct redis_link *l)
  * Before it is cut the socket is read once more: it may be we who were away. */
 static void check_oldest(struct redis_link *l)
 {
-    if (list_empty(&l->calls))
+    if (list_empty(&l->calls)) {
+        l->doubt = false;
         return;
+    }
     struct redis_call *oldest = container_of(l->calls.next, struct redis_call, link);
     uint64_t from = oldest->since_ms > l->heard_ms ? oldest->since_ms : l->heard_ms;
     uint64_t due = from + l->options.command_ms, now = loop_now_ms(l->loop);
@@ -327,6 +329,14 @@ static void fail(struct redis_link *l)
         l->events->down(l, l->owner, l->fault, was_up, l->why);
 }
 
+/* Who is refused may ask again at once, and is told of that in the next turn: until answers have
+ * come in, it would be refused for ever. */
+static bool end_refused(struct redis_link *l)
+{
+    list_splice(&l->ending, &l->refused);
+    return end_all(l, &l->ending);
+}
+
 /* All that the server was asked for leaves, or waits for what the next turn adds. */
 static void flush(struct redis_link *l)
 {
@@ -351,7 +361,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
     if (l->cut)
         fail(l);
-    told |= end_all(l, &l->refused);
+    told |= end_refused(l);
     if ((l->state == CONNECTING || l->state == UP) && !l->cut && l->wire)
         flush(l);
     if (told || l->cut)
@@ -422,10 +432,9 @@ void redis_link_retarget(struct redis_link *l, const char *host, uint16_t port)
     (void)snprintf(l->options.url.host, sizeof(l->options.url.host), "%s", host);
     l->options.url.port = port;
     show_target(l);
-    if (l->state != WAITING)
-        return;
-    backoff_reset(&l->backoff);
-    loop_arm(l->loop, &l->timer, 1, on_timer);
+    backoff_reset(&l->backoff); /* what failed was another address */
+    if (l->state == WAITING)
+        loop_arm(l->loop, &l->timer, 1, on_timer);
 }
 
 /* Whether n more bytes may be sent; NULL, or why not. */

@@ -210,6 +210,37 @@ static void test_more_calls_than_are_allowed_are_refused(void **state)
     assert_reply(&a[0], "3");
 }
 
+static int refusals;
+
+static void ask_again(struct redis_call *call)
+{
+    const struct span ping = SPAN("PING");
+
+    if (call->outcome == CALL_ANSWERED) {
+        ended++;
+        return;
+    }
+    refusals++;
+    redis_link_call(test_link, call, &ping, 1);
+}
+
+static void test_who_is_refused_and_asks_again_at_once_holds_up_nobody(void **state)
+{
+    static struct asked first;
+    struct redis_call again = {.done = ask_again, .outcome = CALL_NOT_EXECUTED};
+    struct redis_link_options o = options_of(redis.url);
+    (void)state;
+
+    o.calls_max = 1;
+    open_up(&o);
+    ask(&first, "INCR alone");
+    refusals = 0;
+    ask_again(&again);
+    WAIT_FOR(ended == 2);
+    assert_true(refusals > 1);
+    assert_int_equal(redis_reply_integer(&first.reply), 1);
+}
+
 static void test_more_bytes_than_are_allowed_are_refused_but_one_call_fits(void **state)
 {
     static char large[100000];
@@ -544,6 +575,7 @@ int main(void)
         TEST(test_facts_of_the_server_are_known_when_it_is_up),
         TEST(test_a_call_while_it_is_not_up_is_refused_and_told_later),
         TEST(test_more_calls_than_are_allowed_are_refused),
+        TEST(test_who_is_refused_and_asks_again_at_once_holds_up_nobody),
         TEST(test_more_bytes_than_are_allowed_are_refused_but_one_call_fits),
         TEST(test_a_large_reply_comes_in_slices),
         TEST(test_a_reply_over_the_bound_ends_the_connection),
