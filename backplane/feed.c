@@ -256,3 +256,8 @@ enum feed_next feed_release(struct feed *f, const struct feed_sink *to)
     drop(f, n);
     return f->count || f->overflowed ? want(f) : FEED_WELL;
 }
+
+void feed_put_off(struct feed *f)
+{
+    f->wanting = false;
+}

@@ -90,6 +90,9 @@ void feed_give_up(struct feed *f, const struct feed_answer *a, const struct feed
 /* Delivers what was held back, if no read is under way any more. */
 enum feed_next feed_release(struct feed *f, const struct feed_sink *to);
 
+/* FEED_READ was returned, and no read is begun: somebody will doubt it (feed_doubt) later. */
+void feed_put_off(struct feed *f);
+
 static inline bool feed_reading(const struct feed *f)
 {
     return f->begun != f->answered;

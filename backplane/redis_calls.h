@@ -39,7 +39,8 @@ struct script_call {
     struct redis_room *room;     /* held; may be NULL */
     struct operation *operation; /* NULL: a fill */
     uint32_t era;
-    bool feeds; /* the feed has been told of this read */
+    bool feeds;  /* the feed has been told of this read */
+    bool failed; /* … and that nothing came of it */
 };
 
 /* NULL: no memory. */

@@ -38,7 +38,9 @@ static void compare(const struct checked *c, const struct redis_reply *r, size_t
     struct redis_room *room = c->room;
     struct span epoch = redis_reply_text(redis_reply_item(r, i));
     int64_t seq = redis_reply_integer(redis_reply_item(r, i + 2));
-    if (!room->watched || room->era != c->era || !differs(c, epoch, seq > 0 ? (uint64_t)seq : 0))
+    if (!room->watched || room->era != c->era || !room->feed.started)
+        return;
+    if (!differs(c, epoch, seq > 0 ? (uint64_t)seq : 0))
         return;
     if (feed_doubt(&room->feed) == FEED_READ)
         redis_room_fill(room);
@@ -48,7 +50,7 @@ static void end_repair(struct redis_shard *s)
 {
     struct redis_server_load load;
     if (!s->repairing || s->checks || s->fills || !list_empty(&s->unchecked) ||
-        !list_empty(&s->gaps) || !redis_server_hears(s->server))
+        !list_empty(&s->failed) || !list_empty(&s->gaps) || !redis_server_hears(s->server))
         return;
     redis_server_load(s->server, &load);
     if (load.unconfirmed)
@@ -75,7 +77,7 @@ static void check_done(struct redis_call *call)
         if (well)
             compare(&k->rooms[i], call->reply, 3 * i);
         else if (k->rooms[i].room->ref && !s->driver->closing)
-            redis_room_doubt(k->rooms[i].room);
+            redis_room_doubt_later(k->rooms[i].room);
         redis_room_release(k->rooms[i].room);
     }
     free(k);
@@ -91,8 +93,8 @@ static size_t choose(struct redis_shard *s, struct check *k, size_t *bytes)
         struct redis_room *room =
             container_of(list_shift(&s->unchecked), struct redis_room, unchecked);
         room->looked_ms = shard_now(s);
-        if (!room->feed.started)
-            continue; /* its first read will tell */
+        if (!room->feed.started && !feed_reading(&room->feed))
+            continue; /* its first read is still to be sent, and will tell */
         redis_room_hold(room);
         k->rooms[k->count++] = (struct checked){room, room->feed.seq, room->era};
         *bytes += redis_key_max(s->driver, room->ref->name);
@@ -128,6 +130,11 @@ static bool check_slice(struct redis_shard *s)
     redis_link_eval(redis_server_commands(s->server), &k->call, redis_script(SCRIPT_CHECK), words,
                     1 + k->count, 3 + k->count);
     return true;
+}
+
+void redis_check_again(struct redis_shard *s)
+{
+    list_splice(&s->unchecked, &s->failed);
 }
 
 void redis_check_some(struct redis_shard *s)

@@ -70,19 +70,20 @@ static bool feeds_still(const struct script_call *c)
     return c->feeds && c->room->watched && c->room->era == c->era;
 }
 
-/* Tells the feed that nothing came; what it missed is looked for again. */
+/* Tells the feed that nothing came. */
 static void feed_nothing(struct script_call *c)
 {
     if (!c->feeds)
         return;
+    c->failed = true;
     feed_read_failed(&c->room->feed);
-    if (feeds_still(c) && c->room->feed.started)
-        redis_room_doubt(c->room);
 }
 
 static void after_read(struct script_call *c)
 {
-    if (c->room && c->room->ref)
+    if (c->room && c->room->ref && c->failed)
+        redis_room_go_on_without(c->room);
+    else if (c->room && c->room->ref)
         redis_room_go_on(c->room);
     if (!c->shard->driver->closing)
         redis_check_some(c->shard);

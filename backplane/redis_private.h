@@ -52,6 +52,7 @@ struct redis_shard {
     struct list lingering; /* watched no more, soon to be let go */
     struct list waiting;   /* rooms with operations that wait */
     struct list unchecked; /* rooms to be compared with the server */
+    struct list failed;    /* … which failed: once more with the next tick */
     struct list gaps;      /* rooms whose fill has to wait for others' */
     struct redis_call generation;
     bool generation_busy;
@@ -91,7 +92,7 @@ struct redis_room {
     struct redis_listener listener;
     struct feed feed;
     struct list link;      /* in rooms or lingering */
-    struct list unchecked; /* in shard.unchecked */
+    struct list unchecked; /* in shard.unchecked or .failed */
     struct list gap;       /* in shard.gaps */
     struct list waits;     /* in shard.waiting */
     struct list ops;       /* struct operation, first come first served */
@@ -164,7 +165,11 @@ void redis_room_fail(struct redis_room *r);                       /* ends what w
 void redis_room_message(struct redis_room *r, struct span payload);
 void redis_room_fill(struct redis_room *r);
 void redis_room_go_on(struct redis_room *r); /* after an answer: what was held back, what waits */
-void redis_room_doubt(struct redis_room *r); /* it is to be compared with the server */
+/* … after a read that failed: what is missing is not asked for again at once, for a server that
+ * takes no more calls refuses at once as well. */
+void redis_room_go_on_without(struct redis_room *r);
+void redis_room_doubt(struct redis_room *r); /* it is to be compared with the server, now … */
+void redis_room_doubt_later(struct redis_room *r); /* … or with the next tick */
 void redis_room_hold(struct redis_room *r);
 void redis_room_release(struct redis_room *r);
 struct feed_sink redis_room_sink(struct redis_room *r);
@@ -197,5 +202,6 @@ void redis_follow_rooms(struct redis *d, struct follow *f); /* of all servers */
 /* ---- redis_check.c ---- */
 
 void redis_check_some(struct redis_shard *s);
+void redis_check_again(struct redis_shard *s); /* what failed is to be tried once more */
 
 #endif

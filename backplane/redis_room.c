@@ -20,7 +20,7 @@ static void on_subscribed(struct redis_listener *l)
 {
     struct redis_room *r = room_of(l);
     struct loop *loop = r->shard->driver->base.config.loop;
-    if (r->feed.started)
+    if (r->feed.started || feed_reading(&r->feed)) /* what is under way may be older than this */
         redis_room_doubt(r);
     redis_room_hold(r);
     redis_room_pump(r);
@@ -112,6 +112,7 @@ void redis_room_unwatch(struct redis_room *r)
     feed_reset(&r->feed);
     list_del(&r->unchecked);
     list_del(&r->gap);
+    r->gap_ms = 0;
     list_del(&r->link);
     list_push(&s->lingering, &r->link);
     r->until_ms = shard_now(s) + LINGER_MS;
@@ -192,20 +193,29 @@ struct feed_sink redis_room_sink(struct redis_room *r)
 
 void redis_room_doubt(struct redis_room *r)
 {
+    if (!r->watched)
+        return;
+    list_del(&r->unchecked); /* it may be in the other list */
+    list_push(&r->shard->unchecked, &r->unchecked);
+}
+
+void redis_room_doubt_later(struct redis_room *r)
+{
     if (r->watched && !list_linked(&r->unchecked))
-        list_push(&r->shard->unchecked, &r->unchecked);
+        list_push(&r->shard->failed, &r->unchecked);
 }
 
 /* The feed wants a read. */
 void redis_room_fill(struct redis_room *r)
 {
     struct redis_shard *s = r->shard;
-    if (!r->gap_ms) {
+    bool able = redis_shard_able(s);
+    if (able && !r->gap_ms) {
         r->gap_ms = shard_now(s);
         r->gap_bytes = 0;
         counter_add(&counters_of(s)->fills, 1);
     }
-    if (redis_shard_able(s) && s->fills < FILLS_MAX && redis_send_fill(r))
+    if (able && s->fills < FILLS_MAX && redis_send_fill(r))
         return;
     if (!list_linked(&r->gap))
         list_push(&s->gaps, &r->gap);
@@ -222,6 +232,17 @@ void redis_room_go_on(struct redis_room *r)
         redis_room_fill(r);
     else if (!r->feed.wanting && !r->filling)
         r->gap_ms = 0;
+    redis_room_pump(r);
+}
+
+void redis_room_go_on_without(struct redis_room *r)
+{
+    struct feed_sink sink = redis_room_sink(r);
+    if (r->watched && feed_release(&r->feed, &sink) == FEED_READ)
+        feed_put_off(&r->feed);
+    r->gap_ms = 0;
+    if (r->watched && r->feed.started)
+        redis_room_doubt_later(r);
     redis_room_pump(r);
 }
 

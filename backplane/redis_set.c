@@ -43,6 +43,8 @@ static void set_done(struct redis_call *call)
     if (span_eq(set, ours)) {
         bool first = s->set != SET_OURS;
         turn_to(s, SET_OURS);
+        if (first)
+            redis_check_again(s);
         loop_again(d->base.config.loop); /* what waited for this goes on in the turn */
         if (first && !d->disputes && d->base.config.events->returned)
             d->base.config.events->returned(d->base.config.owner);

@@ -214,6 +214,7 @@ static void on_tick(struct timer *t)
     look_around(s);
     redis_set_ask(s);
     redis_memory_ask(s);
+    redis_check_again(s);
     redis_check_some(s);
 }
 
@@ -226,6 +227,7 @@ enum err redis_shard_open(struct redis_shard *s, struct redis *d, size_t index)
     list_init(&s->lingering);
     list_init(&s->waiting);
     list_init(&s->unchecked);
+    list_init(&s->failed);
     list_init(&s->gaps);
     o.probe_channel = d->probe_channel;
     counter_add(&counters_of(s)->away, UINT64_C(1) << (index * REDIS_PARTS + PART_SERVER));

@@ -58,6 +58,7 @@ static struct redis_process servers[SERVERS_MAX]; /* for all tests; they use dif
 static const char *const server_names[SERVERS_MAX] = {"redis", "b"};
 static struct redis_settings settings;
 static char prefix[32];
+static uint32_t calls_max; /* under way at a server; 0: as many as usual */
 static char kept_dir[64], kept_path[96];
 static struct kept_settings kept_settings = {.full = true, .remember_ms = 1000ULL * 3600};
 
@@ -192,6 +193,8 @@ static inline void open_driver(size_t max_stream_bytes)
         for (size_t i = 0; i < subject->servers && i < SERVERS_MAX; i++) {
             struct redis_member *m = redis_settings_add(&settings, server_names[i]);
             assert_true(redis_url_parse(&m->server.link.url, span_str(servers[i].url), &why));
+            if (calls_max)
+                m->server.link.calls_max = calls_max;
         }
         settings.prefix = prefix;
         settings.node = "test";
