@@ -121,6 +121,8 @@ static void written(struct store_task *t)
         operation_fail(w->operation, ERR_INTERNAL);
         if (w->key_until)
             kept_doubt_keys(w->kept);
+        if (w->caused)
+            queue_local_unknown(w->kept->queues);
         kept_doubt(kr);
     } else if (w->caused) {
         queue_local_caused(w->kept->queues, commit_of(w->operation)->caused);

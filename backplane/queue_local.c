@@ -10,9 +10,10 @@
 /* One step holds at most this many jobs, so that chat does not wait for long behind it. */
 #define RUN_ITEMS 512
 
-#define TIDY_MS 10000 /* how often what is over is dropped */
-#define MORE_MS 50    /* … while there is more of it than one step drops */
-#define WAIT_MS 60000 /* a timer is not set further ahead */
+#define TIDY_MS    10000 /* how often what is over is dropped */
+#define MORE_MS    50    /* … while there is more of it than one step drops */
+#define WAIT_MS    60000 /* a timer is not set further ahead */
+#define UNKNOWN_MS 1000  /* it is looked again after a step of which nobody knows what it did */
 
 /* Operations that share a step. */
 struct run {
@@ -36,6 +37,7 @@ struct local_queue {
     struct run *open;    /* filled, not submitted yet */
     struct list refused; /* to be told in the next turn */
     struct timer due, tidy;
+    bool doubt; /* something may be ready that nobody was told of, or was told in vain */
 };
 
 /* ---- on the store's thread ------------------------------------------------------------------- */
@@ -64,14 +66,16 @@ static enum err run_step(struct store_task *t, struct file *f)
 
 /* ---- on the owner's loop --------------------------------------------------------------------- */
 
-static void tell_ready(const struct local_queue *q, const struct run *r)
+static void tell_ready(struct local_queue *q, const struct run *r)
 {
     const struct queue_config *c = &q->base.config;
     for (size_t i = 0; i < r->ready_count; i++)
         c->events->ready(c->owner, (struct span){r->ready[i].name, r->ready[i].name_len},
                          r->ready[i].count);
-    if (r->ready_elsewhere)
+    if (r->ready_elsewhere || q->doubt) {
+        q->doubt = false;
         c->events->ready(c->owner, (struct span){0}, 0);
+    }
 }
 
 static void on_due(struct timer *t);
@@ -88,6 +92,15 @@ static void arm(struct local_queue *q, const struct run *r)
         loop_arm(q->loop, &q->tidy, MORE_MS, on_tidy);
 }
 
+void queue_local_unknown(struct queue_driver *d)
+{
+    struct local_queue *q = (struct local_queue *)d;
+    if (!q->store)
+        return;
+    q->doubt = true;
+    loop_arm(q->loop, &q->due, UNKNOWN_MS, on_due);
+}
+
 static void run_done(struct store_task *t)
 {
     struct run *r = container_of(t, struct run, task);
@@ -97,8 +110,8 @@ static void run_done(struct store_task *t)
     if (!t->error) {
         tell_ready(q, r);
         arm(q, r);
-    } else if (q->store) {
-        loop_arm(q->loop, &q->due, 1000, on_due); /* nobody knows what is due */
+    } else {
+        queue_local_unknown(&q->base);
     }
     free(r);
 }

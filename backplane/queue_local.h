@@ -21,5 +21,7 @@ struct queue_driver *queue_local_open(const struct queue_config *config, struct 
 enum err queue_local_cause(struct queue_driver *d, struct file *f, const struct caused *c,
                            bool *added);
 void queue_local_caused(struct queue_driver *d, const struct caused *c);
+/* … or that nobody knows whether it is. */
+void queue_local_unknown(struct queue_driver *d);
 
 #endif

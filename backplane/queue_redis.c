@@ -138,6 +138,7 @@ static bool ask(struct queue_ride *r, struct queue_place *p)
     struct queue_leg *leg = &r->legs[queue_place_index(p)];
     if (!queue_place_able(p) || !queue_words_of(&q->words, r, p)) {
         r->error = ERR_INTERNAL;
+        p->doubt = true; /* a take may have been woken for something that others can have */
         return false;
     }
     struct redis_link *link = redis_server_commands(p->shard->server);
@@ -275,6 +276,11 @@ void queue_redis_caused(struct queue_driver *d, size_t server, const struct caus
     queue_watch_by(&q->places[server], due_ms);
     if (ready)
         d->config.events->ready(d->config.owner, c->queue.name, ready);
+}
+
+void queue_redis_unknown(struct queue_driver *d, size_t server)
+{
+    queue_of(d)->places[server].doubt = true;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -38,5 +38,7 @@ const struct queue_words *queue_redis_cause(struct queue_driver *d, const struct
  * never), and so many more jobs are ready. */
 void queue_redis_caused(struct queue_driver *d, size_t server, const struct caused *c,
                         int64_t due_ms, size_t ready);
+/* It is not known whether that server put something. */
+void queue_redis_unknown(struct queue_driver *d, size_t server);
 
 #endif

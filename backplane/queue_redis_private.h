@@ -18,6 +18,7 @@
 /* Of a settle: keys, head, and four words of each job; nothing is longer. */
 #define QUEUE_WORDS_MAX (QUEUE_KEYS + QUEUE_NAMES_MAX * QUEUE_KEYS_EACH + 8 + 4 * QUEUE_ITEMS_MAX)
 #define QUEUE_SEATS     64
+#define QUEUE_DUE_MAX   16 /* queues that are due, looked at in one go */
 
 /* The words of a call, used again for each. What is built lies in `text`, which may move, so its
  * words are known by where they begin until they are sealed. */

@@ -55,6 +55,8 @@ static void swept(struct redis_call *call)
         queue_watch_by(p, redis_reply_integer(redis_reply_item(call->reply, 0)));
         if (ready > 0)
             tell_ready(p, (struct span){s->name, s->name_len}, (size_t)ready);
+    } else {
+        p->doubt = true; /* it may have happened */
     }
     free(s);
 }
@@ -87,6 +89,8 @@ static void due_done(struct redis_call *call)
             sweep(p, redis_reply_text(redis_reply_item(call->reply, i)));
         if (call->reply->count <= 1) /* else the sweeps say when */
             queue_watch_by(p, redis_reply_integer(redis_reply_item(call->reply, 0)));
+        if (call->reply->count > QUEUE_DUE_MAX) /* there may be more of them */
+            queue_watch_by(p, 0);
         if (p->doubt) {
             p->doubt = false;
             tell_ready(p, (struct span){0}, 0);

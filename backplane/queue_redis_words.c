@@ -8,8 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define DUE_QUEUES "16" /* looked at in one go */
-
 /* ---- words ----------------------------------------------------------------------------------- */
 
 static void begin(struct queue_words *w)
@@ -390,7 +388,7 @@ bool queue_words_due(struct queue_words *w, size_t place)
 {
     begin_keys(w);
     add_u64(w, place);
-    add(w, SPAN(DUE_QUEUES));
+    add_u64(w, QUEUE_DUE_MAX);
     return seal(w);
 }
 

@@ -22,6 +22,8 @@ static void commit_done(struct redis_call *call)
             queue_redis_caused(sc->shard->driver->queues, sc->shard->index, c->caused,
                                redis_reply_integer(redis_reply_item(call->reply, 5)),
                                script_number(call->reply, 6));
+    } else if (c->caused && sc->shard->driver->queues) {
+        queue_redis_unknown(sc->shard->driver->queues, sc->shard->index);
     }
     redis_tell(sc->shard->driver, sc->operation);
     script_call_free(sc);

@@ -200,7 +200,8 @@ struct queue_take {
     /* answer */
     struct job **jobs;
     size_t count;
-    bool more;       /* there are more that are ready */
+    bool more; /* there are more that are ready; if none was found and none is bounded, whoever
+                        takes is to look again */
     uint8_t bounded; /* bit i: queues[i] has more, but the owner holds as many as it may */
 };
 

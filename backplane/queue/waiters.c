@@ -120,20 +120,31 @@ static void note_bounds(struct waiter *who)
             wake(who->of, who->take.queues[i].name, 1);
 }
 
+/* It looks no more. What it leaves, or was woken for meanwhile, may be for another one. */
+static void end_taking(struct waiter *who)
+{
+    const struct queue_take *t = &who->take;
+    leave(who); /* before anybody is woken: it is not to be the one */
+    for (size_t i = 0; (t->more || who->woken) && i < t->queue_count; i++)
+        wake(who->of, t->queues[i].name, 1);
+    who->done(who);
+}
+
+/* There is something, and it was not found yet. */
+static bool missed(const struct queue_take *t)
+{
+    return t->more && !t->count && !t->bounded;
+}
+
 static void took(struct queue_op *op)
 {
     struct queue_take *t = container_of(op, struct queue_take, op);
     struct waiter *who = container_of(t, struct waiter, take);
-    struct waiters *w = who->of;
-    bool over = t->count || op->error || who->ending || !who->wait_ms;
+    bool over = t->count || op->error || who->ending;
     who->taking = false;
-    if (over)
-        leave(who); /* before anybody is woken: it is not to be the one */
-    for (size_t i = 0; t->count && t->more && i < t->queue_count; i++)
-        wake(w, t->queues[i].name, 1);
-    if (over)
-        who->done(who);
-    else if (who->woken || (t->bounded && who->freed))
+    if (over || (!who->wait_ms && !missed(t)))
+        end_taking(who);
+    else if (who->woken || missed(t) || (t->bounded && who->freed))
         start(who);
     else if (t->bounded)
         note_bounds(who);
@@ -163,6 +174,8 @@ void waiters_take(struct waiters *w, struct waiter *who)
         who->places++;
         if (l)
             list_push(&l->places, &who->place[i].link);
+        else
+            who->ending = true; /* nobody would wake it */
     }
     if (who->wait_ms)
         loop_arm(w->config.loop, &who->over, who->wait_ms, on_over);
@@ -205,7 +218,7 @@ void waiters_put(struct waiters *w, struct queue_put *put)
 {
     size_t ready = 0;
     for (size_t i = 0; i < put->count; i++)
-        ready += !put->jobs[i].delay_ms && !put->jobs[i].at_ms;
+        ready += !put->jobs[i].delay_ms && put->jobs[i].at_ms <= wall_ms();
     struct span queue = put->op.queue.name;
     queue_begin(w->config.driver, &put->op);
     wake(w, queue, ready);

@@ -156,7 +156,7 @@ static void control(struct jobs_step *s, struct queue_op *op)
         return;
     if (op->verb == QUEUE_RESUME) {
         if (h->paused)
-            h->ready_before = 0; /* whatever waits is news */
+            h->ready_least = 0; /* whatever waits is news */
         h->paused = h->draining = false;
     }
     h->paused |= op->verb == QUEUE_PAUSE;

@@ -24,14 +24,14 @@ struct jobs_shelf {
     struct queue_rules rules;
     bool paused, draining, changed;
     int64_t number[QUEUE_NUMBER_COUNT];
-    int64_t ready_before; /* when the step began */
-    int64_t freed;        /* leases that ended in it */
+    int64_t ready_least; /* since the step began: so few a take may have found in it */
+    int64_t freed;       /* leases that ended in it */
     size_t name_len;
     char name[QUEUE_NAME_MAX];
 };
 
-/* A queue in which more jobs are ready than before; or 0, and somebody who held as many of its jobs
- * as it may does so no more. */
+/* A queue in which more jobs are ready than some take has left; or 0, and somebody who held as many
+ * of its jobs as it may does so no more. */
 struct jobs_ready {
     size_t count, name_len;
     char name[QUEUE_NAME_MAX];

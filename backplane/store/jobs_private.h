@@ -35,6 +35,8 @@ static inline void jobs_count(struct jobs_shelf *h, enum queue_number n, int64_t
 {
     h->number[n] += by;
     h->freed -= n == NUMBER_leased && by < 0 ? by : 0;
+    if (h->number[NUMBER_ready] < h->ready_least)
+        h->ready_least = h->number[NUMBER_ready];
     h->changed = true;
 }
 

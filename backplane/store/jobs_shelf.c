@@ -74,12 +74,12 @@ static void save(struct jobs_step *s, struct jobs_shelf *h)
     h->changed = false;
 }
 
-/* How many more jobs can be had than when the step began: more are ready, or somebody who held as
- * many as it may does so no more. -1: nothing has changed for those who wait. */
+/* How many more jobs can be had than at some time in the step: more are ready, or somebody who held
+ * as many as it may does so no more. -1: nothing has changed for those who wait. */
 static int64_t news(const struct jobs_shelf *h)
 {
     int64_t freed = h->rules.max_inflight ? h->freed : 0;
-    int64_t ready = h->paused ? 0 : h->number[NUMBER_ready], more = ready - h->ready_before;
+    int64_t ready = h->paused ? 0 : h->number[NUMBER_ready], more = ready - h->ready_least;
     int64_t can = freed < ready ? freed : ready;
     if (more <= 0 && !freed)
         return -1;
@@ -133,7 +133,7 @@ static struct jobs_shelf *fill(struct jobs_step *s, sqlite3_stmt *q)
     rules_unpack(&h->rules, jobs_column(q, 4));
     for (int i = 0; i < QUEUE_NUMBER_COUNT; i++)
         h->number[i] = sqlite3_column_int64(q, 5 + i);
-    h->ready_before = h->number[NUMBER_ready];
+    h->ready_least = h->number[NUMBER_ready];
     (void)sqlite3_reset(q); /* there is one row */
     return h;
 }

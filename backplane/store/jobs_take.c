@@ -153,5 +153,6 @@ void jobs_take(struct jobs_step *s, struct queue_op *op)
     if (!t->count) { /* the owner may have none, or an error came */
         free(t->jobs);
         t->jobs = NULL;
+        t->more &= t->bounded != 0; /* what is left has expired */
     }
 }
