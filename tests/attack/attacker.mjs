@@ -3,7 +3,7 @@
 // An attack, in a process of its own with low priority: what is to be seen is what the gateway spends on
 // it, not what an attacker on the same machine takes from everybody.
 
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 
 import * as crowds from './crowds.mjs'
 import * as floods from './floods.mjs'
@@ -59,6 +59,6 @@ const orders = {
   leave: () => process.disconnect(),
 }
 
-setPriority(PRIORITY)
+setPriority(Math.max(getPriority(), PRIORITY)) // who was begun lower may not rise
 process.on('message', ({ order }) => orders[order]())
 process.send({})
