@@ -142,6 +142,7 @@ static void renew_settings(struct hub *h, struct renewal *r)
     h->settings = r->settings;
     h->options = r->settings->options;
     h->rooms.max_ms = h->options->queue_ms;
+    queue_end_waits(&h->queues); /* they go by the rules from before; who asks again does not */
     r->settings = NULL;
 }
 

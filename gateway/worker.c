@@ -466,6 +466,8 @@ void worker_stop(struct worker *w, uint64_t grace_ms, void (*stopped)(void *owne
     for (size_t i = 0; !again && i < w->count; i++)
         if (w->benches[i]->taking)
             s->ops->leave(s, &w->benches[i]->take);
+    if (w->told) /* nothing is held any more, and it may be freed at any time */
+        return;
     loop_arm(w->config.loop, &w->grace, grace_ms ? grace_ms : 1, on_grace);
     loop_again(w->config.loop);
 }

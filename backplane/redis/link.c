@@ -19,6 +19,9 @@
 #include <stdlib.h>
 
 #define WHY_MAX 384
+/* A timer that fires so late was held up by us; so often a server that is silent is excused. */
+#define LATE_MS     (2 * LOOP_TICK_MS)
+#define EXCUSES_MAX 3
 /* A server reads so much at a time (PROTO_IOBUF_LEN): more together saves it nothing. */
 #define GATHER_BYTES ((size_t)16 * 1024)
 
@@ -51,6 +54,8 @@ struct redis_link {
     uint32_t count;      /* of calls */
     uint64_t heard_ms, up_ms;
     bool doubt;       /* the oldest call is overdue, and this is looked at once more */
+    uint64_t back_ms; /* when it was noticed that we had been away … */
+    unsigned excuses; /* … so often since something was heard */
     uint64_t brought; /* scripts whose text is in this flush, a bit each */
     struct gather gather;
     uint64_t gathered; /* bytes of this connection that were written up to the turn before */
@@ -212,6 +217,7 @@ static void on_bytes(void *owner, const char *p, size_t n)
     struct redis_link *l = owner;
 
     l->heard_ms = loop_now_ms(l->loop);
+    l->excuses = 0;
     l->load.bytes_in += n;
     for (size_t at = 0, piece; at < n && !l->cut && l->state != CLOSED; at += piece) {
         piece = n - at < CODEC_PIECE ? n - at : CODEC_PIECE;
@@ -275,6 +281,16 @@ static void begin(struct redis_link *l)
         set_cut(l, FAULT_AWAY, "no memory for a connection");
 }
 
+/* While we were away, the server could not be heard, and may have been away for the same reason:
+ * it has the whole time again. */
+static void excuse(struct redis_link *l, uint64_t now)
+{
+    if (now < l->timer.due + LATE_MS || l->excuses == EXCUSES_MAX)
+        return;
+    l->excuses++;
+    l->back_ms = now;
+}
+
 /* Too long without an answer: since the oldest call was made, and since anything came at all.
  * Before it is cut the socket is read once more: it may be we who were away. */
 static void check_oldest(struct redis_link *l)
@@ -285,7 +301,10 @@ static void check_oldest(struct redis_link *l)
     }
     struct redis_call *oldest = container_of(l->calls.next, struct redis_call, link);
     uint64_t from = oldest->since_ms > l->heard_ms ? oldest->since_ms : l->heard_ms;
-    uint64_t due = from + l->options.command_ms, now = loop_now_ms(l->loop);
+    uint64_t now = loop_now_ms(l->loop);
+    excuse(l, now);
+    from = from > l->back_ms ? from : l->back_ms;
+    uint64_t due = from + l->options.command_ms;
     if (now < due || !l->doubt) {
         l->doubt = now >= due;
         loop_arm(l->loop, &l->timer, now < due ? due - now : 1, on_timer);

@@ -206,7 +206,9 @@ static void open_again(struct keeper *k)
         log_error("%s; trying again each second", why);
         return;
     }
-    counter_set(&k->counters.generation, (uint64_t)file_generation(k->file));
+    uint64_t generation = (uint64_t)file_generation(k->file);
+    k->life += generation != counter_get(&k->counters.generation); /* rooms have other epochs now */
+    counter_set(&k->counters.generation, generation);
     k->ballast = !k->full && file_ballast_take(k->file);
 }
 
@@ -230,10 +232,7 @@ static void begin_anew(struct keeper *k, const char *failed)
     note_damage(k);
     if (file_failure(k->file) == FILE_FULL)
         on_full(k);
-    int64_t generation = file_generation(k->file);
     open_again(k);
-    if (k->file && file_generation(k->file) != generation)
-        k->life++; /* rooms have other epochs now */
     loop_arm(&k->loop, &k->retry, RETRY_MS, on_retry);
 }
 

@@ -123,3 +123,28 @@ it('one owner holds as many jobs as max_inflight says, and waits for the next', 
   await api().ok('queue_ack', { jobs: [{ id, token }] })
   assert.equal((await waits).length, 1)
 })
+
+it('a take that waits goes by no rules from before a reload: it ends, and who asks again is served', async () => {
+  const file = join(folder, 'again.ini')
+  const rules = (most) => writeFile(file, `[queue ${queue}]\nmax_inflight = ${most}\n`)
+  await rules(1)
+  gateway = await startGateway([...args, '--config', file])
+  await put({}, {})
+  const take = async (wait_ms, from = queue) => (await api().ok('queue_take', { queue: from, owner: 'a', wait_ms })).jobs
+  assert.equal((await take(0)).length, 1)
+  const waits = take(30_000)
+  while ((await gateway.metrics()).madang_queue_takes_waiting < 1) await pause(5)
+  await rules(2)
+  await gateway.reload()
+  const ends = [waits.then(() => 'the one from before'), take(10_000, 'empty').then(() => 'a later one')]
+  assert.equal(await Promise.race(ends), 'the one from before')
+  assert.deepEqual(await waits, [])
+  assert.equal((await take(0)).length, 1)
+})
+
+it('a batch has the time of its longest take, side by side with short ones', async () => {
+  gateway = await startGateway([...args, '--api-timeout', '3s'])
+  const commands = [{ queue_take: { queue, wait_ms: 4000 } }, { queue_take: { queue, wait_ms: 1 } }]
+  const { replies } = await api().ok('batch', { parallel: true, commands })
+  assert.deepEqual(replies.map(({ queue_take: { jobs } }) => jobs), [[], []])
+})

@@ -420,6 +420,9 @@ static void test_at_the_end_what_is_under_way_is_finished(void **state)
     answer(SETTLED_OK, false);
     turns();
     assert_true(stopped);
+    size_t armed = loop.wheel.armed;
+    worker_stop(worker, 0, on_stopped, NULL); /* it was too impatient to hear of the end */
+    assert_int_equal(loop.wheel.armed, armed);
     worker_free(worker);
 }
 
