@@ -4,9 +4,9 @@
  * Above the drivers, and the same for all. Who waits for a queue stands in its line, first come
  * first served; a job that becomes ready wakes one. A put whose jobs somebody waits for is
  * followed at once by the takes of those who do, so that a driver can make both in one step. A
- * take that finds more than it may have wakes the next, and so does one that was woken for something
- * and ends without having looked for it. Who holds as many as it may (max_inflight) is passed over
- * until the driver says that there is something for it.
+ * take that finds more than it may have wakes the next, and so does one that was woken for
+ * something and ends without having looked for it. Who holds as many as it may (max_inflight) is
+ * passed over until the driver says that there is something for it.
  *
  * Lives on the driver's loop. All puts go through waiters_put(), and the driver's `ready` events
  * are handed to waiters_ready().

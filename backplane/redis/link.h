@@ -16,8 +16,9 @@
  * as each brings more (base/gather.h). Replies are read in slices, so that a reply of many
  * megabytes does not hold up the loop. Each call ends exactly once, by its `done`,
  * never inside the function that made it, in the order of the calls (a call that is refused may
- * end before older ones; who makes it again in `done` is told a turn later). If no byte arrives for command_ms while the oldest call waits longer than
- * that, the connection is cut. Time for which our own loop stood still does not count.
+ * end before older ones; who makes it again in `done` is told a turn later). If no byte arrives
+ * for command_ms while the oldest call waits longer than that, the connection is cut. Time for
+ * which our own loop stood still does not count.
  *
  * A link and its calls belong to the thread of its loop. It logs nothing; what happened is told in
  * words by the events.
@@ -123,8 +124,8 @@ void redis_link_close(struct redis_link *l);
 void redis_link_cut(struct redis_link *l, enum redis_fault fault, const char *why);
 
 /* From the next attempt on the server is at this host and port (a failover). Does not cut, but a
- * link that waits tries at once, and from now on it waits shortly again. A link over TCP whose host is "" has no address yet: it fails
- * until it is told one. */
+ * link that waits tries at once, and from now on it waits shortly again. A link over TCP whose host
+ * is "" has no address yet: it fails until it is told one. */
 void redis_link_retarget(struct redis_link *l, const char *host, uint16_t port);
 
 /* Sends a command of n >= 1 words, which are copied. A call that is refused (not up, too many, too

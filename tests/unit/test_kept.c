@@ -22,6 +22,7 @@ static int begin(void **state)
 {
     memset(&faults, 0, sizeof(faults));
     kept_settings.vfs = FAULTY_VFS;
+    kept_settings.full = true;
     alarm(60);
     return start(state);
 }
@@ -231,6 +232,37 @@ static void after_a_failed_commit_everybody_knows_what_there_is(void **state)
     forget(&other);
 }
 
+static bool is_lost(const struct stream_ref *room)
+{
+    for (size_t i = 0; i < event_count; i++)
+        if (events[i].what == LOST && events[i].room == room)
+            return true;
+    return false;
+}
+
+/* Below FULL all rooms have new epochs then, those with nothing under way too. */
+static void when_the_disk_is_back_after_a_while_every_room_hears_of_it(void **state)
+{
+    (void)state;
+    struct stream_ref idle = room_named("idle"), room = room_named("r");
+    kept_settings.full = false;
+    again();
+    put(&idle, "1");
+    atomic_store(&faults.fails_on, 1);
+    atomic_store(&faults.fails_in, 1);
+    assert_int_equal(put(&room, "1").error, ERR_INTERNAL);
+    run_until(counter_get(&driver->store->broken));
+    atomic_store(&faults.fails_on, 0);
+    run_until(!counter_get(&driver->store->broken));
+    for (int i = 0; i < 3; i++) { /* the first may not know of it yet */
+        put(&room, "2");
+        due = 0;
+    }
+    run_until(is_lost(&idle));
+    forget(&idle);
+    forget(&room);
+}
+
 static void a_full_disk_refuses_publications_and_leaves_no_hole(void **state)
 {
     (void)state;
@@ -390,6 +422,7 @@ int main(void)
         TEST(a_backup_has_all_publications_under_new_epochs),
         TEST(over_the_bound_rooms_leave_memory_and_lose_nothing),
         TEST(after_a_failed_commit_everybody_knows_what_there_is),
+        TEST(when_the_disk_is_back_after_a_while_every_room_hears_of_it),
         TEST(a_full_disk_refuses_publications_and_leaves_no_hole),
         TEST(a_stalled_disk_delays_only_what_needs_it),
         TEST(what_is_under_way_at_the_end_is_answered),

@@ -376,23 +376,6 @@ static void test_a_server_that_hangs_is_cut_at_the_deadline(void **state)
     WAIT_FOR(ups == 2);
 }
 
-/* We stand still for longer than it may take, and it answers a little later. */
-static void test_a_server_is_not_cut_for_the_time_that_we_were_away(void **state)
-{
-    static struct asked a;
-    struct redis_link_options o = options_of(redis.url);
-    (void)state;
-
-    o.command_ms = 1500;
-    open_up(&o);
-    usleep(1800 * 1000);
-    (void)redis_say(&redis, "CLIENT PAUSE 300 ALL");
-    ask(&a, "PING");
-    WAIT_FOR(a.ended);
-    assert_reply(&a, "PONG");
-    assert_int_equal(losses, 0);
-}
-
 static void test_closing_ends_every_call_inside(void **state)
 {
     static struct asked a[10], refused;
@@ -599,7 +582,6 @@ int main(void)
         TEST(test_a_killed_connection_tells_executed_from_never_sent),
         TEST(test_a_server_that_goes_away_is_found_again),
         TEST(test_a_server_that_hangs_is_cut_at_the_deadline),
-        TEST(test_a_server_is_not_cut_for_the_time_that_we_were_away),
         TEST(test_closing_ends_every_call_inside),
         TEST(test_an_error_is_an_answer),
         TEST(test_a_full_server_answers_with_what_can_be_told_apart),

@@ -549,6 +549,24 @@ static void test_closing_with_channels_and_calls_under_way_leaks_nothing(void **
     free(ears);
 }
 
+/* We stand still for longer than it may take, and it answers a little later. */
+static void test_a_server_is_not_cut_for_the_time_that_we_were_away(void **state)
+{
+    static struct asked a;
+    struct redis_link_options o = options_of(redis.url);
+    (void)state;
+
+    o.command_ms = 1500;
+    open_up(&o);
+    usleep(1800 * 1000);
+    (void)redis_say(&redis, "CLIENT PAUSE 300 ALL");
+    ask(&a, "PING");
+    WAIT_FOR(a.ended);
+    assert_reply(&a, "PONG");
+    assert_int_equal(losses, 0);
+    redis_link_close(test_link);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, close_server)
 
 int main(void)
@@ -566,6 +584,7 @@ int main(void)
         TEST(test_a_half_open_subscription_connection_is_cut_and_replaced),
         TEST(test_subscriptions_that_are_not_confirmed_are_not_waited_for_for_ever),
         TEST(test_a_half_open_command_connection_ends_at_the_deadline),
+        TEST(test_a_server_is_not_cut_for_the_time_that_we_were_away),
         TEST(test_links_that_lead_to_different_servers_are_not_used),
         TEST(test_a_refused_subscription_is_told_in_words),
         TEST(test_a_hundred_thousand_channels_come_back_in_bounded_batches),

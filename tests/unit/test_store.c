@@ -529,29 +529,6 @@ static void lost_power_at_full_keeps_it(void **state)
     assert_int_equal(generation_after(true, UNCLEAN OTHER_BOOT), 1);
 }
 
-/* The disk is gone for a while, so the file cannot be opened again at once. */
-static void one_that_begins_when_the_disk_is_back_is_told(void **state)
-{
-    (void)state;
-    struct work w;
-    assert_true(opens(false));
-    atomic_store(&faults.fails_on, 1);
-    atomic_store(&faults.fails_in, 1);
-    submit(&w, 'a', ADD, STORE_CHAT);
-    until_told(1);
-    int before = undone_count;
-    assert_true(before > 0 && counter_get(&store_counters(store)->broken));
-    assert_int_equal(store_generation(store), 1);
-    atomic_store(&faults.fails_on, 0);
-    while (counter_get(&store_counters(store)->broken))
-        (void)uv_run(&loop.uv, UV_RUN_NOWAIT);
-    assert_int_equal(store_generation(store), 2);
-    submit(&w, 'b', COUNT, STORE_CHAT);
-    until_told(2);
-    assert_int_equal(undone_count, before + 1);
-    close_store();
-}
-
 static void a_copy_begins_another(void **state)
 {
     (void)state;
@@ -600,7 +577,6 @@ int main(void)
         TEST(a_store_of_a_newer_program_is_refused),
         TEST(a_directory_that_is_not_there_is_named),
         TEST(damage_is_refused_and_told),
-        TEST(one_that_begins_when_the_disk_is_back_is_told),
         TEST(a_clean_close_keeps_the_generation),
         TEST(a_crash_in_the_same_boot_keeps_it),
         TEST(lost_power_below_full_begins_another),
