@@ -20,6 +20,10 @@
  * are written between two looks at the clock: what a write costs depends on the machine. */
 #define FLUSH_NS     1500000
 #define FLUSH_WRITES 64
+/* While so many requests are under way on other threads, a flush waits for what they bring, asleep
+ * and hardly longer than a flush may last. */
+#define AWAITED_REQUESTS 16
+#define AWAITED_MS       2
 /* Subscriptions told per tick that they lost publications: they all come back at once. */
 #define TELL_PER_TICK            256
 #define TELL_TICK_MS             50
@@ -222,7 +226,7 @@ static void tell_drained(struct hub *h)
 static void deliver(void *owner, struct sub *s, struct msg *frame)
 {
     (void)owner;
-    session_send(container_of(s, struct subscription, sub)->session, frame);
+    session_deliver(container_of(s, struct subscription, sub)->session, frame);
 }
 
 static const struct rooms_events events = {deliver, overrun};
@@ -324,6 +328,28 @@ static void flush_replies(struct hub *h)
         session_flush_replies(container_of(h->replying.next, struct session, reply_link));
 }
 
+/* True if the flush waits for answers, which come with pushes for everybody: sent together, they
+ * cost a session one write. The loop sleeps meanwhile, so that others have the core. With few
+ * requests under way, as long as there is not much to do, nothing waits. */
+static bool await_answers(struct hub *h)
+{
+    bool idle = list_empty(&h->rooms.dirty) && list_empty(&h->replying);
+    uint64_t now = loop_now_ms(h->loop);
+    if (idle || h->flushing || h->credits_used < AWAITED_REQUESTS) {
+        h->waits_since_ms = 0;
+        return false;
+    }
+    if (!h->waits_since_ms)
+        h->waits_since_ms = now;
+    if (now - h->waits_since_ms >= AWAITED_MS) {
+        h->waits_since_ms = 0;
+        return false;
+    }
+    h->had_input = false;
+    loop_soon(h->loop, AWAITED_MS);
+    return true;
+}
+
 /* True if the flush should wait for more input. One that is under way does not: what arrives
  * meanwhile is batched anyway. */
 static bool defer(struct hub *h)
@@ -343,6 +369,16 @@ static bool flush_rooms(struct hub *h)
     return h->flushing;
 }
 
+/* True if it waits, or something is left. */
+static bool flush_output(struct hub *h)
+{
+    if (defer(h))
+        return true;
+    bool more = flush_rooms(h);
+    flush_replies(h); /* of those who got nothing else: see hub.h */
+    return more;
+}
+
 /* Nothing is under way, and nobody waits for a word; who does not take it is cut in the end. */
 static bool is_idle(const struct hub *h)
 {
@@ -360,11 +396,7 @@ static bool turn(struct actor *a)
     bool calls = api_turn(h);
     shed_load(h);
     close_sessions(h);
-    bool more = defer(h);
-    if (!more) {
-        flush_replies(h); /* before batches: see hub.h */
-        more = flush_rooms(h);
-    }
+    bool more = !await_answers(h) && flush_output(h);
     tell_drained(h);
     counter_set(&h->counters.rooms, h->rooms.count);
     counter_set(&h->counters.pending_bytes, h->rooms.bytes);

@@ -6,9 +6,9 @@
  *
  * A turn: sockets were read (commands became requests) → inbox (answers and
  * pushes) → resume who waited for a credit → close, and free, what is to be
- * closed → replies leave → batches leave (bounded) → outbox.
- * Replies of a turn leave before batches: a subscription is active once its
- * reply is queued.
+ * closed → batches leave (bounded) → replies leave → outbox.
+ * A session's replies leave before what batches bring it, in one frame with the
+ * first of that: a subscription is active once its reply is queued.
  */
 #ifndef MADANG_GATEWAY_HUB_H
 #define MADANG_GATEWAY_HUB_H
@@ -93,8 +93,9 @@ struct hub {
     bool flushing;  /* the last flush left something */
     bool had_input; /* this turn */
     struct gather gather;
-    bool draining; /* no new sessions */
-    bool cut;      /* … and none that still waits for the peer */
+    uint64_t waits_since_ms; /* since when the flush waits for answers; 0: it does not */
+    bool draining;           /* no new sessions */
+    bool cut;                /* … and none that still waits for the peer */
     int drain_per_tick;
     uint32_t recalled; /* the oldest so many sessions are to come again, paced */
     struct timer drain_timer, recall_timer, slow_timer;

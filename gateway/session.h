@@ -112,6 +112,8 @@ void session_dismiss(struct session *s, enum close_reason reason, struct msg *cl
 
 /* Sends a sealed frame or queues it. Also for a session that is closing: then it does nothing. */
 void session_send(struct session *s, struct msg *frame);
+/* The same behind the replies of this turn, together with them. */
+void session_deliver(struct session *s, struct msg *frame);
 void session_send_reply(struct session *s, struct stream_reply *r); /* handed over */
 
 /* Appends one JSON object to the replies that leave at the end of the turn. */

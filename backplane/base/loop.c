@@ -78,6 +78,11 @@ static void on_beat(uv_timer_t *handle)
     (void)handle; /* the poll that it ends is followed by a turn, which writes the heartbeat */
 }
 
+static void on_soon(uv_timer_t *handle)
+{
+    (void)handle; /* as above */
+}
+
 static void on_tick(uv_timer_t *handle);
 
 /* The wheel's ticks are multiples of LOOP_TICK_MS on the loop's clock; waking just then makes a
@@ -106,8 +111,9 @@ static void hooks_start(struct loop *l)
     (void)uv_idle_init(&l->uv, &l->again);
     (void)uv_timer_init(&l->uv, &l->tick);
     (void)uv_timer_init(&l->uv, &l->beat);
+    (void)uv_timer_init(&l->uv, &l->soon);
     l->wake.data = l->prepare.data = l->check.data = l->again.data = l;
-    l->tick.data = l->beat.data = l;
+    l->tick.data = l->beat.data = l->soon.data = l;
     (void)uv_prepare_start(&l->prepare, on_prepare);
     (void)uv_check_start(&l->check, on_check);
     (void)uv_timer_start(&l->beat, on_beat, BEAT_MS, BEAT_MS);
@@ -198,7 +204,8 @@ static void close_own(struct loop *l)
 {
     uv_handle_t *own[] = {(uv_handle_t *)&l->wake,  (uv_handle_t *)&l->prepare,
                           (uv_handle_t *)&l->check, (uv_handle_t *)&l->again,
-                          (uv_handle_t *)&l->tick,  (uv_handle_t *)&l->beat};
+                          (uv_handle_t *)&l->tick,  (uv_handle_t *)&l->beat,
+                          (uv_handle_t *)&l->soon};
 
     for (size_t i = 0; i < COUNT_OF(own); i++)
         if (!uv_is_closing(own[i]))
@@ -250,6 +257,15 @@ int loop_deinit(struct loop *l)
     if (rc != 0)
         uv_walk(&l->uv, log_open, NULL);
     return rc;
+}
+
+void loop_soon(struct loop *l, uint64_t ms)
+{
+    /* One that is due is no turn to come: it ended the wait before this turn. */
+    uint64_t due = uv_timer_get_due_in(&l->soon); /* 0 also if it is not running */
+
+    if (due == 0 || due > ms)
+        (void)uv_timer_start(&l->soon, on_soon, ms, 0); /* fails only on a closing handle */
 }
 
 void loop_arm(struct loop *l, struct timer *t, uint64_t delay_ms, timer_fn fire)

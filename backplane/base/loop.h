@@ -35,6 +35,7 @@ struct loop {
     uv_idle_t again;      /* active: the wait does not sleep */
     uv_timer_t tick;      /* drives the wheel; runs only while a timer is armed */
     uv_timer_t beat;      /* a turn each second, for the heartbeat */
+    uv_timer_t soon;      /* see loop_soon */
     struct wheel wheel;
     struct actor *actors;
     struct actor *cursor; /* the next one of the walk over the actors */
@@ -70,6 +71,10 @@ static inline void loop_again(struct loop *l)
 {
     l->pending = true;
 }
+
+/* A turn in `ms`, though nothing may happen; an earlier one that was asked for stands. It comes
+ * sooner if something does happen. This thread only. */
+void loop_soon(struct loop *l, uint64_t ms);
 
 /* Timers of this loop; see wheel.h. The delay counts from loop_now_ms(); up to one tick late. */
 void loop_arm(struct loop *l, struct timer *t, uint64_t delay_ms, timer_fn fire);

@@ -34,6 +34,7 @@ struct lws {
     struct ws_reader reader;
     struct buf replies; /* the lines that came, each with a newline */
     uint32_t reply_count, error_count, push_count, ping_count;
+    uint32_t message_count; /* in which all of these came */
     unsigned close_code; /* 0: no close frame yet */
     size_t window;       /* bytes taken before the socket is full */
     size_t waiting;      /* of these, how many are used up */
@@ -90,6 +91,7 @@ static inline void client_line(struct lws *wsi, struct span line)
 
 static inline void client_message(struct lws *wsi, struct span text)
 {
+    wsi->message_count++;
     buf_span(&wsi->replies, text);
     buf_char(&wsi->replies, '\n');
     for (const char *p = text.p, *end = text.p + text.n; p <= end;) {

@@ -79,6 +79,71 @@ static void replies_leave_in_order_and_before_pushes(void **state)
     assert_int_equal(clients[0].push_count, 2);
 }
 
+/* … and with the first of them. */
+static void a_reply_and_the_own_publication_come_in_one_message(void **state)
+{
+    (void)state;
+    connect_client(&clients[0]);
+    connect_client(&clients[1]);
+    say(&clients[0], "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}");
+    say(&clients[1], "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}");
+    for (int i = 0; i < 2; i++) {
+        clients[i].message_count = 0;
+        buf_clear(&clients[i].replies);
+    }
+    say(&clients[0], "{\"id\":3,\"publish\":{\"channel\":\"a\",\"data\":1}}");
+    const char *reply = "{\"id\":3,\"publish\":{}}\n";
+    size_t n = strlen(reply);
+    const struct buf *own = &clients[0].replies, *other = &clients[1].replies;
+    assert_int_equal(clients[0].message_count, 1);
+    assert_int_equal(clients[1].message_count, 1);
+    assert_int_equal(clients[1].push_count, 1);
+    assert_int_equal(own->n, n + other->n);
+    assert_memory_equal(own->p, reply, n);
+    assert_memory_equal(own->p + n, other->p, other->n);
+}
+
+static void a_reply_before_a_large_publication_comes_alone(void **state)
+{
+    (void)state;
+    enum { LARGE = 17000 };
+    static char text[LARGE + 100];
+    options->command_size = sizeof(text);
+    must(hub_fit(kit_hub, options));
+    connect_client(&clients[0]);
+    say(&clients[0], "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}");
+    clients[0].message_count = 0;
+    snprintf(text, sizeof(text), "{\"id\":3,\"publish\":{\"channel\":\"a\",\"data\":\"%0*d\"}}",
+             LARGE, 0);
+    say(&clients[0], text);
+    assert_int_equal(clients[0].message_count, 2);
+    assert_int_equal(clients[0].reply_count, 3);
+    assert_int_equal(clients[0].push_count, 1);
+}
+
+/* … while many requests are under way elsewhere; the loop sleeps meanwhile. */
+static void a_flush_waits_for_answers_and_not_for_long(void **state)
+{
+    (void)state;
+    enum { MANY = 16 };
+    connect_client(&clients[0]);
+    say(&clients[0], "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}");
+    for (uint32_t under_way = MANY - 1; under_way <= MANY; under_way++) {
+        bool waits = under_way == MANY;
+        clients[0].push_count = clients[0].reply_count = 0;
+        kit_hub->credits_used += under_way;
+        client_send(&clients[0], "{\"id\":3,\"publish\":{\"channel\":\"a\",\"data\":1}}");
+        kit_turn();
+        assert_int_equal(clients[0].push_count, !waits);
+        assert_int_equal(clients[0].reply_count, !waits);
+        assert_false(kit_loop.pending);
+        while (!clients[0].push_count)
+            uv_run(&kit_loop.uv, UV_RUN_ONCE);
+        assert_int_equal(clients[0].reply_count, 1);
+        kit_hub->credits_used -= under_way;
+    }
+}
+
 /* Both strings need decoding, and both are needed: neither may end up in the other's place. */
 static void strings_with_escapes_in_nested_objects_do_not_mix(void **state)
 {
@@ -263,6 +328,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(replies_leave_in_order_and_before_pushes),
+        TEST(a_reply_and_the_own_publication_come_in_one_message),
+        TEST(a_reply_before_a_large_publication_comes_alone),
+        TEST(a_flush_waits_for_answers_and_not_for_long),
         TEST(strings_with_escapes_in_nested_objects_do_not_mix),
         TEST(messages_that_come_while_another_waits_are_carried_out_after_it),
         TEST(recovering_many_rooms_at_once_never_ends_the_session),
