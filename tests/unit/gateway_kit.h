@@ -35,9 +35,9 @@ struct lws {
     struct buf replies; /* the lines that came, each with a newline */
     uint32_t reply_count, error_count, push_count, ping_count;
     uint32_t message_count; /* in which all of these came */
-    unsigned close_code; /* 0: no close frame yet */
-    size_t window;       /* bytes taken before the socket is full */
-    size_t waiting;      /* of these, how many are used up */
+    unsigned close_code;    /* 0: no close frame yet */
+    size_t window;          /* bytes taken before the socket is full */
+    size_t waiting;         /* of these, how many are used up */
     bool busy, wants_write, paused, broken;
     uint32_t killed;
 };
