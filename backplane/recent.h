@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* recent.h: idempotency keys that are remembered for a time, and where they led.
  *
- * Bounded: past RECENT_MAX keys the oldest is forgotten before its time. Keys end in the order in
- * which they came, so callers use one span of time for all. Belongs to one thread.
+ * Bounded: past RECENT_MAX keys the oldest is forgotten before its time. A key that is over is not
+ * found. It is let go of at once if callers use no more than two spans of time, one for calls and
+ * one for jobs; with more, some would stay for as long as the longest. Belongs to one thread.
  */
 #ifndef MADANG_BACKPLANE_RECENT_H
 #define MADANG_BACKPLANE_RECENT_H
@@ -12,11 +13,15 @@
 
 #define RECENT_MAX 100000
 
+#define RECENT_LANES 2
+
 struct recent_key;
 
 struct recent {
     struct recent_key *map;
-    struct list order; /* oldest first */
+    struct list lanes[RECENT_LANES]; /* oldest first; that is also who ends first, but see above */
+    struct recent_key *last;         /* added; NULL: it was let go of */
+    uint64_t added;                  /* in all */
     uint32_t count;
 };
 
