@@ -79,12 +79,21 @@ it('a full disk refuses publications and says so; with space again all goes on',
   await c.ok(publish)
   gateway.expect(/disk is full|disk I\/O|a statement failed|opened anew|there is space again/)
 
+  // What was written beside the file and merged since is space that a full disk still has.
+  let kept = 1
+  const refusal = async () => {
+    for (;;) {
+      const { error } = (await c.reply(c.command(publish))).value
+      if (error) return error
+      kept++
+    }
+  }
   disk.fill()
-  const refused = await c.fails(publish, 100)
-  assert.equal(refused.temporary, true)
+  const refused = await refusal()
+  assert.deepEqual([refused.code, refused.temporary], [100, true])
   assert.deepEqual(await readiness(), { status: 200, degraded: ['store full'] })
   assert.equal((await gateway.metrics()).madang_store_full, 1)
-  assert.equal((await c.ok({ history: { channel: 'r', limit: 10 } })).publications.length, 1)
+  assert.equal((await c.ok({ history: { channel: 'r', limit: -1 } })).publications.length, kept)
 
   disk.goOn()
   while ((await readiness()).degraded.length) await new Promise((settle) => setTimeout(settle, 50))
