@@ -13,6 +13,9 @@
  * - After a request it spins until the socket can take more, if there is something to read (see
  *   socket.c). So a request ends only when it can.
  * - It does not say 100 Continue; clients that wait for it lose a second: we do.
+ * - It closes a connection at once, and what has not been read then resets it: the other side, still
+ *   sending its body, may never see the answer. So an answer that comes before the end of the body
+ *   leaves the connection open, and the rest of the body is read over.
  */
 #include "gateway/exchange.h"
 
@@ -25,7 +28,7 @@
 
 #define JSON_TYPE "application/json"
 
-/* How long the answer that a deadline has forced may take to leave. */
+/* How long an answer that is the last may take to leave, and the rest of its body to come. */
 #define LAST_WORD_MS 2000
 /* The end of one body in one turn. In earnest it comes twice or three times. */
 #define EARLY_ENDS_MAX 8
@@ -41,7 +44,7 @@ struct exchange {
     size_t expected;       /* the same until it is here: the place that is kept for it */
     struct http_answer answer;
     size_t sent;         /* bytes of its body */
-    bool complete;       /* the body is here */
+    bool complete;       /* the body is here, or was read over */
     bool owed;           /* an answer, to a call that was begun; counted by the hub */
     bool answered;       /* the answer is there */
     bool begun;          /* its head has left */
@@ -189,7 +192,7 @@ int exchange_writable(struct exchange **px)
         if (send_some(x) < 0)
             return -1;
         if (x->sent == x->answer.body.n && !lws_send_pipe_choked(x->wsi))
-            return finish(px);
+            return x->complete ? finish(px) : 0;
     }
     lws_callback_on_writable(x->wsi);
     return 0;
@@ -231,12 +234,31 @@ static int say_continue(struct lws *wsi, const struct http_request *r)
                : 0;
 }
 
-/* It ends here: a body may follow. */
-static int turn_away(struct lws *wsi, struct hub *h, struct http_answer *refusal, bool with_body)
+/* It ends here, and nothing of a body is read. */
+static int leave(struct lws *wsi, struct hub *h, struct http_answer *refusal, bool with_body)
 {
     (void)exchange_write(wsi, h, refusal, with_body);
     http_answer_deinit(refusal);
     return -1;
+}
+
+/* It is answered now, and ends with its body. Who waits for 100 Continue does not send one. */
+static int turn_away(struct exchange **px, struct lws *wsi, struct hub *h,
+                     const struct http_request *r, const struct http_api *api,
+                     struct http_answer *refusal)
+{
+    bool follows = r->method == HTTP_POST && api->length && !r->expects_continue;
+    struct exchange *x = follows ? make(wsi, h, r, api) : NULL;
+    if (!x)
+        return leave(wsi, h, refusal, r->method != HTTP_HEAD);
+    x->expected = 0; /* no place is kept for what nobody wants */
+    x->answer = *refusal;
+    x->answered = x->last = true;
+    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+    loop_arm(h->loop, &x->deadline, LAST_WORD_MS, kill_it);
+    lws_callback_on_writable(wsi);
+    *px = x;
+    return 0;
 }
 
 int exchange_begin(struct exchange **px, struct lws *wsi, struct hub *h,
@@ -246,11 +268,11 @@ int exchange_begin(struct exchange **px, struct lws *wsi, struct hub *h,
     struct http_answer refusal;
     exchange_gone(px);
     if (!http_api_admits(r, &api, &refusal))
-        return turn_away(wsi, h, &refusal, r->method != HTTP_HEAD);
+        return turn_away(px, wsi, h, r, &api, &refusal);
     if (!api_expect(h, api.length)) {
         struct buf json = error_json(ERR_TOO_MANY_REQUESTS);
         http_answer_json(&refusal, 503, &json);
-        return turn_away(wsi, h, &refusal, true);
+        return turn_away(px, wsi, h, r, &api, &refusal);
     }
     struct exchange *x = *px = make(wsi, h, r, &api);
     if (!x)
@@ -293,9 +315,13 @@ int exchange_complete(struct exchange *x)
 {
     if (!x)
         return -1;
-    if (x->complete || x->answered)
+    if (x->complete)
         return too_early(x);
     x->complete = true;
+    if (x->answered) { /* it was read over */
+        lws_callback_on_writable(x->wsi);
+        return 0;
+    }
     forget_body(x); /* from here on the call counts it */
     int status = api_begin(&x->call, x->hub, &x->ask);
     loop_arm(x->hub->loop, &x->deadline, x->hub->options->api_timeout_ms, too_late);

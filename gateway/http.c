@@ -348,6 +348,13 @@ static bool read_length(struct span text, size_t *length)
     return text.n > 0;
 }
 
+/* The length of the body; 0: there is none, or nobody knows. */
+static size_t announced(const struct http_request *r)
+{
+    size_t length;
+    return !r->chunked && read_length(r->content_length, &length) ? length : 0;
+}
+
 /* 0, or the status to refuse a call with; *why in static words. */
 static int check_api(const struct http_request *r, struct http_api *api, const char **why)
 {
@@ -382,6 +389,7 @@ static int check_api(const struct http_request *r, struct http_api *api, const c
 bool http_api_admits(const struct http_request *r, struct http_api *api, struct http_answer *out)
 {
     const char *why;
+    *api = (struct http_api){.method = SPAN(""), .length = announced(r)};
     if (!admits(r, out))
         return false;
     if (!is_served(r, ON_INTERNAL)) {

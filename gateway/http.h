@@ -65,13 +65,14 @@ void http_answer_deinit(struct http_answer *a);
 /* What a call of the API is, by its head. */
 struct http_api {
     struct span method; /* behind "/api/"; borrowed from the path; empty: the body says it */
-    size_t length;      /* of the body */
+    size_t length;      /* of the body; 0: unknown */
     uint32_t scopes;    /* of the key */
 };
 
 bool http_is_api(struct span path);
 
-/* Whether the body of a call is to be read; if not, *out says why, to be deinitialised. */
+/* Whether the body of a call is to be read; if not, *out says why, to be deinitialised, and of *api
+ * only the length holds. */
 bool http_api_admits(const struct http_request *r, struct http_api *api, struct http_answer *out);
 
 /* An answer of the API; the text is handed over. */

@@ -37,6 +37,16 @@ async function raw(gateway, text) {
   return { ...head, body }
 }
 
+// The status of the answer, which may come before the end of what was begun.
+async function statusOf(gateway, text) {
+  const socket = await dial(gateway)
+  const answer = readHead(socket)
+  socket.write(text)
+  const { status } = await answer
+  socket.destroy()
+  return status
+}
+
 async function until(check) {
   while (!(await check())) await pause(50)
 }
@@ -95,10 +105,27 @@ suites('server API over HTTP', { args: config }, (at) => {
       assert.equal((await raw(g, `${headOf(g, 'info', { 'Content-Length': length })}{}`)).status, 400, length)
     assert.equal((await raw(g, headOf(g, 'info', { 'Content-Length': 0 }))).status, 400)
     for (const length of [1048577, 2 ** 31, 2 ** 32 + 2, 2 ** 53])
-      assert.equal((await raw(g, headOf(g, 'info', { 'Content-Length': length }))).status, 413)
+      assert.equal(await statusOf(g, headOf(g, 'info', { 'Content-Length': length })), 413)
     const largest = `{"channel":"${room()}","data":1}`.padEnd(1048576)
     assert.equal((await call('publish', largest)).status, 200)
     assert.equal((await call('publish', `${largest} `)).status, 413)
+  })
+
+  it('who is refused while the body is still being sent can read why', async () => {
+    const large = Buffer.alloc(64 * 1024, ' ')
+    for (const [method, key, status] of [['publish', KEY, 413], ['publish', 'wrong', 401], ['nonsense', KEY, 404]]) {
+      const socket = await dial(at.gateway)
+      let trouble
+      socket.on('error', (error) => (trouble = error.code))
+      const ended = new Promise((settle) => socket.once('end', settle).once('close', settle))
+      socket.write(headOf(at.gateway, method, { 'X-API-Key': key, 'Content-Length': 32 * large.length }))
+      await new Promise((settle) => socket.once('readable', settle)) // the answer is there, and nobody reads it yet
+      for (let i = 0; i < 32 && !trouble; i++) await new Promise((settle) => socket.write(large, settle))
+      assert.equal((await readHead(socket)).status, status)
+      await ended
+      assert.equal(trouble, undefined)
+      socket.destroy()
+    }
   })
 
   it('a body that is no JSON object is 400, and nothing of it is done', async () => {
