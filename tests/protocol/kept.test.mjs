@@ -86,7 +86,7 @@ it('a page that is damaged while nobody looks is told of when it is read', async
   gateway.expect(/malformed|is damaged/)
   c = await Chatter.join(gateway)
   await c.fails(publish, 100)
-  assert.match(gateway.log, /is damaged: what was read there is not what was written; stop the gateway and ask `madang check/)
+  await gateway.said(/is damaged: what was read there is not what was written; stop the gateway and ask `madang check/)
   assert.deepEqual(JSON.parse((await request(gateway, '/readyz')).body).degraded, ['store damaged'])
   assert.equal((await gateway.metrics()).madang_store_damaged, 1)
   await gateway.stop()
