@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 
 const PATIENCE = 60_000 // ms that anything on a page may take, on a machine that does other things too
-const outage = /WebSocket connection to '[^']*' failed|^socket: .*net::ERR_/
+const outage = /WebSocket connection to '[^']*' failed|^socket: (.*net::ERR_|Connection closed before receiving a handshake response)/
 
 // Runs in the page before its own scripts: the console says which policy was violated by what.
 function tellViolations() {
