@@ -107,10 +107,19 @@ static void work_off(const struct queue_take *t)
         assert_int_equal(items[i].status, SETTLED_OK);
 }
 
+static size_t leased(void)
+{
+    struct queue_stats s = {.recount = true};
+    run_op(&s.op, QUEUE_STATS);
+    return (size_t)s.number[NUMBER_leased];
+}
+
 /* Each room with something new has its job, and, if nothing that was told is
- * lost, no other has. */
+ * lost, no other has. Else a job may still be leased, by whom it was taken before
+ * a cut that took back that it was done. */
 static void check_jobs(bool full)
 {
+    size_t held = leased(), missing = 0;
     static const struct queue_ref queue = {.name = {NOTIFY_QUEUE, sizeof(NOTIFY_QUEUE) - 1}};
     struct queue_take t = {
         .queues = &queue, .queue_count = 1, .max = ROOMS, .lease_ms = 60000, .owner = SPAN("w")};
@@ -121,11 +130,13 @@ static void check_jobs(bool full)
         size_t found = 0;
         for (size_t k = 0; k < t.count; k++)
             found += span_eq(t.jobs[k]->key, r->ref.name);
-        if (full || r->told > r->worked_up_to)
+        if (full)
             assert_int_equal(found, r->told > r->worked_up_to);
+        missing += r->told > r->worked_up_to && !found;
         job_count += found;
         r->worked_up_to = r->told;
     }
+    assert_true(missing <= held && (!full || !held));
     work_off(&t);
     queue_op_deinit(&t.op);
 }
