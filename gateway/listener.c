@@ -4,6 +4,7 @@
 #include "backplane/base/count.h"
 #include "backplane/base/log.h"
 #include "gateway/address.h"
+#include "gateway/tcp.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,7 +14,6 @@
 #include <unistd.h>
 
 #define SEND_BUFFER          65536 /* unset, the kernel takes megabytes for one dead reader */
-#define USER_TIMEOUT_MS      30000
 #define KEEPALIVE_IDLE_S     60
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES     3
@@ -94,7 +94,7 @@ static int set_options(const struct listener *l)
         {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S, !is_unix(l)},
         {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S, !is_unix(l)},
         {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES, !is_unix(l)},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS, !is_unix(l)},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_PATIENCE_MS, !is_unix(l)},
         {IPPROTO_TCP, TCP_NODELAY, 1, !is_unix(l)},
         {IPPROTO_IPV6, IPV6_V6ONLY, 1, is_v6(l)}, /* IPv4 has a socket of its own */
     };

@@ -16,3 +16,10 @@ uint64_t tcp_received(int fd)
         return 0;
     return info.tcpi_bytes_received;
 }
+
+void tcp_be_patient(int fd, uint64_t ms)
+{
+    unsigned patience = (unsigned)(ms + TCP_PATIENCE_MS);
+    if (ms >= TCP_PATIENCE_MS / 2) /* it fails for a unix socket, which needs no patience */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
+}

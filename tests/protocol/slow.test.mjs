@@ -130,6 +130,25 @@ suite('a reader slower than the time that output may wait', { args: [...impatien
   })
 })
 
+const away = 45_000 // ms, longer than the kernel waits for who takes nothing, if it is not told otherwise
+const enduring = ['--queue-bytes', '64MiB', '--hub-queue-bytes', '128MiB', '--queue-time', '10m', '--ping-interval', '10m', '--pong-timeout', '9m']
+
+if (process.env.MADANG_TORTURE === '1')
+  suite('a reader that may take its time', { args: [...enduring, ...roomy] }, (at, join) => {
+    it('is not cut while it takes nothing, and then gets everything', async () => {
+      const publisher = await join()
+      const slow = await join()
+      await slow.subscribe('away')
+      slow.wire.pause()
+      for (let i = 0; i < 300; i++) await publisher.publish('away', 'x'.repeat(20_000))
+      assert.equal((await at.gateway.metrics()).madang_backlogged_sessions, 1)
+      await new Promise((settle) => setTimeout(settle, away))
+      slow.wire.resume()
+      for (let i = 1; i <= 300; i++) assert.equal((await slow.pub('away')).offset, i)
+      await Promise.all([slow, publisher].map((c) => c.leave()))
+    })
+  })
+
 suites('large replies', { args: ['--max-stream-bytes', '64MiB'] }, (at, join) => {
   it('400 KiB are recovered, with publications arriving meanwhile, and nobody is closed', async () => {
     const publisher = await join()
