@@ -13,9 +13,9 @@
  * - After a request it spins until the socket can take more, if there is something to read (see
  *   socket.c). So a request ends only when it can.
  * - It does not say 100 Continue; clients that wait for it lose a second: we do.
- * - It closes a connection at once, and what has not been read then resets it: the other side, still
- *   sending its body, may never see the answer. So an answer that comes before the end of the body
- *   leaves the connection open, and the rest of the body is read over.
+ * - It closes a connection at once, and what has not been read then resets it: who is still sending
+ *   its body may never see the answer. So an answer that comes before the end of the body leaves
+ *   the connection open, and the rest of the body is read over.
  */
 #include "gateway/exchange.h"
 
