@@ -331,7 +331,6 @@ static int on_established(struct lws *wsi, struct conn *conn, size_t over_h2)
     if (!conn->session)
         return -1;
     become_session(wsi, conn->session);
-    tcp_be_patient(lws_get_socket_fd(wsi), h->options->queue_ms);
     if (h->draining)
         session_close(conn->session, CLOSE_SHUTDOWN);
     return 0;

@@ -6,6 +6,7 @@
 #include "gateway/arrival.h"
 #include "gateway/session.h"
 #include "gateway/socket.h"
+#include "gateway/tcp.h"
 #include "gateway/tickets.h"
 
 #include <stdlib.h>
@@ -19,8 +20,10 @@
 
 void told_socket(struct hub *h, struct entry *e)
 {
+    struct arrival *a = container_of(e, struct arrival, entry);
     counter_add(&h->counters.sockets_opened, 1);
-    socket_adopt(h->sockets, container_of(e, struct arrival, entry));
+    tcp_be_patient(a->fd, h->options->queue_ms);
+    socket_adopt(h->sockets, a);
 }
 
 /* Whether it has had its time, for which it was silent. */
