@@ -6,14 +6,15 @@
 #ifndef MADANG_BACKPLANE_RATE_H
 #define MADANG_BACKPLANE_RATE_H
 
-enum rate { RATE_COMMANDS, RATE_PUBLISHES, RATE_BYTES, RATE_CONNECTS, RATES };
+/* Sessions have no bounds of their own from RATE_CONNECTS on. */
+enum rate { RATE_COMMANDS, RATE_PUBLISHES, RATE_BYTES, RATE_CONNECTS, RATE_JOBS, RATES };
 
 enum scope { SCOPE_SESSION, SCOPE_USER, SCOPE_ADDRESS, SCOPES };
 
 /* Words for the log and for metrics. */
 static inline const char *rate_word(enum rate r)
 {
-    static const char *const words[RATES] = {"commands", "publishes", "bytes", "connects"};
+    static const char *const words[RATES] = {"commands", "publishes", "bytes", "connects", "jobs"};
     return words[r];
 }
 

@@ -7,6 +7,7 @@
 #include "gateway/access.h"
 #include "gateway/crew.h"
 #include "gateway/methods.h"
+#include "gateway/throttle.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,8 +16,9 @@
 #define KIND_PUBLISH "publish"
 #define OWNER_MAX    64 /* bytes of what stands before the place in a key */
 #define KEY_MAX      64 /* of a client's own key */
-/* A key is known for so long after its job was due, but at most so long in all: keys of what is
- * cancelled are not counted in [jobs] per_user, and must not become ever more. */
+/* A key is known for so long after its job was due, but at most so long in all. Keys of what is
+ * done or cancelled are not counted in [jobs] per_user, but only so many come as user_per_hour
+ * lets. */
 #define KNOWN_MS      3600000ULL
 #define KNOWN_MOST_MS (24 * KNOWN_MS)
 
@@ -304,6 +306,8 @@ enum err jobs_submit(struct session *s, uint32_t id, struct span data)
         return ERR_BAD_REQUEST;
     if (!kind_allowed(s->hub->options, p.kind) || !owner_of(s, owner))
         return ERR_PERMISSION;
+    if (!throttle_admits_job(s))
+        return ERR_TOO_MANY_REQUESTS;
     return submit_publish(s, id, &p);
 }
 

@@ -212,6 +212,6 @@ void method_rpc(struct session *s, const struct command *c)
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (span_eq(span_str(table[i].name), p.method))
             e = table[i].run(s, c->id, p.data);
-    if (e)
+    if (e && !s->closing)
         reply_error(s, c->id, e);
 }

@@ -130,7 +130,7 @@ struct options {
     char personal_room_namespace[NAMESPACE_NAME_MAX]; /* … of this namespace */
 
     /* [limits] */
-    uint32_t rates[SCOPES][RATES];  /* per second; 0: no limit */
+    uint32_t rates[SCOPES][RATES];  /* per second, jobs per hour; 0: no limit */
     uint64_t burst_ms;              /* for so long at once */
     uint32_t address_subscriptions; /* of all sessions from one address; 0: any number */
     uint32_t user_follows;          /* rooms that one user may follow */

@@ -82,7 +82,7 @@ extern const struct option worker_options[WORKER_OPTION_COUNT];
 extern const struct option webhook_options[WEBHOOK_OPTION_COUNT];
 #define NOTIFY_OPTION_COUNT 6
 extern const struct option notify_options[NOTIFY_OPTION_COUNT];
-#define JOBS_OPTION_COUNT 3
+#define JOBS_OPTION_COUNT 5
 extern const struct option jobs_options[JOBS_OPTION_COUNT];
 
 #endif

@@ -217,6 +217,14 @@ static bool is_kind(const char *text)
 
 const struct option jobs_options[JOBS_OPTION_COUNT] = {
     {
+        .key = "address_per_hour",
+        .type = OPTION_NUMBER,
+        GATEWAY(rates[SCOPE_ADDRESS][RATE_JOBS]),
+        .max = 1000000000,
+        .initial = "10000",
+        .help = "How many jobs may be asked for in an hour from one address. 0: any number.",
+    },
+    {
         .key = "kinds",
         .type = OPTION_LIST,
         GATEWAY_LIST(jobs_kinds),
@@ -245,5 +253,14 @@ const struct option jobs_options[JOBS_OPTION_COUNT] = {
         .max = 1000,
         .initial = "20",
         .help = "How many jobs a user may have that are not done.",
+    },
+    {
+        .key = "user_per_hour",
+        .type = OPTION_NUMBER,
+        GATEWAY(rates[SCOPE_USER][RATE_JOBS]),
+        .max = 1000000000,
+        .initial = "600",
+        .help = "How many jobs a user may ask for in an hour, those that are done or cancelled by "
+                "now counted too; one more is answered with error 111. 0: any number.",
     },
 };

@@ -11,6 +11,7 @@
 #define FRAME_OVERHEAD 6
 /* What comes over TCP is more than what is counted: headers of frames, TLS, a late ping. */
 #define AUDIT_SLACK 2
+#define HOUR_MS     3600000
 
 static uint64_t now_ms(const struct session *s)
 {
@@ -43,6 +44,8 @@ void throttle_free(struct session *s)
 
 struct allowance throttle_allowance(const struct options *o, enum scope scope, enum rate rate)
 {
+    if (rate == RATE_JOBS)
+        return (struct allowance){o->rates[scope][rate], HOUR_MS};
     return (struct allowance){o->rates[scope][rate] * o->burst_ms / 1000, o->burst_ms};
 }
 
@@ -77,15 +80,16 @@ static void close_for(struct session *s, struct excess of)
     session_close(s, CLOSE_TOO_MANY_REQUESTS);
 }
 
-static void refuse(struct session *s, uint32_t id, struct excess of)
+/* False: it was once too often, and the session is closed. */
+static bool bear(struct session *s, struct excess of)
 {
     const struct options *o = s->hub->options;
     struct allowance patience = {o->refusals, o->burst_ms};
     count(s->hub, of);
-    if (bucket_take(&s->throttle->refused, patience, 1, now_ms(s)))
-        reply_error(s, id, ERR_TOO_MANY_REQUESTS);
-    else
+    bool well = bucket_take(&s->throttle->refused, patience, 1, now_ms(s));
+    if (!well)
         close_for(s, of);
+    return well;
 }
 
 /* ---- who it is ------------------------------------------------------------------------------ */
@@ -204,7 +208,7 @@ static bool counts(struct session *s, const struct method *m)
 static bool take(struct session *s, enum rate rate, uint64_t n, struct excess *of)
 {
     *of = (struct excess){SCOPE_SESSION, rate};
-    if (!bucket_take(&s->throttle->done[rate], own(s, rate), n, now_ms(s)))
+    if (rate < RATE_CONNECTS && !bucket_take(&s->throttle->done[rate], own(s, rate), n, now_ms(s)))
         return false;
     while (++of->scope < SCOPES)
         if (!party_does(s->hub, *party_in(s, of->scope), rate, n))
@@ -220,7 +224,16 @@ bool throttle_admits(struct session *s, const struct method *m, uint32_t id)
     bool ok = (!counts(s, m) || take(s, RATE_COMMANDS, 1, &of)) &&
               (m->run != method_publish || take(s, RATE_PUBLISHES, 1, &of)) &&
               take(s, RATE_BYTES, 0, &of); /* they were counted when they came */
-    if (!ok)
-        refuse(s, id, of);
+    if (!ok && bear(s, of))
+        reply_error(s, id, ERR_TOO_MANY_REQUESTS);
     return ok;
+}
+
+bool throttle_admits_job(struct session *s)
+{
+    struct excess of;
+    if (!s->throttle || take(s, RATE_JOBS, 1, &of))
+        return true;
+    (void)bear(s, of);
+    return false;
 }

@@ -70,4 +70,8 @@ void throttle_audit(struct session *s);
  * closed. */
 bool throttle_admits(struct session *s, const struct method *m, uint32_t id);
 
+/* Whether it may ask for one more job; if not, the caller answers it, unless the session is closed
+ * by now. */
+bool throttle_admits_job(struct session *s);
+
 #endif

@@ -127,6 +127,26 @@ it('a user has so many jobs and no more, on all connections together', async () 
   await gateway.stop()
 })
 
+it('a user may ask for so many jobs in an hour, also if it takes them all back', async () => {
+  const gateway = await start(newStore(), ['--jobs-user-per-hour', '6'], { hubs: 1 })
+  const ann = await Chatter.join(gateway, guest('ann'))
+  const other = await Chatter.join(gateway, guest('ann'))
+  const bob = await Chatter.join(gateway, guest('bob'))
+  for (const c of [ann, other, bob]) await c.subscribe('yard')
+  let n = 0
+  const job = () => ({ kind: 'publish', key: `key ${++n}`, delay_ms: HOUR, data: { channel: 'yard', data: n } })
+  for (const c of [ann, other, ann, other, ann, other]) {
+    const { data } = await rpc(c, 'jobs.submit', job())
+    assert.deepEqual((await rpc(c, 'jobs.cancel', { id: data.id })).data, { status: 'ok' })
+  }
+  for (const c of [ann, other]) await refused(c, job(), 111)
+  await refused(ann, { ...job(), key: '' }, 107) // is not counted
+  await rpc(bob, 'jobs.submit', job())
+  await ann.ok({ publish: { channel: 'yard', data: 'all else goes on' } })
+  assert.equal((await gateway.metrics()).madang_refused_total, 2)
+  await gateway.stop()
+})
+
 it('a job that is asked for twice with one key is one, whatever became of it, and the second answer names it', async () => {
   const gateway = await start(newStore(), ['--jobs-per-user', '2'])
   const ann = await Chatter.join(gateway, guest('ann'))
