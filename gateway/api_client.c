@@ -31,7 +31,7 @@ struct call {
     char socket[PATH_MAX]; /* "": by the url */
     char words[CURL_ERROR_SIZE];
     long status;
-    bool only_store;
+    bool only_store, has_key;
 };
 
 static bool add_header(struct call *c, const char *name, const char *value)
@@ -84,16 +84,18 @@ static CURLcode perform(struct call *c, const char *body)
 /* No answer, or one that is no JSON. */
 static void explain(const struct call *c, CURLcode rc, struct buf *why)
 {
+    const char *words = *c->socket ? transfer_socket_why(c->curl, rc) : NULL;
     if (rc && *c->socket)
         buf_fmt(why,
                 "no gateway answers at %s (%s). Is one running with this store? Name another with "
                 "--store FILE%s",
-                c->socket, curl_easy_strerror(rc),
+                c->socket, words ? words : curl_easy_strerror(rc),
                 c->only_store ? "" : ", or say --url and --api-key");
     else if (rc)
         buf_fmt(why, "%s: %s", c->url.p, *c->words ? c->words : curl_easy_strerror(rc));
     else if (c->status == 401)
-        buf_lit(why, "the gateway does not know this key; see --api-key");
+        buf_str(why, c->has_key ? "the gateway does not know this key; see --api-key"
+                                : "the gateway asks for a key: say --api-key");
     else
         buf_fmt(why, "%s answered %ld: %.*s", c->url.p, c->status,
                 (int)(c->answer.n < 200 ? c->answer.n : 200), c->answer.p ? c->answer.p : "");
@@ -128,7 +130,7 @@ static json_t *read_answer(const struct call *c, struct buf *why)
 json_t *api_client_call(const struct api_client *to, const char *method, const json_t *params,
                         struct buf *why)
 {
-    struct call c = {.only_store = to->only_store};
+    struct call c = {.only_store = to->only_store, .has_key = to->key != NULL};
     json_t *result = NULL;
     char *body = json_dumps(params, JSON_COMPACT);
     fetch_global_init();

@@ -61,8 +61,11 @@ static void conclude(struct http_call *c, CURLcode code)
     long status = 0;
     curl_off_t after = 0;
     char why[HTTP_WHY_MAX];
+    const char *words = c->client->config.unix_path ? transfer_socket_why(c->easy, code) : NULL;
 
-    (void)snprintf(why, sizeof(why), "%s", *c->why ? c->why : curl_easy_strerror(code));
+    if (!words)
+        words = *c->why ? c->why : curl_easy_strerror(code);
+    (void)snprintf(why, sizeof(why), "%s", words);
     if (!curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) && status > 0)
         c->status = (uint32_t)status;
     if (!curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &after) && after > 0)

@@ -7,6 +7,7 @@
 #include "backplane/base/utf8.h"
 #include "backplane/queue/queue.h"
 #include "gateway/api_client.h"
+#include "gateway/http_client.h"
 #include "gateway/keys.h"
 #include "gateway/queue_print.h"
 
@@ -51,6 +52,11 @@ enum { PUT = 1, TAKE = 2, SETTLE = 4, DEAD = 8, PICK = 16, STATS = 32, ANY = 63 
         .initial = initial_, .help = help_                                                         \
     }
 
+static bool is_url(const char *text)
+{
+    return !*text || http_url_is(text);
+}
+
 static const struct flag {
     struct option option;
     unsigned verbs;
@@ -74,7 +80,17 @@ static const struct flag {
     {NUMBER("priority", priority, 0, 3, "0", "0 comes first."), PUT},
     {TEXT("store", store, "FILE", "./madang.db", "The store of the gateway that is asked."), ANY},
     {TIME("ttl", ttl_ms, QUEUE_DELAY_MAX, "0", "Of no use after so long; 0: always."), PUT},
-    {TEXT("url", url, "URL", "", "The gateway to ask instead: http://HOST:PORT."), ANY},
+    {{
+         .key = "url",
+         .type = OPTION_STRING,
+         FIELD(url),
+         .check = is_url,
+         .allowed = "a URL that begins with http:// or https://",
+         .argument = "URL",
+         .initial = "",
+         .help = "The gateway to ask instead: http://HOST:PORT.",
+     },
+     ANY},
     {TIME("wait", wait_ms, SECONDS(30), "0", "Wait so long for a job."), TAKE},
 };
 #define FLAG_COUNT COUNT_OF(FLAGS)

@@ -3,6 +3,8 @@
 
 #include "backplane/base/count.h"
 
+#include <string.h>
+
 static CURLcode set_numbers(CURL *curl, const struct transfer_number *numbers, size_t count)
 {
     CURLcode rc = CURLE_OK;
@@ -21,4 +23,12 @@ CURLcode transfer_begin(CURL *curl, const char *url, long ms, const struct trans
     rc = rc ? rc : curl_easy_setopt(curl, CURLOPT_USERAGENT, "madang/" MADANG_VERSION);
     rc = rc ? rc : set_numbers(curl, common, COUNT_OF(common));
     return rc ? rc : set_numbers(curl, numbers, count);
+}
+
+const char *transfer_socket_why(CURL *curl, CURLcode code)
+{
+    long error = 0;
+    if (code != CURLE_COULDNT_CONNECT || curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &error))
+        return NULL;
+    return error > 0 ? strerrordesc_np((int)error) : NULL;
 }

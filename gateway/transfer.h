@@ -17,4 +17,8 @@ struct transfer_number {
 CURLcode transfer_begin(CURL *curl, const char *url, long ms, const struct transfer_number *numbers,
                         size_t count);
 
+/* Why there was no connection to a unix socket, a constant; NULL: that is not what went wrong. The
+ * library's own words name a host there, which had no part in it. Before the handle goes. */
+const char *transfer_socket_why(CURL *curl, CURLcode code);
+
 #endif

@@ -112,9 +112,11 @@ it('what cannot be done is said in words', () =>
     const elsewhere = await runQueue(['stats'], { env: { MADANG_STORE: '/nowhere/x.db' } })
     assert.match(elsewhere.err, /no folder/)
     const nobody = await runQueue(['stats', '--store', join(tmpdir(), 'madang-nobody.db')])
-    assert.match(nobody.err, /no gateway answers/)
+    assert.match(nobody.err, /no gateway answers at .* \(No such file or directory\)/)
     const url = ['--url', `http://127.0.0.1:${gateway.port}`]
-    assert.match((await runQueue(['stats', ...url])).err, /does not know this key/)
+    assert.match((await runQueue(['stats', ...url])).err, /asks for a key: say --api-key/)
+    assert.match((await runQueue(['stats', ...url, '--api-key', 'another'])).err, /does not know this key/)
+    assert.match(await refused('stats', '--url', `${gateway.host}:${gateway.port}`), /--url: .* allowed: a URL that begins with http/)
     assert.equal((await runQueue(['stats', ...url], { env: { MADANG_API_KEY: KEY } })).code, 0)
   }))
 

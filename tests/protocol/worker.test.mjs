@@ -239,7 +239,7 @@ it('a worker that gets no jobs says why', async () => {
   }
   await said(new Worker(null, '--url', `http://${gateway.host}:${gateway.port}`, '--api-key', 'wrong'), /does not know this key/)
   const store = newFile('db')
-  await said(new Worker(null, '--store', store), new RegExp(`no jobs can be had from ${store}.sock`))
+  await said(new Worker(null, '--store', store), new RegExp(`no jobs can be had from ${store}.sock, or settled there: No such file or directory\n`))
   await gateway.stop()
 })
 
