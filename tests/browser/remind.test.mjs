@@ -114,6 +114,9 @@ scene('where nothing can be kept, that is said', async (stage) => {
   const look = () => document.querySelector('[data-testid=reminder]')?.dataset.state === 'failed'
   await ann.until('it has failed', look)
   assert.match(await ann.screen(), /Not set: this is not available/)
+  await ann.page.setViewportSize({ width: 320, height: 640 })
+  const { width } = await ann.page.locator('[data-testid=reminder] .what').boundingBox()
+  assert.ok(width > 200, `what it was about has ${width} px`)
   await ann.get('reminder-undo').click()
   await arePresent(ann, 0)
 })
