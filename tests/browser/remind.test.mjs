@@ -81,6 +81,22 @@ scene('a reminder whose answer is lost is asked for again and said once', async 
   await ann.seesExactly(['⏰ tea', 'thanks'])
 }, kept('--api-key', KEY))
 
+scene('another tab shows what is set, and can undo it', async (stage) => {
+  const ann = await stage.person('Ann')
+  await ann.say('/remind in 1h tea')
+  await areSet(ann, 1)
+  const twin = await stage.secondTab(ann)
+  await twin.isConnected()
+  await areSet(twin, 1)
+  await twin.say('/remind in 2h cake')
+  await areSet(ann, 2)
+  await twin.get('reminder-undo').first().click()
+  await arePresent(ann, 1)
+  assert.deepEqual((await reminders(ann)).map(({ text }) => text), ['cake'])
+  await ann.get('reminder-undo').click()
+  await arePresent(twin, 0)
+}, kept())
+
 scene('a reminder that is undone is not said; what is no time is told', async (stage) => {
   const ann = await stage.person('Ann')
   await ann.say('/remind 24:00 nothing')

@@ -27,6 +27,8 @@ provide('cancelAnimationFrame', (handle: ReturnType<typeof setTimeout>) => clear
 
 const events = new EventTarget();
 provide('addEventListener', events.addEventListener.bind(events));
+provide('removeEventListener', events.removeEventListener.bind(events));
+provide('dispatchEvent', events.dispatchEvent.bind(events));
 provide('document', Object.assign(new EventTarget(), { visibilityState: 'visible' }));
 
 /** Lets everything that is under way happen. */

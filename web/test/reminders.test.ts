@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import './browser';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseReminder, Reminders, type Reminder } from '../src/store/reminders';
@@ -35,6 +36,46 @@ test('what is no time, or says nothing, is told how to', () => {
 test('other text is none of these', () => {
     for (const typed of ['remind in 10m x', '/reminder in 10m x', ' /remind', 'say /remind in 10m x', ''])
         assert.equal(parseReminder(typed, NOW), null, typed);
+});
+
+/** Another tab has stored something there. */
+const heard = (title: string): void => {
+    dispatchEvent(Object.assign(new Event('storage'), { key: `madang.reminders.${title}` }));
+};
+
+test('tabs of one browser show the same, but for what failed in one of them', () => {
+    const [here, there] = [new Reminders('shared'), new Reminders('shared')];
+    const at = Date.now() + MINUTE;
+    const texts = (tab: Reminders) => tab.list.value.map(({ text, state }) => `${text} ${state}`);
+    here.add({ key: 'a', id: null, text: 'tea', at, state: 'setting', failure: null });
+    heard('shared');
+    assert.deepEqual(texts(there), ['tea setting']);
+    there.add({ key: 'b', id: null, text: 'cake', at: at + 1, state: 'setting', failure: null });
+    here.change('a', { id: 'of tea', state: 'set' }); // before it has heard of the other
+    heard('shared');
+    for (const tab of [here, there]) assert.deepEqual(texts(tab), ['tea set', 'cake setting']);
+    there.change('b', { state: 'failed', failure: { code: 106, message: 'limit exceeded' } });
+    here.change('a', { state: 'undoing' });
+    heard('shared');
+    assert.deepEqual(texts(here), ['tea undoing']);
+    assert.deepEqual(texts(there), ['cake failed', 'tea set']);
+    here.remove('a');
+    heard('shared');
+    assert.deepEqual([texts(here), texts(there)], [[], ['cake failed']]);
+    const later = new Reminders('shared');
+    assert.deepEqual(texts(later), []);
+    for (const tab of [here, there, later]) tab.close();
+});
+
+test('what is set outlives the tab, and what was said goes from all', () => {
+    const first = new Reminders('lasting');
+    first.add({ key: 'a', id: 'of tea', text: 'tea', at: Date.now() + MINUTE, state: 'set', failure: null });
+    first.add({ key: 'b', id: 'of cake', text: 'cake', at: Date.now() - MINUTE, state: 'set', failure: null });
+    first.close();
+    const second = new Reminders('lasting');
+    assert.deepEqual(second.list.value.map(({ key, state }) => `${key} ${state}`), ['a set']);
+    second.close();
+    assert.deepEqual(JSON.parse(localStorage.getItem('madang.reminders.lasting')!).length, 1);
 });
 
 test('what failed stands before what is set, however late it was to be said', () => {

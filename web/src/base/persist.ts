@@ -24,6 +24,15 @@ export function load(shelf: Shelf, key: string): unknown {
     }
 }
 
+/** Calls `changed` when another tab has stored something else there. Returns what ends that. */
+export function watch(key: string, changed: () => void): () => void {
+    const heard = (event: StorageEvent): void => {
+        if (event.key === PREFIX + key || event.key === null) changed();
+    };
+    addEventListener('storage', heard);
+    return () => removeEventListener('storage', heard);
+}
+
 /** Stores `value`; null removes the key. Returns false when it could not be kept. */
 export function save(shelf: Shelf, key: string, value: unknown): boolean {
     try {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
  * What I have asked to be said in a room later, by `/remind in 10m text` or `/remind 09:00 text`,
- * as long as it can be undone. The gateway keeps the job; here is only what the page shows of it.
+ * as long as it can be undone. The gateway keeps the job; here is only what the page shows of it,
+ * in all tabs of this browser, which are one user.
  */
 import { signal } from '@preact/signals';
-import { load, save } from '../base/persist';
+import { load, save, watch } from '../base/persist';
 import type { Failure } from './message';
 
 export interface Reminder {
@@ -61,10 +62,13 @@ export class Reminders {
     readonly list = signal<readonly Reminder[]>([]);
     private timer: ReturnType<typeof setTimeout> | undefined;
     private closed = false;
+    /** Without a storage, what is here is all there is. */
+    private kept = true;
+    private readonly unwatch: () => void;
 
     constructor(private readonly title: string) {
-        const stored = load('session', this.key);
-        if (Array.isArray(stored)) this.set(stored.filter(isReminder).map(restored));
+        this.unwatch = watch(this.key, () => this.show(this.current()));
+        this.set(this.current());
     }
 
     private get key(): string {
@@ -72,15 +76,15 @@ export class Reminders {
     }
 
     add(reminder: Reminder): void {
-        this.set([...this.list.value, reminder]);
+        this.set([...this.current(), reminder]);
     }
 
     change(key: string, change: Partial<Reminder>): void {
-        this.set(this.list.value.map((one) => (one.key === key ? { ...one, ...change } : one)));
+        this.set(this.current().map((one) => (one.key === key ? { ...one, ...change } : one)));
     }
 
     remove(key: string): void {
-        this.set(this.list.value.filter((one) => one.key !== key));
+        this.set(this.current().filter((one) => one.key !== key));
     }
 
     /**
@@ -89,21 +93,37 @@ export class Reminders {
      */
     close(): void {
         clearTimeout(this.timer);
+        this.unwatch();
         this.closed = true;
         this.list.value = [];
     }
 
+    /** What all tabs have, in the state that it has here, and what failed here. */
+    private current(): Reminder[] {
+        const own = this.list.value;
+        if (!this.kept) return [...own];
+        const stored = load('local', this.key);
+        const failed = own.filter(({ state }) => state === 'failed');
+        const all = Array.isArray(stored) ? stored.filter(isReminder).map(restored) : [];
+        const others = all.filter((one) => !failed.some(({ key }) => key === one.key));
+        return [...failed, ...others.map((one) => own.find(({ key, id }) => key === one.key && id === one.id) ?? one)];
+    }
+
     private set(list: readonly Reminder[]): void {
         if (this.closed) return;
+        this.show(list);
+        const kept = this.list.value.filter((one) => one.state !== 'failed').map(({ key, id, text, at }) => ({ key, id, text, at }));
+        this.kept = save('local', this.key, kept.length > 0 ? kept : null);
+    }
+
+    private show(list: readonly Reminder[]): void {
         const now = Date.now();
         const current = list.filter((one) => isOpen(one) || one.at + LINGER_MS > now);
         this.list.value = current.sort((a, b) => Number(b.state === 'failed') - Number(a.state === 'failed') || a.at - b.at);
-        const kept = current.filter((one) => one.state !== 'failed');
-        save('session', this.key, kept.length > 0 ? kept : null);
         clearTimeout(this.timer);
         const next = current.find((one) => !isOpen(one));
         // Timers hold 24 days; it looks again then.
-        if (next) this.timer = setTimeout(() => this.set(this.list.value), Math.min(next.at + LINGER_MS - now, 2 ** 31 - 1));
+        if (next) this.timer = setTimeout(() => this.set(this.current()), Math.min(next.at + LINGER_MS - now, 2 ** 31 - 1));
     }
 }
 
