@@ -16,6 +16,7 @@ import { Servers } from '../lib/servers.mjs'
 import { it } from '../lib/suite.mjs'
 
 const LARGE = 16 * 1024 * 1024 // an answer of the API is not larger
+const PATIENT = ['--api-timeout', '5m'] // questions are put one after the other, on a busy machine too
 
 async function among(redis, how, body) {
   const cluster = await Cluster.start(redis, how)
@@ -78,7 +79,7 @@ class Impostor {
 
 describe('channels over several gateways', () => {
   it('every gateway lists all rooms with all their subscribers', async () => {
-    await among(await Servers.start(['a', 'b']), { gateways: 3 }, async (cluster, a, b, c) => {
+    await among(await Servers.start(['a', 'b']), { gateways: 3, args: PATIENT }, async (cluster, a, b, c) => {
       const odd = 'two  words, "quotes" \\ 마당'
       const all = [await sits(a, 'r', 'here'), await sits(b, 'r', odd), await sits(b, 'r'), await sits(c, odd, 'there')]
       const wanted = { r: 3, here: 1, there: 1, [odd]: 2 }
@@ -97,7 +98,7 @@ describe('channels over several gateways', () => {
   })
 
   it('what is more than one piece comes in several', async () => {
-    const args = ['--channel-limit', '3000', '--limits-session-commands', '0']
+    const args = [...PATIENT, '--channel-limit', '3000', '--limits-session-commands', '0']
     await among(await Redis.start(), { gateways: 2, args }, async (cluster, a, b) => {
       const names = Array.from({ length: 1500 }, (_, i) => `${i} ${'x'.repeat(200)}`) // of 64 KiB each
       const [here, there] = [await sits(a, ...names.slice(500)), await sits(b, ...names.slice(0, 1000))]
@@ -123,7 +124,7 @@ describe('channels over several gateways', () => {
   })
 
   it('what other programs answer is taken for no more than it is', async () => {
-    await among(await Redis.start(), { gateways: 1, args: ['--api-timeout', '5m'] }, async (cluster, a) => {
+    await among(await Redis.start(), { gateways: 1, args: PATIENT }, async (cluster, a) => {
       const here = await sits(a, 'r', 'mine')
       const other = await Impostor.appear(cluster.redis)
       const ask = async (pattern) => {

@@ -18,15 +18,17 @@ const torture = process.env.MADANG_TORTURE === '1'
 const QUEUE = 'work'
 const LIMITS = { max_failures: 30, max_deliveries: 60 }
 const ARGS = ['--queue-backoff', '10ms', '--queue-backoff-max', '50ms', '--queue-max-failures', LIMITS.max_failures, '--queue-max-deliveries', LIMITS.max_deliveries,
-  '--redis-command-timeout', '1s', '--redis-appendfsync-always', 'on'].map(String)
+  '--redis-appendfsync-always', 'on'].map(String)
+const HASTY = ['--redis-command-timeout', '1s'] // where answers do not come
+const PATIENT = ['--redis-command-timeout', '1m', '--api-timeout', '5m'] // where each comes, however slowly
 
 // Two gateways, whose Redis is behind a proxy, with producers and workers who ask either.
 class Scene {
-  static async open() {
+  static async open(args) {
     const scene = new Scene()
     scene.redis = await Redis.start(['--appendonly', 'yes', '--appendfsync', 'always'])
     scene.proxy = await FaultProxy.start({ port: scene.redis.port })
-    scene.cluster = await Cluster.start(scene.redis, { gateways: 2, url: scene.proxy.url, args: ARGS })
+    scene.cluster = await Cluster.start(scene.redis, { gateways: 2, url: scene.proxy.url, args: [...ARGS, ...args] })
     scene.log = []
     scene.enough = scene.over = false
     const client = () => new JobsClient(scene.log, () => scene.cluster.gateways[Math.floor(Math.random() * 2)])
@@ -79,8 +81,8 @@ class Scene {
   }
 }
 
-async function through(fault, times = 1) {
-  const scene = await Scene.open()
+async function through(fault, { times = 1, args = HASTY } = {}) {
+  const scene = await Scene.open(args)
   try {
     const unknown = []
     for (let i = 0; i < times; i++) unknown.push(await scene.meanwhile(fault))
@@ -94,7 +96,7 @@ async function through(fault, times = 1) {
 it('scripts, functions and statistics are forgotten: no caller notices', async () => { // R3
   const { unknown } = await through(async ({ redis }) => {
     for (const command of [['SCRIPT', 'FLUSH'], ['FUNCTION', 'FLUSH'], ['CONFIG', 'RESETSTAT'], ['SCRIPT', 'FLUSH', 'ASYNC']]) await redis.say(...command)
-  }, torture ? 50 : 5)
+  }, { times: torture ? 50 : 5, args: PATIENT })
   assert.equal(unknown, 0)
 })
 
@@ -126,7 +128,7 @@ it('the network cuts, delays, stalls, loses answers and stays half open: jobs ar
       await scene.cluster.well()
       await scene.grown()
     }
-  }, torture ? 10 : 1)
+  }, { times: torture ? 10 : 1 })
   assert.ok(unknown > 0, 'nothing was tried')
 })
 
@@ -148,7 +150,7 @@ it('redis-server is killed, shut down while it rewrites its file, or stands stil
     await redis.freeze()
     await pause(torture ? 5000 : 300)
     redis.signal('SIGCONT')
-  }, torture ? 25 : 1)
+  }, { times: torture ? 25 : 1 })
   assert.ok(unknown > 0, 'nothing was tried')
 })
 
@@ -156,5 +158,5 @@ it('a gateway is killed: those of the other notice nothing, and jobs are as prom
   await through(async ({ cluster }) => {
     await cluster.gateways[1].kill()
     await cluster.again(1)
-  }, torture ? 50 : 2)
+  }, { times: torture ? 50 : 2 })
 })
