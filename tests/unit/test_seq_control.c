@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_seq_control.c: orders and decisions over a shared driver that answers when the test says. */
+/* test_seq_control.c: orders and decisions over a shared driver that answers when the test says; and
+ * what it says at the very end. */
 #include "backplane/seq_control.h"
 
 #include "backplane/base/map.h"
@@ -13,7 +14,8 @@ struct far {
     struct stream_ref *watched;
     struct stream_read *read;
     struct share *records;
-    uint64_t top; /* of the stream of orders */
+    struct share *beat; /* answered at the end, as if one of several servers had said this before */
+    uint64_t top;       /* of the stream of orders */
 };
 
 static int opened; /* times */
@@ -27,6 +29,17 @@ static struct far *far(void)
 
 static enum err far_open(struct driver **out, const struct driver_config *config);
 
+/* Another gateway lives. */
+static void answer_beat(struct driver *d, struct share **beat)
+{
+    struct share *s = *beat;
+    struct span words[] = {SPAN("0"), SPAN("0"), SPAN("other"), SPAN("{\"name\":\"other\"}")};
+    s->answer = words;
+    s->answers = 4;
+    *beat = NULL;
+    s->done(d->config.owner, s);
+}
+
 static void far_stop(struct driver *d)
 {
     struct far *f = container_of(d, struct far, base);
@@ -38,6 +51,8 @@ static void far_stop(struct driver *d)
         f->records->error = ERR_INTERNAL;
         f->records->done(d->config.owner, f->records);
     }
+    if (f->beat)
+        answer_beat(d, &f->beat);
 }
 
 static void far_close(struct driver *d)
@@ -59,6 +74,11 @@ static void far_share(struct driver *d, struct share *s)
     if (s->verb == SHARE_RECORDS) {
         assert_null(f->records);
         f->records = s;
+        return;
+    }
+    if (s->verb == SHARE_BEAT) {
+        assert_null(f->beat);
+        f->beat = s;
         return;
     }
     s->error = ERR_INTERNAL; /* nobody else is there */
@@ -259,6 +279,16 @@ static void records_that_could_not_be_read_are_asked_for_again(void **state)
     assert_int_equal(bans(), 1);
 }
 
+static void what_is_said_of_other_gateways_at_the_end_is_not_noted(void **state)
+{
+    (void)state;
+    begin();
+    assert_non_null(far()->beat);
+    sequencer_stop(seq);
+    assert_null(far()->beat);
+    assert_int_equal(counter_get(&sequencer_counters(seq)->gateways), 0);
+}
+
 #define FAR(f) cmocka_unit_test_setup_teardown(f, start_far, stop)
 
 int main(void)
@@ -269,6 +299,7 @@ int main(void)
         FAR(a_decision_made_while_records_are_read_is_not_forgotten),
         FAR(what_was_lifted_while_nothing_was_heard_is_forgotten),
         FAR(records_that_could_not_be_read_are_asked_for_again),
+        FAR(what_is_said_of_other_gateways_at_the_end_is_not_noted),
     };
     map_seed();
     return cmocka_run_group_tests_name("seq control", tests, NULL, NULL);
