@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_seq_control.c: orders and decisions over a shared driver that answers when the test says; and
- * what it says at the very end. */
+/* test_seq_control.c: orders and decisions over a shared driver that answers when the test
+ * says; and what it says at the very end. */
 #include "backplane/seq_control.h"
 
 #include "backplane/base/map.h"
