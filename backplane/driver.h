@@ -316,6 +316,8 @@ struct driver_events {
     bool (*recorded)(void *owner, struct span stream, struct span data);
     /* Of shared drivers. A SHARE_SIGNAL of another gateway, in a room that is watched. */
     void (*signalled)(void *owner, struct stream_ref *room, struct span what, struct span text);
+    /* What it was told lately may be lost; `returned` follows. */
+    void (*forgot)(void *owner);
     /* Operations can be begun, for the first time, or again after some failed. */
     void (*returned)(void *owner);
     /* Signals may have been missed; none is from now on. */

@@ -92,7 +92,7 @@ static size_t choose(struct redis_shard *s, struct check *k, size_t *bytes)
     while (k->count < CHECK_ROOMS && !list_empty(&s->unchecked)) {
         struct redis_room *room =
             container_of(list_shift(&s->unchecked), struct redis_room, unchecked);
-        room->looked_ms = shard_now(s);
+        redis_room_looked(room);
         if (!room->feed.started && !feed_reading(&room->feed))
             continue; /* its first read is still to be sent, and will tell */
         redis_room_hold(room);

@@ -56,6 +56,7 @@ struct redis_shard {
     struct list gaps;      /* rooms whose fill has to wait for others' */
     struct redis_call generation;
     bool generation_busy;
+    uint64_t begun;         /* the generation of its last connection; 0: there was none */
     bool repairing;         /* something was missed perhaps; ends when nothing is unchecked */
     uint32_t checks, fills; /* under way */
     struct timer tick;
@@ -75,6 +76,7 @@ struct redis {
     char probe_channel[128];
     char part_names[REDIS_SERVERS_MAX * REDIS_PARTS][64];
     const char *parts[REDIS_SERVERS_MAX * REDIS_PARTS];
+    bool forgot; /* a server began another generation, and that is to be told */
     bool closing;
 };
 
@@ -170,6 +172,7 @@ void redis_room_go_on(struct redis_room *r); /* after an answer: what was held b
 void redis_room_go_on_without(struct redis_room *r);
 void redis_room_doubt(struct redis_room *r); /* it is to be compared with the server, now … */
 void redis_room_doubt_later(struct redis_room *r); /* … or with the next tick */
+void redis_room_looked(struct redis_room *r);      /* it is being compared; watched */
 void redis_room_hold(struct redis_room *r);
 void redis_room_release(struct redis_room *r);
 struct feed_sink redis_room_sink(struct redis_room *r);

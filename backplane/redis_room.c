@@ -83,6 +83,13 @@ void redis_room_drop(struct redis_room *r)
     redis_room_release(r);
 }
 
+void redis_room_looked(struct redis_room *r)
+{
+    r->looked_ms = shard_now(r->shard);
+    list_del(&r->link);
+    list_push(&r->shard->rooms, &r->link);
+}
+
 bool redis_room_watch(struct redis_room *r)
 {
     struct redis_shard *s = r->shard;
@@ -97,9 +104,7 @@ bool redis_room_watch(struct redis_room *r)
             return false;
     }
     r->watched = true;
-    r->looked_ms = shard_now(s);
-    list_del(&r->link);
-    list_push(&s->rooms, &r->link);
+    redis_room_looked(r);
     counter_add(&counters_of(s)->watched, 1);
     return true;
 }

@@ -28,6 +28,16 @@ static void tell_other(struct redis_shard *s, struct span set)
     buf_deinit(&why);
 }
 
+static void tell_returned(struct redis *d)
+{
+    const struct driver_config *c = &d->base.config;
+    if (d->forgot && c->events->forgot)
+        c->events->forgot(c->owner);
+    d->forgot = false;
+    if (c->events->returned)
+        c->events->returned(c->owner);
+}
+
 static void set_done(struct redis_call *call)
 {
     struct redis_shard *s = container_of(call, struct redis_shard, set_call);
@@ -46,8 +56,8 @@ static void set_done(struct redis_call *call)
         if (first)
             redis_check_again(s);
         loop_again(d->base.config.loop); /* what waited for this goes on in the turn */
-        if (first && !d->disputes && d->base.config.events->returned)
-            d->base.config.events->returned(d->base.config.owner);
+        if (first && !d->disputes)
+            tell_returned(d);
         return;
     }
     tell_other(s, set);

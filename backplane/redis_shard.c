@@ -3,6 +3,7 @@
 
 #include "backplane/base/count.h"
 #include "backplane/base/log.h"
+#include "backplane/base/words.h"
 
 #define TICK_MS 1000
 /* A watched room in which nothing happens is compared with the server all the same: a belt, and it
@@ -73,9 +74,16 @@ void redis_shard_look(struct redis_shard *s)
 static void generation_done(struct redis_call *call)
 {
     struct redis_shard *s = container_of(call, struct redis_shard, generation);
+    uint64_t n;
     s->generation_busy = false;
-    if (call->outcome == CALL_ANSWERED && call->reply->type == REPLY_ERROR)
+    if (call->outcome != CALL_ANSWERED)
+        return;
+    if (call->reply->type == REPLY_ERROR) {
         redis_link_cut(redis_server_commands(s->server), FAULT_REFUSED, call->reply->text.p);
+    } else if (number_read(redis_reply_text(call->reply), &n)) {
+        s->driver->forgot |= s->begun && s->begun != n;
+        s->begun = n;
+    }
 }
 
 /* The first call on each connection, so that whatever follows finds the generation that is right
@@ -198,9 +206,7 @@ static void look_around(struct redis_shard *s)
         struct redis_room *room = container_of(s->rooms.next, struct redis_room, link);
         if (shard_now(s) - room->looked_ms < LOOK_MS)
             return;
-        list_del(&room->link);
-        list_push(&s->rooms, &room->link);
-        room->looked_ms = shard_now(s);
+        redis_room_looked(room);
         redis_room_doubt(room);
     }
 }

@@ -11,6 +11,7 @@
 struct claim {
     struct share share;
     struct user *user; /* is there as long as it is claiming */
+    uint32_t doubts;   /* the user's, up to here */
     bool wanted;       /* for somebody new, too */
     char numbers[4][U64_TEXT_MAX];
 };
@@ -24,6 +25,7 @@ static void doubt(struct sequencer *s, struct user *user)
 {
     struct seq_claims *t = claims_of(s);
     user->sure = false;
+    user->doubts++;
     if (list_linked(&user->unsure))
         return;
     list_push(&t->unsure, &user->unsure);
@@ -112,6 +114,7 @@ static bool claim(struct sequencer *s, struct user *user)
     if (!c)
         return false;
     c->user = user;
+    c->doubts = user->doubts;
     c->share.verb = SHARE_CLAIM;
     c->share.room = SPAN(CONTROL_STREAM);
     c->share.done = claimed;
@@ -166,7 +169,7 @@ static void refused_by_driver(struct sequencer *s, struct user *user)
 static void granted(struct sequencer *s, struct user *user, const struct claim *c)
 {
     uint64_t got = share_number(&c->share, 0), newest = share_number(&c->share, 1);
-    user->sure = !list_linked(&user->unsure); /* else it was doubted meanwhile */
+    user->sure = user->doubts == c->doubts; /* else this may be older than what was to be heard */
     user->told = (uint32_t)share_number(&c->share, 2);
     if (user->single && c->wanted)
         user->number = newest;

@@ -11,6 +11,7 @@
 
 #define ASKED_AT_ONCE 50 /* rooms that are compared at a time */
 #define ROSTER_BYTES  ((size_t)JOIN_LEAVE_MEMBERS_MAX * 1024)
+#define FORGOTTEN_MS  10000 /* what was told longer ago no server forgets that comes back */
 
 /* A share that is about a room, which is held. */
 struct presence_call {
@@ -158,6 +159,7 @@ void seq_left(struct sequencer *s, struct seq_room *room, const struct client_in
     struct span id = {client->id, CLIENT_ID_LENGTH};
     if (room->roster && !roster_take(room->roster, id))
         give_up_roster(room);
+    room->left_ms = loop_now_ms(s->loop);
     leave(s, room, id);
 }
 
@@ -274,19 +276,21 @@ static void roster_was_read(void *owner, struct share *share)
         seq_presence_go_on(s);
 }
 
-static void read_roster(struct sequencer *s, struct seq_room *room)
+/* False: no memory now. */
+static bool read_roster(struct sequencer *s, struct seq_room *room)
 {
     char most[U64_TEXT_MAX];
     struct presence_call *c = call_new(room, room->ref.name, SHARE_MEMBERS, roster_was_read);
     if (!c) {
         list_push(&s->shared.stale, &room->stale);
-        return;
+        return false;
     }
     add_u64(c, most, ROSTER_BYTES);
     s->shared.comparing++;
     room->roster_asked = true;
     roster_read_begun(room->roster);
     begin(s, c);
+    return true;
 }
 
 void seq_roster_wanted(struct sequencer *s, struct seq_room *room, bool wanted)
@@ -332,7 +336,8 @@ void seq_presence_go_on(struct sequencer *s)
 {
     struct seq_shared *h = &s->shared;
     while (h->comparing < ASKED_AT_ONCE && !list_empty(&h->stale))
-        read_roster(s, container_of(list_shift(&h->stale), struct seq_room, stale));
+        if (!read_roster(s, container_of(list_shift(&h->stale), struct seq_room, stale)))
+            break;
     while (h->comparing < ASKED_AT_ONCE && !list_empty(&h->unsure)) {
         struct seq_room *room = container_of(list_shift(&h->unsure), struct seq_room, unsure);
         struct presence_call *c = call_new(room, room->ref.name, SHARE_OWN, compared);
@@ -345,13 +350,20 @@ void seq_presence_go_on(struct sequencer *s)
     }
 }
 
+/* We have members there, or had some shortly before the driver was asked for the last time. */
+static bool may_differ(const struct sequencer *s, const struct seq_room *room)
+{
+    return room->presence.num_clients ||
+           (room->left_ms && room->left_ms + FORGOTTEN_MS >= s->shared.beaten_ms);
+}
+
 /* Every room is to be looked at again: `unsure` what we keep there, or what we know of others. */
 void seq_presence_doubt_all(struct sequencer *s, bool ours)
 {
     struct seq_walk w;
     seq_walk_begin(&s->rooms, &w);
     for (struct seq_room *room; (room = seq_walk_next(&w));) {
-        if (ours && room->presence.num_clients)
+        if (ours && may_differ(s, room))
             doubt(s, room);
         if (!ours && room->roster && !room->roster_asked && !list_linked(&room->stale))
             list_push(&s->shared.stale, &room->stale);

@@ -25,6 +25,7 @@ struct seq_room {
     bool roster_known, roster_asked; /* it was read; it is being read */
     struct list unsure, stale;       /* see seq_presence.h */
     struct list idle;
+    uint64_t left_ms;       /* when others were told last that a member left; 0: never */
     uint32_t members;       /* of all hubs */
     uint32_t listeners;     /* of these, who want to hear of joins and leaves */
     uint32_t watchers;      /* members, and subscribes under way */

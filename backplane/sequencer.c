@@ -420,6 +420,11 @@ static void read_done(void *owner, struct stream_read *r)
     done[r->purpose](owner, r);
 }
 
+static void forgot(void *owner)
+{
+    seq_presence_doubt_all(owner, true); /* the rest asks anew each time it returns */
+}
+
 static void returned(void *owner)
 {
     seq_control_returned(owner);
@@ -434,6 +439,7 @@ static void hearing(void *owner)
 }
 
 static const struct driver_events events = {
+    .forgot = forgot,
     .returned = returned,
     .recorded = seq_control_recorded,
     .hearing = hearing,

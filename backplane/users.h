@@ -17,6 +17,7 @@ struct user {
     uint32_t limit;       /* as the last arrival had it */
     uint32_t told;        /* how many the driver counts here … */
     bool sure;            /* … if that is known */
+    uint32_t doubts;      /* times that it became unknown */
     bool claiming, single;
     uint64_t number;    /* of the newest connection here, if there is to be only one */
     uint64_t outnumber; /* of a newer one elsewhere */

@@ -51,6 +51,7 @@ static void (*on_event)(const struct event *e); /* once, then forgotten */
 static struct stream_ref *watched[WATCHED_MAX];
 static struct msg *last_told; /* of the publications; a reference */
 static size_t due;            /* publications that were committed and have to be told */
+static size_t forgets;        /* times that something may have been lost */
 
 static struct loop driver_loop;
 static struct actor driver_actor;
@@ -122,13 +123,20 @@ static inline void followed(void *owner, struct follow *f)
     record((struct event){FOLLOWED, f, f->room, f->at});
 }
 
+static inline void forgot(void *owner)
+{
+    assert_ptr_equal(owner, &driver);
+    forgets++;
+}
+
 static const struct driver_events sink = {.published = published,
                                           .lost = lost,
                                           .committed = committed,
                                           .read_done = read_done,
                                           .removed = removed,
                                           .redacted = redacted,
-                                          .followed = followed};
+                                          .followed = followed,
+                                          .forgot = forgot};
 
 static inline bool driver_turn(struct actor *a)
 {
@@ -185,7 +193,7 @@ static inline void open_driver(size_t max_stream_bytes)
                                    .loop = &driver_loop,
                                    .settings = &settings};
     struct buf why = {0};
-    event_count = due = 0;
+    event_count = due = forgets = 0;
     now = 1000;
     memset(watched, 0, sizeof(watched));
     if (!subject->memory && !subject->file) {

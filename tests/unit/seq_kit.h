@@ -7,7 +7,8 @@
  *
  *   +u@3      u's subscribe was answered, at offset 3    +u@3[2,3]  … and recovered these
  *   +u!106    u's subscribe was refused                  -u         u's unsubscribe was answered
- *   .u        the end of u's session was answered        ok, !106  a publish or signal was answered
+ *   .u        the end of u's session was answered        ok, !106  a publish, signal, arrival or
+ *   rooms{…}  which rooms there are                                 departure was answered
  *   a?2/1     presence: two clients, one user           a@4[2,3]   history: the top, and these
  *   r:4       publication 4 of room r                    r~data     one that no stream holds
  *   r>u r<u   u came to, u left r                        lost:r     pushes of r were left out
@@ -309,6 +310,17 @@ static inline void take_history(struct fake_hub *h, struct request_history *q)
     free(q);
 }
 
+static inline void take_rooms(struct fake_hub *h, struct request_rooms *q)
+{
+    word(h);
+    if (q->request.error)
+        buf_fmt(&h->log, "rooms!%u", q->request.error);
+    else
+        buf_fmt(&h->log, "rooms%.*s", (int)q->json.n, q->json.p);
+    buf_deinit(&q->json);
+    free(q);
+}
+
 static inline void take_entry(struct fake_hub *h, struct entry *e)
 {
     struct request *r = (struct request *)e;
@@ -331,6 +343,12 @@ static inline void take_entry(struct fake_hub *h, struct entry *e)
     case REQUEST_SIGNAL: take_done(h, r->error, ((struct request_signal *)e)->msg, e); break;
     case REQUEST_PRESENCE: take_presence(h, (struct request_presence *)e); break;
     case REQUEST_HISTORY: take_history(h, (struct request_history *)e); break;
+    case REQUEST_ROOMS: take_rooms(h, (struct request_rooms *)e); break;
+    case REQUEST_ARRIVE:
+        free(((struct request_arrive *)e)->why);
+        take_done(h, r->error, NULL, e);
+        break;
+    case REQUEST_DEPART: take_done(h, r->error, NULL, e); break;
     default: fail_msg("a hub got an entry of kind %u", e->kind);
     }
 }

@@ -82,6 +82,37 @@ static void a_gap_waits_until_calls_are_taken_again(void **state)
     forget(&room);
 }
 
+/* A room that was just compared is the last one to be looked at. */
+static void rooms_are_looked_at_in_turn(void **state)
+{
+    (void)state;
+    struct stream_ref a = room_named("a"), b = room_named("b");
+    watch(&a);
+    watch(&b);
+    struct redis_room *first = a.state;
+    struct list *rooms = &first->shard->rooms;
+    assert_ptr_equal(rooms->next, &first->link);
+    redis_room_doubt(first);
+    run_until(rooms->prev == &first->link);
+    forget(&a);
+    forget(&b);
+}
+
+/* Within one run of the server nothing is lost with a connection. */
+static void another_generation_is_told(void **state)
+{
+    (void)state;
+    (void)redis_say(&servers[0], "CLIENT KILL TYPE normal SKIPME yes");
+    run_until(!connected());
+    run_until(connected());
+    assert_int_equal(forgets, 0);
+    redis_kill(&servers[0]);
+    run_until(!connected());
+    redis_restart(&servers[0], NULL);
+    run_until(connected());
+    assert_int_equal(forgets, 1);
+}
+
 static int start_narrow(void **state)
 {
     alarm(100); /* should it turn in circles */
@@ -101,6 +132,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_missed_behind_a_first_read_is_looked_for, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(rooms_are_looked_at_in_turn, start, stop),
+        cmocka_unit_test_setup_teardown(another_generation_is_told, start, stop),
         cmocka_unit_test_setup_teardown(a_gap_waits_until_calls_are_taken_again, start_narrow,
                                         stop_narrow),
     };
