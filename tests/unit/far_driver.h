@@ -16,6 +16,7 @@ struct far {
     struct stream_read *read;
     bool keep[SHARE_VERBS];
     struct share *asked[SHARE_VERBS];
+    bool parting; /* a beat that is under way when it stops is answered all the same */
 };
 
 static inline struct far *far_of(const struct driver *d)
@@ -79,6 +80,12 @@ static inline void far_stop(struct driver *d)
         operation_fail(&f->read->operation, ERR_INTERNAL);
         driver_tell(d, &f->read->operation);
     }
+    static const char *const words[] = {"0", "0", "n", "{}", "m", "{}"};
+    struct span living[COUNT_OF(words)];
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        living[i] = span_str(words[i]);
+    if (f->parting)
+        far_answer(SHARE_BEAT, living, COUNT_OF(living));
     for (int verb = 0; verb < SHARE_VERBS; verb++) {
         f->keep[verb] = false;
         if (f->asked[verb])

@@ -111,6 +111,16 @@ static void who_asks_for_rooms_waits_for_a_look_that_is_not_older(void **state)
     assert_heard(&hubs[0], "rooms!100");
 }
 
+/* What it would remember of the other gateway would be left over. */
+static void a_beat_answered_while_all_ends_is_of_no_use_any_more(void **state)
+{
+    (void)state;
+    far_keep(SHARE_BEAT);
+    tell()->returned(seq);
+    assert_true(is_asked(SHARE_BEAT));
+    far()->parting = true;
+}
+
 /* ---- members -------------------------------------------------------------------------------- */
 
 static void enter(char room, const char *name)
@@ -149,6 +159,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         SHARED(a_claim_older_than_a_doubt_is_made_anew),
         SHARED(who_asks_for_rooms_waits_for_a_look_that_is_not_older),
+        SHARED(a_beat_answered_while_all_ends_is_of_no_use_any_more),
         SHARED(what_a_server_has_forgotten_of_members_is_made_good),
     };
     map_seed();
