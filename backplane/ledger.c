@@ -63,9 +63,11 @@ static uint64_t settled_ns(const struct account *a)
 static void sweep(struct ledger *l, uint64_t now_ms)
 {
     for (int i = 0; i < SWEEP && !list_empty(&l->touched); i++) {
-        if (settled_ns(account_of(l->touched.next)) > now_ms * 1000000)
-            return;
-        forget(l, account_of(list_shift(&l->touched)));
+        struct account *a = account_of(list_shift(&l->touched));
+        if (settled_ns(a) > now_ms * 1000000)
+            list_push(&l->touched, &a->link); /* spans differ: others behind it may be settled */
+        else
+            forget(l, a);
     }
 }
 

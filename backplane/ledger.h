@@ -6,8 +6,8 @@
  * how long nothing more may be done. What is reported beyond the allowance is owed.
  *
  * An account is there until it is full again, for then it says nothing. There are at most so many;
- * past that, of those longest untouched, the one that owes least is given up, so that a flooder is
- * not forgiven because it makes up names or addresses.
+ * past that, of some that were not touched lately, the one that owes least is given up, so that a
+ * flooder is not forgiven because it makes up names or addresses.
  *
  * Where gateways share it, an account is one of all of them: what was done here is stated to the
  * others as hubs report it here, in portions, a 32nd of what is allowed at once, and what is learnt
@@ -32,7 +32,7 @@ struct statement {
 
 struct ledger {
     struct account *map;
-    struct list touched; /* the one longest untouched first */
+    struct list touched; /* the one longest neither touched nor looked at first */
     struct list to_state;
     uint32_t count, max;
     bool shared;

@@ -12,7 +12,6 @@ struct lease_call {
     char numbers[3][U64_TEXT_MAX];
     char name[64]; /* of a dead gateway */
     bool look;     /* somebody waits for what is seen */
-    uint64_t since_ms;
 };
 
 static void add_u64(struct lease_call *c, int i, uint64_t v)
@@ -128,8 +127,6 @@ static void beaten(void *owner, struct share *share)
     bool well = !share->error && share->answers >= 2 && !s->shared.closing;
     bool look = c->look && !s->shared.look; /* who has asked since waits for the next one */
     s->shared.beating = false;
-    if (well)
-        s->shared.beaten_ms = c->since_ms;
     if (well && span_eq(share->answer[0], SPAN("1")))
         doubt_all(s);
     else if (well)
@@ -149,7 +146,6 @@ static void beat(struct sequencer *s)
     if (!c)
         return;
     c->look = s->shared.look;
-    c->since_ms = loop_now_ms(s->loop);
     s->shared.look = s->shared.again = false;
     c->share.verb = SHARE_BEAT;
     c->share.done = beaten;

@@ -11,7 +11,8 @@
 
 #define ASKED_AT_ONCE 50 /* rooms that are compared at a time */
 #define ROSTER_BYTES  ((size_t)JOIN_LEAVE_MEMBERS_MAX * 1024)
-#define FORGOTTEN_MS  10000 /* what was told longer ago no server forgets that comes back */
+/* So long a server keeps members that nobody looks after: STAY in lua/room.lua. */
+#define STAY_MS 3600000
 
 /* A share that is about a room, which is held. */
 struct presence_call {
@@ -350,11 +351,11 @@ void seq_presence_go_on(struct sequencer *s)
     }
 }
 
-/* We have members there, or had some shortly before the driver was asked for the last time. */
+/* We have members there, or had some whom a server may know again that forgot that they left. */
 static bool may_differ(const struct sequencer *s, const struct seq_room *room)
 {
     return room->presence.num_clients ||
-           (room->left_ms && room->left_ms + FORGOTTEN_MS >= s->shared.beaten_ms);
+           (room->left_ms && loop_now_ms(s->loop) - room->left_ms < STAY_MS);
 }
 
 /* Every room is to be looked at again: `unsure` what we keep there, or what we know of others. */

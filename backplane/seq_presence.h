@@ -31,8 +31,7 @@ struct seq_shared {
     struct list unsure, stale; /* struct seq_room */
     uint32_t comparing;        /* of these, under way */
     struct timer beat;
-    struct buf others;  /* what the other gateways told of themselves: `,{…},{…}` */
-    uint64_t beaten_ms; /* when the last beat that was answered was begun */
+    struct buf others; /* what the other gateways told of themselves: `,{…},{…}` */
     bool beating, burying, closing;
     bool again; /* another beat is to follow the one under way */
     bool look;  /* somebody waits for what the next one shows */

@@ -42,10 +42,10 @@ bool hub_has_credit(const struct hub *h)
     return h->credits_used < h->options->hub_credits && h->awaited < h->options->hub_queue_bytes;
 }
 
-/* The bytes that an answer may have, of those that hold more than a line. */
 /* Of a room in a list, roughly. */
 #define FOLLOW_LINE_BYTES 200
 
+/* The bytes that an answer may have, of those that hold more than a line. */
 static size_t answer_bytes(const struct request *r)
 {
     switch (r->entry.kind) {
@@ -341,12 +341,13 @@ static bool await_answers(struct hub *h)
     }
     if (!h->waits_since_ms)
         h->waits_since_ms = now;
-    if (now - h->waits_since_ms >= AWAITED_MS) {
+    uint64_t waited = now - h->waits_since_ms;
+    h->had_input = false; /* nor is there a second wait, for input, behind this one */
+    if (waited >= AWAITED_MS) {
         h->waits_since_ms = 0;
         return false;
     }
-    h->had_input = false;
-    loop_soon(h->loop, AWAITED_MS);
+    loop_soon(h->loop, AWAITED_MS - waited);
     return true;
 }
 

@@ -8,7 +8,8 @@
  * pushes) → resume who waited for a credit → close, and free, what is to be
  * closed → batches leave (bounded) → replies leave → outbox.
  * A session's replies leave before what batches bring it, in one frame with the
- * first of that: a subscription is active once its reply is queued.
+ * first of that if it is small and the socket free: a subscription is active once
+ * its reply is queued.
  */
 #ifndef MADANG_GATEWAY_HUB_H
 #define MADANG_GATEWAY_HUB_H

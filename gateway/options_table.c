@@ -182,7 +182,9 @@ static const struct option CLIENT_OPTIONS[] = {
         .min = 100,
         .max = MINUTES(10),
         .initial = "10s",
-        .help = "How long they may wait; past that it is closed with code 3008.",
+        .help =
+            "How long they may wait; past that it is closed with code 3008. Where a reload makes "
+            "it longer than 15s, connections from before are cut without a code after 30s.",
     },
     CLIENT_SWITCH(
         single_connection,

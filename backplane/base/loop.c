@@ -78,9 +78,10 @@ static void on_beat(uv_timer_t *handle)
     (void)handle; /* the poll that it ends is followed by a turn, which writes the heartbeat */
 }
 
+/* It may have fired after a turn that took longer, without a wait: the next one must not sleep. */
 static void on_soon(uv_timer_t *handle)
 {
-    (void)handle; /* as above */
+    loop_again(handle->data);
 }
 
 static void on_tick(uv_timer_t *handle);

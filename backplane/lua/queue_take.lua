@@ -7,7 +7,8 @@
 --       7 nonce: 16 hexadecimal digits that nobody can guess
 --       then of each queue: its name, its rules or ''
 -- Answers {ms until something is due or -1, 1 if more are ready, and 2 for the first queue, 4 for
---   the second … that has more of which the worker holds as many as it may; then of each job an array:
+--   the second … that has more of which the worker holds as many as it may (of none, if there was
+--   something that is over in place of a job: it is to look again); then of each job an array:
 --   queue, id, token, kind, data, deliveries, failures, end of the lease, priority, group, key,
 --   what was said of the last failure, when it was put}
 begin(KEYS, ARGV[1], ARGV[2])
@@ -69,7 +70,7 @@ local function take(ids)
   finish()
 end
 
-local out, due, any, more = {0, 0}, math.huge, 0, 0
+local out, due, any, more, missed = {0, 0}, math.huge, 0, 0, false
 for n = 8, #ARGV - 1, 2 do
   if open(KEYS, 4 + (n - 8) / 2 * 14, ARGV[n], ARGV[n + 1], false) then
     sweep()
@@ -79,7 +80,11 @@ for n = 8, #ARGV - 1, 2 do
       take(choose(wanted))
       if call('ZCARD', q[READY]) > 0 then
         any = 1
-        if bounded and #jobs - before == wanted then more = more + 2 ^ ((n - 8) / 2 + 1) end
+        if bounded and #jobs - before == wanted then
+          more = more + 2 ^ ((n - 8) / 2 + 1)
+        else
+          missed = missed or #jobs == before
+        end
       end
     end
     local soon = close()
@@ -87,5 +92,6 @@ for n = 8, #ARGV - 1, 2 do
   end
 end
 for _, j in ipairs(jobs) do out[#out + 1] = j end
+if missed and #jobs == 0 then more = 0 end -- look again, whatever is bounded
 out[1], out[2] = due == math.huge and -1 or due, any + more
 return out

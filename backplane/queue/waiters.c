@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKS_MAX 8 /* of a take that does not wait, while what it finds has expired */
+
 /* Who waits for one queue, whoever came first first. */
 struct line {
     UT_hash_handle hh;
@@ -142,7 +144,7 @@ static void took(struct queue_op *op)
     struct waiter *who = container_of(t, struct waiter, take);
     bool over = t->count || op->error || who->ending;
     who->taking = false;
-    if (over || (!who->wait_ms && !missed(t)))
+    if (over || (!who->wait_ms && (!missed(t) || ++who->looks == LOOKS_MAX)))
         end_taking(who);
     else if (who->woken || missed(t) || (t->bounded && who->freed))
         start(who);
@@ -159,6 +161,7 @@ void waiters_take(struct waiters *w, struct waiter *who)
 {
     who->of = w;
     who->ending = false;
+    who->looks = 0;
     who->places = 0;
     memset(&who->over, 0, sizeof(who->over));
     who->take.op.verb = QUEUE_TAKE;

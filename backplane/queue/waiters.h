@@ -43,6 +43,7 @@ struct waiter_place {
 struct waiter {
     struct queue_take take;
     uint64_t wait_ms; /* 0: only what is there */
+    unsigned looks;   /* that found only what had expired */
     void (*done)(struct waiter *w);
     /* the waiters' */
     struct waiters *of;

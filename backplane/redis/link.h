@@ -17,8 +17,8 @@
  * megabytes does not hold up the loop. Each call ends exactly once, by its `done`,
  * never inside the function that made it, in the order of the calls (a call that is refused may
  * end before older ones; who makes it again in `done` is told a turn later). If no byte arrives
- * for command_ms while the oldest call waits longer than that, the connection is cut. Time for
- * which our own loop stood still does not count.
+ * for command_ms while the oldest call waits longer than that, the connection is cut; after our
+ * own loop stood still it has that time again, three times in a row at most.
  *
  * A link and its calls belong to the thread of its loop. It logs nothing; what happened is told in
  * words by the events.

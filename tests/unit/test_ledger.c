@@ -94,6 +94,24 @@ static void accounts_that_are_full_again_go(void **state)
     assert_int_equal(ledger.count, 1);
 }
 
+/* What may be done of one thing in an hour does not keep what others did of another for so long. */
+static void one_that_owes_for_long_holds_up_no_other(void **state)
+{
+    char name[32];
+    (void)state;
+    struct request_spend q = {.scope = SCOPE_USER, .party = SPAN("slow")};
+    q.allowed[RATE_JOBS] = (struct allowance){10, 3600000};
+    q.spent[RATE_JOBS] = 5;
+    ledger_spend(&ledger, &q, NOW);
+    for (int i = 0; i < 90; i++) {
+        snprintf(name, sizeof(name), "user%d", i);
+        spend(SCOPE_USER, name, 1, NOW + (uint64_t)i * 1000);
+    }
+    assert_in_range(ledger.count, 2, 10);
+    spend(SCOPE_USER, "ann", 1, NOW + 3600000);
+    assert_int_equal(ledger.count, 1);
+}
+
 static void there_are_never_more_than_allowed(void **state)
 {
     char name[32];
@@ -220,6 +238,7 @@ int main(void)
         TEST(parties_do_not_share),
         TEST(no_allowance_is_no_limit),
         TEST(accounts_that_are_full_again_go),
+        TEST(one_that_owes_for_long_holds_up_no_other),
         TEST(there_are_never_more_than_allowed),
         TEST(a_flooder_is_not_forgiven_because_others_come),
         TEST(many_flooders_are_bounded_too),

@@ -179,6 +179,31 @@ static void many_that_have_expired_do_not_hide_one_that_has_not(void **state)
     expect_job(&waits);
 }
 
+/* … nor does another queue, of which it holds as many as it may. */
+static void a_bound_in_one_queue_does_not_hide_what_is_in_another(void **state)
+{
+    (void)state;
+    struct waiting waits = {.waiter.wait_ms = 600000, .waiter.done = on_end};
+    struct queue_ref both[] = {{.name = SPAN("q")}, {.name = SPAN("other")}};
+    struct queue_job j[QUEUE_ITEMS_MAX];
+    struct queue_put p = {.jobs = j, .count = COUNT_OF(j)};
+    rules.max_inflight = 1;
+    put_text("q", "1");
+    put_text("q", "2");
+    assert_int_equal(take_as("q", 1, 600000, "a"), 1);
+    rules.max_inflight = 0;
+    for (size_t i = 0; i < COUNT_OF(j); i++)
+        j[i] = (struct queue_job){.kind = SPAN("k"), .data = SPAN("x"), .ttl_ms = 50};
+    assert_int_equal(run(&p.op, QUEUE_PUT, "other"), OK);
+    put_text("other", "3");
+    clock_now += 60;
+    tell_time();
+    waits.waiter.take = (struct queue_take){
+        .queues = both, .queue_count = 2, .max = 1, .lease_ms = 600000, .owner = SPAN("a")};
+    waiters_take(waiters, &waits.waiter);
+    expect_job(&waits);
+}
+
 /* ---- drivers that fail ----------------------------------------------------------------------- */
 
 /* A job of which nobody was told yet. */
@@ -227,6 +252,7 @@ static int over_all(void)
         TEST(who_goes_away_lets_another_have_it),
         TEST(who_may_have_none_does_not_keep_it_from_others),
         TEST(many_that_have_expired_do_not_hide_one_that_has_not),
+        TEST(a_bound_in_one_queue_does_not_hide_what_is_in_another),
     };
     return over_every_driver(tests);
 }
