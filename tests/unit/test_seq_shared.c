@@ -28,10 +28,9 @@ static int start_sharing(void **state)
 /* A connection of the user, who may have one only. */
 static void arrive(struct fake_hub *h, struct tenant *t, const char *user)
 {
-    size_t n = strlen(user);
-    struct request_arrive *q = calloc(1, sizeof(*q) + n);
-    memcpy(q->name, user, n);
-    q->user = (struct span){q->name, n};
+    struct request_arrive *q = calloc(1, sizeof(*q) + strlen(user));
+    char *at = q->name;
+    q->user = span_copy(&at, span_str(user));
     q->tenant = t;
     q->single = true;
     post(h, &q->request, REQUEST_ARRIVE);
