@@ -340,58 +340,6 @@ static void a_loop_with_nothing_to_do_sleeps(void **state)
     assert_true(loop.turns - turns <= 5);
 }
 
-static bool ask_for_soon(struct player *p)
-{
-    enum { FAR = 600000 }; /* the alarm comes first */
-
-    if (p->turns == 2)
-        loop_soon(&loop, FAR);
-    if (p->turns <= 2)
-        loop_soon(&loop, 20);
-    if (p->turns == 1)
-        loop_soon(&loop, FAR);
-    if (p->turns == 3)
-        loop_stop(&loop);
-    return false;
-}
-
-static void a_turn_can_be_had_soon_and_the_sooner_one_stands(void **state)
-{
-    struct player a = player('a');
-
-    (void)state;
-    a.in_turn = ask_for_soon;
-    loop_add(&loop, &a.actor);
-    loop_wake(&loop);
-    loop_run(&loop);
-    assert_int_equal(a.turns, 3); /* it slept meanwhile */
-}
-
-static bool dawdle(struct player *p)
-{
-    if (p->turns == 1) {
-        uv_timer_stop(&loop.beat);
-        loop_soon(&loop, 2);
-        usleep(5000);
-    } else {
-        loop_stop(&loop);
-    }
-    return false;
-}
-
-/* Its time may be over before the loop waits. */
-static void a_turn_can_be_had_soon_though_this_one_takes_longer(void **state)
-{
-    struct player a = player('a');
-
-    (void)state;
-    a.in_turn = dawdle;
-    loop_add(&loop, &a.actor);
-    loop_wake(&loop);
-    loop_run(&loop);
-    assert_int_equal(a.turns, 2);
-}
-
 static void an_idle_loop_shows_its_heartbeat_each_second(void **state)
 {
     uint64_t first = atomic_load(&loop.heartbeat_ms);
@@ -603,8 +551,6 @@ int main(void)
         BOXED(what_a_later_actor_posts_waits_for_one_turn),
         BOXED(asking_for_another_turn_works_in_a_flush),
         BOXED(a_loop_with_nothing_to_do_sleeps),
-        BARE(a_turn_can_be_had_soon_and_the_sooner_one_stands),
-        BARE(a_turn_can_be_had_soon_though_this_one_takes_longer),
         BARE(an_idle_loop_shows_its_heartbeat_each_second),
         BARE(actors_can_be_removed_in_a_turn),
         BARE(an_actor_can_remove_itself),
