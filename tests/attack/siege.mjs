@@ -29,8 +29,8 @@ const FLOORS_MS = { wait: 2, work: 5 } // the kernel counts work by ticks of up 
 // Of the time that the gateway wanted while it was attacked, what it may go without for the times to mean something.
 const STARVED = 0.1
 const MEMBERS = 40
-// What the allocator and the library may keep for the next time.
-const SLACK_BYTES = 4 * 1048576
+// What the allocator and the library may keep for the next time, more or less of it by chance.
+const SLACK_BYTES = 8 * 1048576
 const PATIENCE_MS = 30_000
 const AT_ONCE = 3
 

@@ -127,10 +127,10 @@ const bigRoom = {
 };
 
 // Little room in the inbox and much in the stream, so that falling behind is quick and filling can
-// succeed; and a queue for each session that holds everything, since here the generator shares a
+// succeed; and a queue for each session, and for all of them, that holds everything, since here the generator shares a
 // core with a hub and may itself be what is slow.
 const heldUpArgs = ['--hub-inbox-bytes', '64KiB', '--rooms-history-bytes', '64MiB'];
-heldUpArgs.push('--rooms-history-size', '100000', '--queue-bytes', '16MiB', '--queue-time', '60s');
+heldUpArgs.push('--rooms-history-size', '100000', '--queue-bytes', '16MiB', '--hub-queue-bytes', '4GiB', '--queue-time', '60s');
 
 const heldUp = {
   title: 'a hub that is held up while others flood',
